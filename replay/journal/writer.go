@@ -1,0 +1,179 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"respect/replay"
+	"respect/replay/durable"
+)
+
+// Writer appends to the journal of one session. Its methods may be called from several goroutines.
+//
+// After any error it writes nothing more: what follows a line that may be torn would not verify. Callers that
+// depend on the record must stop then.
+type Writer struct {
+	fs   durable.FS
+	now  func() time.Time
+	id   string
+	dir  string
+	lock *durable.Lock
+
+	mu    sync.Mutex
+	f     durable.File
+	seq   uint64
+	prev  string
+	dirty bool
+	err   error
+}
+
+// Config says where and by whom a journal is written.
+type Config struct {
+	FS    durable.FS
+	Dir   string           // the state directory; made if missing
+	Now   func() time.Time // the clock
+	Rand  io.Reader        // for the session's name; cryptographic
+	Who   replay.Who
+	Build replay.Build
+}
+
+// Create begins a session: its directory, its lock, and the first line, which is durable when Create returns.
+func Create(c Config) (*Writer, error) {
+	previous, err := unnamedHeads(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("journal: read earlier sessions: %w", err)
+	}
+	id, err := NewID(c.Now().UTC().Format("20060102T150405.000Z"), c.Rand)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	dir := filepath.Join(c.Dir, "sessions", id)
+	if err := c.FS.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	lock, err := durable.Acquire(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	w := &Writer{fs: c.FS, now: c.Now, id: id, dir: dir, lock: lock, prev: zeroHash}
+	if err := w.open(replay.Open{Format: 1, Session: id, Previous: previous, Who: c.Who, Build: c.Build}); err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	return w, nil
+}
+
+func (w *Writer) open(first replay.Open) error {
+	f, err := w.fs.Create(filepath.Join(w.dir, "journal.jsonl"))
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	w.f = f
+	if err := w.Append(replay.KindOpen, first); err != nil {
+		return err
+	}
+	if err := w.Sync(); err != nil {
+		return err
+	}
+	if err := w.fs.SyncDir(w.dir); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// Session is the name of the session.
+func (w *Writer) Session() string { return w.id }
+
+// Append writes one event. It is not durable before Sync.
+func (w *Writer) Append(kind replay.Kind, body any) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	raw, err := encodeBody(body)
+	if err != nil {
+		return err // nothing was written: the journal is still good
+	}
+	e := replay.Event{Seq: w.seq, Time: w.now().UTC(), Kind: kind, Body: raw, Prev: w.prev}
+	line := encodeLine(&e)
+	if _, err := w.f.Write(line); err != nil {
+		w.err = fmt.Errorf("journal: write %s: %w", kind, err)
+		return w.err
+	}
+	w.seq, w.prev, w.dirty = w.seq+1, e.Hash, true
+	return nil
+}
+
+// Sync makes all that was appended durable.
+func (w *Writer) Sync() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil || !w.dirty {
+		return w.err
+	}
+	if err := w.f.Sync(); err != nil {
+		w.err = fmt.Errorf("journal: sync: %w", err)
+		return w.err
+	}
+	w.dirty = false
+	return nil
+}
+
+// Record appends one event and makes it durable.
+func (w *Writer) Record(kind replay.Kind, body any) error {
+	if err := w.Append(kind, body); err != nil {
+		return err
+	}
+	return w.Sync()
+}
+
+// Close ends the session in order. code is the exit status. The Writer cannot be used afterwards.
+func (w *Writer) Close(code int) error {
+	err := w.Record(replay.KindClose, replay.Close{Code: code})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = errors.New("journal: closed")
+	}
+	return errors.Join(err, w.f.Close(), w.lock.Release())
+}
+
+// alphabet has no letters and digits that look alike.
+const alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+
+// NewID is a name that sorts by its prefix and is unique by five random letters.
+func NewID(prefix string, random io.Reader) (string, error) {
+	letters, err := Letters(5, random)
+	if err != nil {
+		return "", err
+	}
+	return prefix + "-" + letters, nil
+}
+
+// Letters are n letters or digits drawn from random, none of which looks like another.
+func Letters(n int, random io.Reader) (string, error) {
+	var b strings.Builder
+	buf := make([]byte, 1)
+	for b.Len() < n {
+		if _, err := io.ReadFull(random, buf); err != nil {
+			return "", fmt.Errorf("random letters: %w", err)
+		}
+		// 256 is no multiple of 31: the rest is drawn again.
+		if int(buf[0]) < 256-256%len(alphabet) {
+			b.WriteByte(alphabet[int(buf[0])%len(alphabet)])
+		}
+	}
+	return b.String(), nil
+}
+
+// exists says whether a file is there.
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
