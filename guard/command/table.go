@@ -1,0 +1,304 @@
+package command
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// row is what is known of one command before its arguments are looked at.
+type row struct {
+	names   string // canonical first, then aliases, as the server's registry has them
+	class   Class
+	options string // the fields it may have besides the first and the generic ones; "*" means any
+	rule    rule   // looks at the arguments; nil: the class stands, the target is the database
+	why     string
+}
+
+// generic are fields that any command may have.
+// Source: https://www.mongodb.com/docs/manual/reference/command/ (each page), idl/generic_argument.idl.
+const generic = "comment maxTimeMS readConcern writeConcern readOnce"
+
+// internalFields are set by drivers and by servers to each other. A user who sets one could make the command run elsewhere,
+// in another session, or as part of a transaction.
+var internalFields = set("lsid txnNumber txnRetryCounter autocommit startTransaction coordinator stmtId stmtIds " +
+	"shardVersion databaseVersion isTimeseriesNamespace collectionUUID encryptionInformation rawData " +
+	"mayBypassWriteBlocking fromMongos fromRouter needsMerge exchange originalQuery originalCollation runtimeConstants " +
+	"bypassEmptyTsReplacement apiVersion apiStrict apiDeprecationErrors help requestResumeToken resumeAfter")
+
+// table has one row a command. A command that is not here is Unknown. Sorted by class, then by name.
+//
+// Rows of class Read are those whose manual page says what they return and nothing of a change. The rest of what servers
+// know, internal commands above all, is left to the rule for absent names.
+var table = []row{
+	// Reads. https://www.mongodb.com/docs/manual/reference/command/<name>/
+	{names: "aggregate", class: DocumentWrite, options: "pipeline explain allowDiskUse cursor bypassDocumentValidation collation hint let", rule: aggregate, why: "the pipeline has a stage that is not known to be a read"},
+	{names: "availableQueryOptions", class: Read},
+	{names: "balancerCollectionStatus", class: Read},
+	{names: "balancerStatus", class: Read},
+	{names: "buildInfo buildinfo", class: Read},
+	{names: "checkMetadataConsistency", class: Read, options: "cursor checkIndexes"},
+	{names: "checkShardingIndex", class: Read, options: "keyPattern"},
+	{names: "collStats collstats", class: Read, options: "scale", rule: readCollection},
+	{names: "connPoolStats", class: Read},
+	{names: "connectionStatus", class: Read, options: "showPrivileges"},
+	{names: "count", class: Read, options: "query limit skip hint collation fields", rule: readCollection},
+	{names: "currentOp", class: Read, options: "*"},
+	{names: "dataSize datasize", class: Read, options: "keyPattern min max estimate"},
+	{names: "dbHash dbhash", class: Read, options: "collections"},
+	{names: "dbStats dbstats", class: Read, options: "scale freeStorage"},
+	{names: "distinct", class: Read, options: "key query collation hint", rule: readCollection},
+	{names: "explain", class: Unknown, options: "verbosity", rule: explain, why: "the explained command is not known to be explainable"},
+	{names: "find", class: Read, options: "filter sort projection hint skip limit batchSize singleBatch max min returnKey showRecordId tailable awaitData oplogReplay noCursorTimeout allowPartialResults collation allowDiskUse let", rule: find},
+	{names: "getAuditConfig", class: Read},
+	{names: "getClusterParameter", class: Read},
+	{names: "getCmdLineOpts", class: Read},
+	{names: "getDatabaseVersion", class: Read},
+	{names: "getDefaultRWConcern", class: Read, options: "inMemory"},
+	{names: "getDiagnosticData", class: Read},
+	{names: "getFreeMonitoringStatus", class: Read},
+	{names: "getLog", class: Read},
+	{names: "getMore", class: Unknown, options: "collection batchSize", rule: getMore, why: "the cursor is not one that this session opened with a read"},
+	{names: "getParameter", class: Read, options: "*"},
+	{names: "getShardMap", class: Read},
+	{names: "getShardVersion", class: Read, options: "fullMetadata"},
+	{names: "hello", class: Read, options: "saslSupportedMechs"},
+	{names: "hostInfo", class: Read},
+	{names: "isMaster ismaster", class: Read, options: "saslSupportedMechs"},
+	{names: "isdbgrid", class: Read},
+	{names: "listCollections", class: Read, options: "filter nameOnly authorizedCollections cursor"},
+	{names: "listCommands", class: Read},
+	{names: "listDatabases", class: Read, options: "filter nameOnly authorizedDatabases"},
+	{names: "listIndexes", class: Read, options: "cursor", rule: readCollection},
+	{names: "listShards listshards", class: Read},
+	{names: "lockInfo", class: Read},
+	{names: "mapReduce mapreduce", class: DocumentWrite, options: "map reduce finalize out query sort limit scope jsMode verbose collation bypassDocumentValidation", rule: mapReduce, why: "only out: {inline: 1} is known to be a read"},
+	{names: "netstat", class: Read},
+	{names: "ping", class: Read},
+	{names: "planCacheListFilters", class: Read},
+	{names: "profile", class: Operations, options: "slowms sampleRate filter", rule: profile, why: "sets the profiling level"},
+	{names: "replSetGetConfig", class: Read, options: "commitmentStatus"},
+	{names: "replSetGetRBID", class: Read},
+	{names: "replSetGetStatus", class: Read, options: "initialSync"},
+	{names: "rolesInfo", class: Read, options: "showPrivileges showBuiltinRoles showAuthenticationRestrictions"},
+	{names: "serverStatus", class: Read, options: "*"},
+	{names: "shardConnPoolStats", class: Read},
+	{names: "shardingState", class: Read},
+	{names: "top", class: Read},
+	{names: "usersInfo", class: Security, options: "showCredentials showCustomData showPrivileges showAuthenticationRestrictions filter", rule: usersInfo, why: "showCredentials returns password verifiers"},
+	{names: "validateDBMetadata", class: Read, options: "db collection apiParameters"},
+	{names: "whatsmyuri", class: Read},
+
+	// Our own session and cursors.
+	{names: "killCursors", class: Operations, options: "cursors", rule: killCursors, why: "ends a cursor that this session did not open"},
+	{names: "refreshSessions", class: Session, options: ""},
+	{names: "startSession", class: Session, options: ""},
+
+	// Document writes, which can be taken apart into statements.
+	{names: "delete", class: DocumentWrite, options: "deletes ordered let", rule: deleteRule, why: "deletes documents"},
+	{names: "findAndModify findandmodify", class: DocumentWrite, options: "query sort remove update new fields upsert bypassDocumentValidation collation arrayFilters hint let", rule: findAndModify, why: "changes or deletes a document"},
+	{names: "insert", class: DocumentWrite, options: "documents ordered bypassDocumentValidation", rule: insert, why: "inserts documents"},
+	{names: "update", class: DocumentWrite, options: "updates ordered bypassDocumentValidation let", rule: update, why: "changes documents"},
+	{names: "bulkWrite", class: DocumentWrite, options: "*", rule: bulkWrite, why: "changes documents in many namespaces"},
+
+	// Schema.
+	{names: "cloneCollectionAsCapped", class: Schema, options: "*", rule: onDatabase},
+	{names: "collMod", class: Schema, options: "*", rule: onCollection, why: "changes a collection's options"},
+	{names: "convertToCapped", class: Schema, options: "*", rule: onCollection, why: "drops the indexes and what does not fit"},
+	{names: "create", class: Schema, options: "*", rule: onCollection, why: "creates a collection or a view"},
+	{names: "createIndexes", class: Schema, options: "indexes commitQuorum", rule: onCollection, why: "builds indexes"},
+	{names: "createSearchIndexes", class: Schema, options: "*", rule: onCollection},
+	{names: "drop", class: Schema, options: "*", rule: onCollection, why: "drops a collection"},
+	{names: "dropDatabase", class: Schema, options: "", rule: onDatabase, why: "drops a database"},
+	{names: "dropIndexes deleteIndexes", class: Schema, options: "index", rule: onCollection, why: "drops indexes"},
+	{names: "dropSearchIndex", class: Schema, options: "*", rule: onCollection},
+	{names: "reIndex", class: Schema, options: "*", rule: onCollection, why: "drops and builds all indexes"},
+	{names: "renameCollection", class: Schema, options: "to dropTarget", rule: renameCollection, why: "renames a collection"},
+	{names: "setIndexCommitQuorum", class: Schema, options: "*", rule: onCollection},
+	{names: "updateSearchIndex", class: Schema, options: "*", rule: onCollection},
+
+	// Operations.
+	{names: "endSessions", class: Operations, options: "*", why: "ends server sessions and aborts their transactions"},
+	{names: "killAllSessions", class: Operations, options: "*", why: "ends server sessions and what runs in them"},
+	{names: "killAllSessionsByPattern", class: Operations, options: "*", why: "ends server sessions and what runs in them"},
+	{names: "killOp", class: Operations, options: "op", why: "ends an operation"},
+	{names: "killSessions", class: Operations, options: "*", why: "ends server sessions and what runs in them"},
+	{names: "planCacheClear", class: Operations, options: "*", why: "makes the server plan queries again"},
+	{names: "planCacheClearFilters", class: Operations, options: "*", why: "removes index filters"},
+	{names: "planCacheSetFilter", class: Operations, options: "*", why: "forces queries on an index"},
+	{names: "validate", class: Operations, options: "*", rule: onCollection, why: "locks the collection, and corrects its counts"},
+
+	// Security.
+	{names: "authenticate", class: Security, options: "*", why: "changes who this connection is"},
+	{names: "createRole", class: Security, options: "*"},
+	{names: "createUser", class: Security, options: "*"},
+	{names: "dropAllRolesFromDatabase", class: Security, options: "*"},
+	{names: "dropAllUsersFromDatabase", class: Security, options: "*"},
+	{names: "dropRole", class: Security, options: "*"},
+	{names: "dropUser", class: Security, options: "*"},
+	{names: "grantPrivilegesToRole", class: Security, options: "*"},
+	{names: "grantRolesToRole", class: Security, options: "*"},
+	{names: "grantRolesToUser", class: Security, options: "*"},
+	{names: "invalidateUserCache", class: Security, options: "*"},
+	{names: "logout", class: Security, options: "*", why: "changes who this connection is"},
+	{names: "revokePrivilegesFromRole", class: Security, options: "*"},
+	{names: "revokeRolesFromRole", class: Security, options: "*"},
+	{names: "revokeRolesFromUser", class: Security, options: "*"},
+	{names: "saslContinue", class: Security, options: "*", why: "changes who this connection is"},
+	{names: "saslStart", class: Security, options: "*", why: "changes who this connection is"},
+	{names: "setAuditConfig", class: Security, options: "*"},
+	{names: "setUserWriteBlockMode", class: Security, options: "*"},
+	{names: "updateRole", class: Security, options: "*"},
+	{names: "updateUser", class: Security, options: "*"},
+
+	// Cluster.
+	{names: "abortReshardCollection", class: Cluster, options: "*"},
+	{names: "addShard addshard", class: Cluster, options: "*"},
+	{names: "addShardToZone addshardtozone", class: Cluster, options: "*"},
+	{names: "analyzeShardKey", class: Cluster, options: "*"},
+	{names: "appendOplogNote", class: Cluster, options: "*"},
+	{names: "applyOps", class: Cluster, options: "*", why: "applies raw oplog entries to any namespace"},
+	{names: "balancerStart", class: Cluster, options: "*"},
+	{names: "balancerStop", class: Cluster, options: "*"},
+	{names: "cleanupOrphaned", class: Cluster, options: "*"},
+	{names: "cleanupReshardCollection", class: Cluster, options: "*"},
+	{names: "clearJumboFlag", class: Cluster, options: "*"},
+	{names: "commitReshardCollection", class: Cluster, options: "*"},
+	{names: "configureCollectionBalancing", class: Cluster, options: "*"},
+	{names: "configureQueryAnalyzer", class: Cluster, options: "*"},
+	{names: "dbCheck", class: Cluster, options: "*"},
+	{names: "enableSharding enablesharding", class: Cluster, options: "*"},
+	{names: "flushRouterConfig flushrouterconfig", class: Cluster, options: "*"},
+	{names: "mergeAllChunksOnShard", class: Cluster, options: "*"},
+	{names: "mergeChunks", class: Cluster, options: "*"},
+	{names: "moveChunk movechunk", class: Cluster, options: "*"},
+	{names: "moveCollection", class: Cluster, options: "*"},
+	{names: "movePrimary moveprimary", class: Cluster, options: "*"},
+	{names: "moveRange", class: Cluster, options: "*"},
+	{names: "refineCollectionShardKey", class: Cluster, options: "*"},
+	{names: "removeQuerySettings", class: Cluster, options: "*"},
+	{names: "removeShard removeshard", class: Cluster, options: "*"},
+	{names: "removeShardFromZone removeshardfromzone", class: Cluster, options: "*"},
+	{names: "replSetAbortPrimaryCatchUp", class: Cluster, options: "*"},
+	{names: "replSetFreeze", class: Cluster, options: "*"},
+	{names: "replSetInitiate", class: Cluster, options: "*"},
+	{names: "replSetMaintenance", class: Cluster, options: "*"},
+	{names: "replSetReconfig", class: Cluster, options: "*"},
+	{names: "replSetResizeOplog", class: Cluster, options: "*"},
+	{names: "replSetStepDown", class: Cluster, options: "*"},
+	{names: "replSetStepUp", class: Cluster, options: "*"},
+	{names: "replSetSyncFrom", class: Cluster, options: "*"},
+	{names: "reshardCollection", class: Cluster, options: "*"},
+	{names: "setAllowMigrations", class: Cluster, options: "*"},
+	{names: "setClusterParameter", class: Cluster, options: "*"},
+	{names: "setDefaultRWConcern", class: Cluster, options: "*"},
+	{names: "setFeatureCompatibilityVersion", class: Cluster, options: "*"},
+	{names: "setQuerySettings", class: Cluster, options: "*"},
+	{names: "shardCollection shardcollection", class: Cluster, options: "*"},
+	{names: "split", class: Cluster, options: "*"},
+	{names: "transitionFromDedicatedConfigServer", class: Cluster, options: "*"},
+	{names: "transitionToDedicatedConfigServer", class: Cluster, options: "*"},
+	{names: "unshardCollection", class: Cluster, options: "*"},
+	{names: "updateZoneKeyRange updatezonekeyrange", class: Cluster, options: "*"},
+
+	// Server.
+	{names: "autoCompact", class: Server, options: "*"},
+	{names: "cleanupStructuredEncryptionData", class: Server, options: "*"},
+	{names: "compact", class: Server, options: "*"},
+	{names: "compactStructuredEncryptionData", class: Server, options: "*"},
+	{names: "configureFailPoint", class: Server, options: "*"},
+	{names: "dropConnections", class: Server, options: "*"},
+	{names: "fsync", class: Server, options: "*", why: "may block all writes"},
+	{names: "fsyncUnlock", class: Server, options: "*"},
+	{names: "logRotate", class: Server, options: "*"},
+	{names: "rotateCertificates", class: Server, options: "*"},
+	{names: "setFreeMonitoring", class: Server, options: "*"},
+	{names: "setParameter", class: Server, options: "*"},
+	{names: "shutdown", class: Server, options: "*", why: "stops the server"},
+}
+
+// readStages are the aggregation stages that write nothing; any other makes an aggregate a write.
+// Sources: https://www.mongodb.com/docs/manual/reference/mql/aggregation-stages/; in the server only $out and $merge are write stages.
+var readStages = set("$addFields $bucket $bucketAuto $changeStream $changeStreamSplitLargeEvent $collStats $count $currentOp " +
+	"$densify $documents $facet $fill $geoNear $graphLookup $group $indexStats $limit $listClusterCatalog $listLocalSessions " +
+	"$listSampledQueries $listSearchIndexes $listSessions $lookup $match $planCacheStats $project $querySettings $queryStats " +
+	"$rankFusion $redact $replaceRoot $replaceWith $sample $score $scoreFusion $search $searchMeta $set $setWindowFields " +
+	"$shardedDataDistribution $skip $sort $sortByCount $sql $unionWith $unset $unwind $vectorSearch")
+
+// explainable are the commands that explain can wrap. It plans writes and applies none of them.
+// Source: https://www.mongodb.com/docs/manual/reference/command/explain/
+var explainable = set("aggregate count distinct find findAndModify delete update mapReduce")
+
+func set(words string) map[string]bool {
+	m := map[string]bool{}
+	for _, w := range strings.Fields(words) {
+		m[w] = true
+	}
+	return m
+}
+
+func (r row) canonical() string {
+	name, _, _ := strings.Cut(r.names, " ")
+	return name
+}
+
+var index = sync.OnceValue(func() map[string]row {
+	m := map[string]row{}
+	for _, r := range table {
+		for _, n := range strings.Fields(r.names) {
+			if _, taken := m[n]; taken {
+				panic("command: internal error: two rows for " + n)
+			}
+			m[n] = r
+		}
+	}
+	return m
+})
+
+// rowFor finds a command by its exact name.
+func rowFor(name string) (row, bool) {
+	r, ok := index()[name]
+	return r, ok
+}
+
+func names() []string {
+	var out []string
+	for n := range index() {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Row is a row of the table for people: help, documentation, tests.
+type Row struct {
+	Names []string // canonical name first
+	Class Class    // before arguments are looked at
+	Why   string
+}
+
+// Rows are all rows of the table, in its order.
+func Rows() []Row {
+	var out []Row
+	for _, r := range table {
+		out = append(out, Row{Names: strings.Fields(r.names), Class: r.class, Why: r.why})
+	}
+	return out
+}
+
+// unknownOption: an option that is not known may do anything.
+func (r row) unknownOption(elems []bson.RawElement) string {
+	if r.options == "*" {
+		return ""
+	}
+	known := set(r.options + " " + generic)
+	for _, e := range elems[1:] {
+		if !known[e.Key()] {
+			return fmt.Sprintf("%s has no option %q that is known", r.canonical(), e.Key())
+		}
+	}
+	return ""
+}
