@@ -1,0 +1,171 @@
+package environment
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Reader runs a command that reads. An error of a server that refuses must still be told from one that cannot be reached: Reachable.
+type Reader interface {
+	Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error)
+	// Answered says whether an error of Read is the server's own refusal.
+	Answered(err error) bool
+}
+
+// Observe collects what the server says of itself. The connection string's part of o must be filled in. An error means that the server
+// could not be asked; what it refuses to tell is only missing.
+func Observe(ctx context.Context, r Reader, o Observation) (Observation, error) {
+	hello, err := ask(ctx, r, "admin", bson.D{{Key: "hello", Value: int32(1)}})
+	if err != nil {
+		return o, fmt.Errorf("ask the server who it is (hello): %w", err)
+	}
+	o.SetName, o.Me = text(hello, "setName"), text(hello, "me")
+	o.Mongos = text(hello, "msg") == "isdbgrid"
+	if arr, ok := hello.Lookup("hosts").ArrayOK(); ok {
+		values, _ := arr.Values() // validated by the driver
+		for _, v := range values {
+			if s, ok := v.StringValueOK(); ok {
+				o.Members = append(o.Members, s)
+			}
+		}
+	}
+	if id, ok := hello.Lookup("topologyVersion", "processId").ObjectIDOK(); ok {
+		o.Process = id.Hex()
+	}
+	for _, step := range []func(context.Context, Reader, *Observation) error{observeHost, observeStatus, observeCluster, observeUser} {
+		if err := step(ctx, r, &o); err != nil {
+			return o, err
+		}
+	}
+	o.Marker, err = ObserveMarker(ctx, r, "")
+	if err != nil {
+		return o, err
+	}
+	if Loopback(o.Address) {
+		o.Local = local(o.Address, o.PID)
+	}
+	return o, nil
+}
+
+func observeHost(ctx context.Context, r Reader, o *Observation) error {
+	reply, err := optional(ctx, r, "admin", bson.D{{Key: "hostInfo", Value: int32(1)}})
+	o.Hostname = text(reply, "system", "hostname")
+	return err
+}
+
+func observeStatus(ctx context.Context, r Reader, o *Observation) error {
+	cmd := bson.D{{Key: "serverStatus", Value: int32(1)}}
+	for _, section := range []string{"repl", "metrics", "locks", "wiredTiger", "tcmalloc", "opcounters", "opLatencies", "transactions"} {
+		cmd = append(cmd, bson.E{Key: section, Value: int32(0)})
+	}
+	reply, err := optional(ctx, r, "admin", cmd)
+	o.ServerHost = text(reply, "host")
+	o.PID, _ = reply.Lookup("pid").AsInt64OK()
+	return err
+}
+
+func observeCluster(ctx context.Context, r Reader, o *Observation) error {
+	if !o.Mongos {
+		return nil
+	}
+	reply, err := optional(ctx, r, "config", bson.D{{Key: "find", Value: "version"}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}})
+	if id, ok := firstDocument(reply).Lookup("clusterId").ObjectIDOK(); ok {
+		o.Cluster = id.Hex()
+	}
+	return err
+}
+
+func observeUser(ctx context.Context, r Reader, o *Observation) error {
+	reply, err := optional(ctx, r, "admin", bson.D{{Key: "connectionStatus", Value: int32(1)}})
+	if arr, ok := reply.Lookup("authInfo", "authenticatedUsers").ArrayOK(); ok {
+		if v, err := arr.IndexErr(0); err == nil {
+			if doc, ok := v.DocumentOK(); ok && o.User == "" {
+				o.User = text(doc, "user")
+			}
+		}
+	}
+	return err
+}
+
+// ObserveMarker looks for the marker of the deployment, or, with db, for the one that speaks for a database.
+func ObserveMarker(ctx context.Context, r Reader, db string) (Marker, error) {
+	in, coll := "respect", "environment"
+	if db != "" {
+		in, coll = db, "respect.environment"
+	}
+	reply, err := ask(ctx, r, in, bson.D{
+		{Key: "find", Value: coll}, {Key: "filter", Value: bson.D{{Key: "_id", Value: "environment"}}},
+		{Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true},
+	})
+	switch {
+	case err != nil && r.Answered(err):
+		if db != "" {
+			return Marker{}, nil // a user who may not read here is no evidence; the deployment's marker decides
+		}
+		return Marker{State: MarkerUnreadable, Err: err.Error()}, nil
+	case err != nil:
+		return Marker{}, fmt.Errorf("read the environment marker: %w", err)
+	}
+	doc := firstDocument(reply)
+	if doc == nil {
+		return Marker{State: MarkerAbsent, Scope: db}, nil
+	}
+	m := ParseMarker(doc)
+	m.Scope = db
+	return m, nil
+}
+
+func ask(ctx context.Context, r Reader, db string, cmd bson.D) (bson.Raw, error) {
+	raw, err := bson.Marshal(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return r.Read(ctx, db, raw)
+}
+
+// optional is ask for what a server may refuse to tell.
+func optional(ctx context.Context, r Reader, db string, cmd bson.D) (bson.Raw, error) {
+	reply, err := ask(ctx, r, db, cmd)
+	if err != nil && r.Answered(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask the server who it is (%s): %w", cmd[0].Key, err)
+	}
+	return reply, nil
+}
+
+func firstDocument(reply bson.Raw) bson.Raw {
+	arr, ok := reply.Lookup("cursor", "firstBatch").ArrayOK()
+	if !ok {
+		return nil
+	}
+	v, err := arr.IndexErr(0)
+	if err != nil {
+		return nil
+	}
+	doc, _ := v.DocumentOK()
+	return doc
+}
+
+func text(doc bson.Raw, path ...string) string {
+	s, _ := doc.Lookup(path...).StringValueOK()
+	return s
+}
+
+// port of an address; 0 if it has none.
+func port(address string) int {
+	_, p, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(p)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,288 @@
+package environment
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Observation is what the collectors saw.
+type Observation struct {
+	Hosts   []string // that the connection string names
+	SRV     bool     // Hosts holds a service name
+	User    string   // database user
+	Address string   // host:port that was dialled
+
+	SetName string   // of the replica set
+	Me      string   // the member's own address
+	Members []string // of the replica set
+	Mongos  bool
+	Cluster string // id of the sharded cluster
+	// ServerHost is serverStatus.host: the machine's name, with the port if it is not 27017.
+	ServerHost string
+	Hostname   string // hostInfo.system.hostname
+	Process    string // topologyVersion.processId: changes with every start of the server
+	PID        int64
+
+	Marker    Marker
+	OurServer bool  // this process started the server and it holds no user data
+	Local     Local // only for a loopback address
+}
+
+// Marker is what was found in the namespace respect.environment.
+type Marker struct {
+	State      MarkerState
+	Scope      string // the database it was found in, if not the one for the whole deployment
+	Value      string
+	Deployment string
+	By         string
+	At         time.Time
+	Err        string // why it could not be read, or what is malformed
+}
+
+// MarkerState says what a look at the marker came to.
+type MarkerState uint8
+
+// The states of a marker. The zero value is that nobody has looked.
+const (
+	MarkerUnread MarkerState = iota
+	MarkerAbsent
+	MarkerPresent
+	MarkerMalformed
+	MarkerUnreadable
+)
+
+// Local says whether a server on loopback was shown to run on this machine.
+type Local struct {
+	Shown bool
+	Why   string
+}
+
+// Deployment names the deployment so that a marker can be bound to it: the replica set with its members, the cluster, or the
+// standalone's host and port. A dump that is restored elsewhere meets another name.
+func (o Observation) Deployment() string {
+	switch {
+	case o.SetName != "":
+		members := slices.Clone(o.Members)
+		slices.Sort(members)
+		return "set " + o.SetName + " " + strings.Join(members, ",")
+	case o.Mongos:
+		return "cluster " + o.Cluster
+	}
+	return "standalone " + o.ServerHost
+}
+
+// Name is how the deployment is called on the screen.
+func (o Observation) Name() string {
+	switch {
+	case o.SetName != "":
+		return o.SetName + " (" + firstOf(o.Me, o.Address) + ")"
+	case o.Mongos:
+		return "mongos " + o.Address
+	}
+	return o.Address
+}
+
+// Identity is what a connection must show again before a guarded write may use it.
+func (o Observation) Identity() map[string]string {
+	id := map[string]string{
+		"set": o.SetName, "me": o.Me, "process": o.Process, "host": o.Hostname, "server": o.ServerHost, "cluster": o.Cluster,
+		"marker": fmt.Sprintf("%s %s", o.Marker.Value, o.Marker.Deployment),
+	}
+	if o.Process == "" {
+		id["pid"] = fmt.Sprint(o.PID)
+	}
+	for k, v := range id {
+		if strings.TrimSpace(v) == "" {
+			delete(id, k)
+		}
+	}
+	return id
+}
+
+func firstOf(s ...string) string {
+	for _, v := range s {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// Judge says what each observation means. It decides nothing: Classify does.
+func Judge(o Observation) []Evidence {
+	var out []Evidence
+	if o.OurServer {
+		out = append(out, Evidence{Source: "process", Says: Development, Decides: true, Why: "this process started the server, and it is empty"})
+	}
+	out = append(out, JudgeMarker(o.Marker, o.Deployment())...)
+	out = append(out, judgeNames(o)...)
+	out = append(out, judgeAddress(o)...)
+	return out
+}
+
+// JudgeMarker says what a marker means on a deployment. A production marker always counts. A lower one counts only on the deployment it was written for, so that a staging dump
+// restored into production does not lower it.
+func JudgeMarker(m Marker, deployment string) []Evidence {
+	e := Evidence{Source: "marker", Decides: true, Scope: m.Scope}
+	switch m.State {
+	case MarkerUnread:
+		return nil
+	case MarkerAbsent:
+		if m.Scope != "" {
+			return nil
+		}
+		e.Decides, e.Why = false, "the server has no marker (respect.environment)"
+		return []Evidence{e}
+	case MarkerUnreadable:
+		e.Says, e.Why = Unknown, "the server's marker cannot be read: "+m.Err
+		return []Evidence{e}
+	case MarkerMalformed:
+		e.Says, e.Why = Unknown, "the server's marker is malformed: "+m.Err
+		return []Evidence{e}
+	}
+	env, ok := Parse(m.Value)
+	switch {
+	case !ok:
+		e.Says, e.Why = Unknown, fmt.Sprintf("the server's marker says %q, which is no environment", m.Value)
+	case env == Production, m.Deployment == deployment, m.Deployment == "any":
+		e.Says, e.Why = env, fmt.Sprintf("the server's own marker says %s", env)
+		if m.By != "" {
+			e.Why += fmt.Sprintf(" (written by %s, %s)", m.By, m.At.UTC().Format(time.DateOnly))
+		}
+	default:
+		e.Says, e.Why = Unknown, fmt.Sprintf("the server's marker says %s for another deployment (%s; this is %s): was it copied by a restore?", env, m.Deployment, deployment)
+	}
+	return []Evidence{e}
+}
+
+var (
+	productionWords  = []string{"prod", "prd", "live", "production"}
+	stagingWords     = []string{"staging", "stage", "stg", "uat", "preprod", "preproduction"}
+	developmentWords = []string{"dev", "develop", "development", "sandbox"}
+)
+
+// judgeNames: names can raise everywhere; for staging and development only the names of machines and sets count.
+func judgeNames(o Observation) []Evidence {
+	var out []Evidence
+	seen := map[string]bool{}
+	machine := func(what, name string) {
+		if name == "" || seen[name] {
+			return
+		}
+		seen[name] = true
+		for _, w := range []struct {
+			env   Environment
+			words []string
+		}{{Production, productionWords}, {Staging, stagingWords}, {Development, developmentWords}} {
+			if word := containsWord(name, w.words); word != "" {
+				out = append(out, Evidence{Source: "name", Says: w.env, Decides: true, Why: fmt.Sprintf("%s %q contains %q", what, name, word)})
+				return
+			}
+		}
+	}
+	for _, h := range o.Hosts {
+		if o.SRV {
+			machine("the service name", h)
+		} else {
+			machine("the host name", h)
+		}
+	}
+	machine("the replica set's name", o.SetName)
+	machine("the server calls itself", o.Me)
+	machine("the server's machine", o.Hostname)
+	for _, m := range o.Members {
+		machine("the member", m)
+	}
+	if w := containsWord(o.User, productionWords); w != "" {
+		out = append(out, Evidence{Source: "name", Says: Production, Decides: true, Why: fmt.Sprintf("the database user %q contains %q", o.User, w)})
+	}
+	return out
+}
+
+// JudgeDatabase says what a database's name means, for commands that write to it. It can only raise: "test" is the default
+// database everywhere.
+func JudgeDatabase(db string) []Evidence {
+	if w := containsWord(db, productionWords); w != "" {
+		return []Evidence{{Source: "name", Says: Production, Decides: true, Scope: db, Why: fmt.Sprintf("the database name %q contains %q", db, w)}}
+	}
+	return nil
+}
+
+// containsWord finds a word that stands alone: between characters that are no letters, or between letters of different case (prodEU).
+func containsWord(name string, words []string) string {
+	var b strings.Builder
+	prev := ' '
+	for _, r := range name {
+		if unicode.IsUpper(r) && unicode.IsLower(prev) {
+			b.WriteByte(' ')
+		}
+		prev = r
+		if unicode.IsLetter(r) {
+			b.WriteRune(unicode.ToLower(r))
+		} else {
+			b.WriteByte(' ')
+		}
+	}
+	for _, part := range strings.Fields(b.String()) {
+		if slices.Contains(words, part) {
+			return part
+		}
+	}
+	return ""
+}
+
+// judgeAddress is the loopback rule.
+func judgeAddress(o Observation) []Evidence {
+	if o.OurServer || !Loopback(o.Address) {
+		return nil
+	}
+	if o.Local.Shown {
+		return []Evidence{{Source: "loopback", Says: Development, Decides: true, Why: o.Local.Why}}
+	}
+	return []Evidence{{Source: "loopback", Why: o.Address + " is this machine, and may be a tunnel: " + o.Local.Why}}
+}
+
+// Loopback says whether an address is on this machine.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	if host == "localhost" || strings.HasSuffix(host, ".sock") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// ParseMarker reads the marker document. Anything unexpected makes it malformed.
+func ParseMarker(doc bson.Raw) Marker {
+	m := Marker{State: MarkerPresent}
+	for key, into := range map[string]*string{"value": &m.Value, "deployment": &m.Deployment, "by": &m.By} {
+		s, ok := doc.Lookup(key).StringValueOK()
+		if !ok {
+			return Marker{State: MarkerMalformed, Err: key + " is missing or no string"}
+		}
+		*into = s
+	}
+	at, ok := doc.Lookup("at").TimeOK()
+	if !ok {
+		return Marker{State: MarkerMalformed, Err: "at is missing or no date"}
+	}
+	m.At = at
+	return m
+}
+
+// MarkerDocument is what ParseMarker reads.
+func MarkerDocument(env Environment, deployment, by string, at time.Time) bson.D {
+	return bson.D{
+		{Key: "_id", Value: "environment"}, {Key: "value", Value: env.String()}, {Key: "deployment", Value: deployment},
+		{Key: "by", Value: by}, {Key: "at", Value: bson.NewDateTimeFromTime(at)},
+	}
+}
