@@ -1,0 +1,790 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/guard/policy"
+	"respect/guard/update"
+	"respect/replay"
+	"respect/replay/durable"
+)
+
+// Config is what a Builder works with.
+type Config struct {
+	FS     durable.FS
+	Dir    string // of the change; must not exist
+	Header Header
+	Reader Reader
+	NewID  func() bson.ObjectID // for documents without an _id
+}
+
+// Pending is one statement of a queued command.
+type Pending struct {
+	Command *command.Command
+	Index   int // in Command.Writes()
+}
+
+func (p Pending) write() command.Write { return p.Command.Writes()[p.Index] }
+
+// Foreseen is an error that the server would answer with. Nothing was sent.
+type Foreseen struct {
+	Code    int32
+	Name    string
+	Message string
+}
+
+// Error implements error.
+func (f *Foreseen) Error() string { return fmt.Sprintf("%s (%s)", f.Message, f.Name) }
+
+// Unpinnable is wrapped by the refusal of a statement that cannot be bound to documents that were shown.
+var Unpinnable = errors.New("cannot be bound to the documents shown")
+
+// Result is what a statement will have done, known from the plan.
+type Result struct {
+	Matched, Modified, Inserted, Deleted int64
+	UpsertedID                           bson.RawValue // Type 0 if nothing is upserted
+	// Before and After are the documents of a findAndModify; nil where there is none.
+	Before, After bson.Raw
+	Unpredictable string // why After is not known
+	// ModifiedUnknown: at least one document's after-image could not be computed, so that it may turn out not to change.
+	ModifiedUnknown bool
+}
+
+type resultKey struct {
+	cmd   *command.Command
+	index int
+}
+
+// Builder makes a plan of documents from queued statements, one after the other, with reads only.
+// After an error it must be discarded.
+type Builder struct {
+	cfg      Config
+	sp       *spool
+	commands []*command.Command
+	numbers  map[*command.Command]int
+	seen     map[string]map[[16]byte]bool // pinned documents, by namespace and hash of _id
+	afters   map[string]*afterImages
+	infos    map[string]*collectionInfo
+	stats    map[string]*stats
+	order    []string
+	results  map[resultKey]*Result
+	samples  []Sample
+	n        int64
+	bytes    int64
+}
+
+// afterImages are kept to see whether a later statement could match one.
+type afterImages struct {
+	docs  []bson.Raw
+	bytes int
+	full  bool // too many: any later statement could match
+}
+
+const maxAfterImages = 32 << 20
+
+// stats gather what the facts say, for one namespace.
+type stats struct {
+	count     replay.Count
+	removed   map[string]int64 // path -> documents that lose it
+	byReplace bool             // at least one path was lost to a whole-document replacement
+	unknown   map[string]int64 // why not predictable -> documents
+	created   []bson.Raw       // by upserts
+	filters   map[string]int   // shape of filters: empty-many, empty-one, other
+	matched   map[[16]byte]bool
+}
+
+// NewBuilder begins a plan.
+func NewBuilder(cfg Config) (*Builder, error) {
+	sp, err := newSpool(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("begin the backup: %w", err)
+	}
+	cfg.Header.Version = formatVersion
+	b := &Builder{
+		cfg: cfg, sp: sp, numbers: map[*command.Command]int{}, seen: map[string]map[[16]byte]bool{},
+		afters: map[string]*afterImages{}, infos: map[string]*collectionInfo{}, stats: map[string]*stats{}, results: map[resultKey]*Result{},
+	}
+	if err := sp.line(line{Plan: &cfg.Header}); err != nil {
+		return nil, errors.Join(err, sp.discard())
+	}
+	return b, nil
+}
+
+// Discard removes what was spooled.
+func (b *Builder) Discard() error { return b.sp.discard() }
+
+// Result is what a statement that was added will do; nil if it was not added.
+func (b *Builder) Result(p Pending) *Result { return b.results[resultKey{p.Command, p.Index}] }
+
+// AfterImage is the planned after-image of a document, and whether the plan has the document at all.
+func (b *Builder) AfterImage(ns command.Namespace, id bson.RawValue) (doc bson.Raw, known, planned bool) {
+	if !b.seen[ns.String()][idKey(id)] {
+		return nil, true, false
+	}
+	a := b.afters[ns.String()]
+	if a == nil {
+		return nil, false, true
+	}
+	for _, d := range a.docs {
+		if v := d.Lookup("_id"); v.Type == id.Type && bytes.Equal(v.Value, id.Value) {
+			return d, true, true
+		}
+	}
+	return nil, false, true
+}
+
+// Add takes statements in order, until one selects a document that is in the plan already, or could match a planned after-image:
+// that one belongs to the next plan. It returns how many it took.
+func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) {
+	for taken < len(ps) {
+		if int64(taken) >= policy.MaxOperations {
+			return taken, fmt.Errorf("more than %d operations in one plan", policy.MaxOperations)
+		}
+		group := b.byIDGroup(ps[taken:])
+		if len(group) == 0 {
+			ok, err := b.addSelected(ctx, ps[taken])
+			if err != nil || !ok {
+				return taken, err
+			}
+			taken++
+			continue
+		}
+		n, err := b.addByID(ctx, group)
+		taken += n
+		if err != nil || n < len(group) {
+			return taken, err
+		}
+	}
+	return taken, nil
+}
+
+// maxGroup documents are read by _id in one round trip.
+const maxGroup = 1000
+
+// byIDGroup is the longest run of statements in one namespace that each name one document by its _id.
+func (b *Builder) byIDGroup(ps []Pending) []Pending {
+	for i, p := range ps {
+		w := p.write()
+		if _, ok := onlyID(w); !ok || i == maxGroup || w.NS != ps[0].write().NS {
+			return ps[:i]
+		}
+	}
+	return ps
+}
+
+// onlyID is the _id that a statement names, if it can select no other document.
+func onlyID(w command.Write) (bson.RawValue, bool) {
+	if w.Op == command.Insert {
+		id := w.ID()
+		return id, id.Type != 0
+	}
+	if w.Collation.Type != 0 || w.Hint.Type != 0 || w.Upsert {
+		return bson.RawValue{}, false
+	}
+	elems, err := w.Filter.Elements()
+	if err != nil || len(elems) != 1 || elems[0].Key() != "_id" {
+		return bson.RawValue{}, false
+	}
+	return plainID(elems[0].Value())
+}
+
+// plainID is a value that as a condition on _id means equality.
+func plainID(v bson.RawValue) (bson.RawValue, bool) {
+	switch v.Type {
+	case bson.TypeEmbeddedDocument:
+		first, err := v.Document().IndexErr(0)
+		return v, err == nil && !strings.HasPrefix(first.Key(), "$")
+	case bson.TypeRegex, bson.TypeArray, bson.TypeNull, bson.TypeUndefined:
+		return v, false
+	}
+	return v, true
+}
+
+func (b *Builder) addByID(ctx context.Context, group []Pending) (int, error) {
+	ns := group[0].write().NS
+	info, err := b.info(ctx, ns)
+	if err != nil {
+		return 0, err
+	}
+	if info.collation() {
+		ok, err := b.addSelected(ctx, group[0])
+		if err != nil || !ok {
+			return 0, err
+		}
+		return 1, nil
+	}
+	ids := bson.A{}
+	for _, p := range group {
+		id, _ := onlyID(p.write())
+		ids = append(ids, id)
+	}
+	docs := map[[16]byte]bson.Raw{}
+	if info.exists {
+		err := iterate(ctx, b.cfg.Reader, ns.DB, bson.D{
+			{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
+		}, func(doc bson.Raw) error {
+			docs[idKey(doc.Lookup("_id"))] = bytes.Clone(doc)
+			return nil
+		})
+		if err != nil {
+			return 0, fmt.Errorf("read the documents of %s: %w", ns, err)
+		}
+	}
+	for i, p := range group {
+		id, _ := onlyID(p.write())
+		if b.seen[ns.String()][idKey(id)] {
+			return i, nil // belongs to the next plan
+		}
+		if err := b.addFound(p, docs[idKey(id)]); err != nil {
+			return i, err
+		}
+	}
+	return len(group), nil
+}
+
+// addFound adds a statement that names one document; doc is nil if it is not there.
+func (b *Builder) addFound(p Pending, doc bson.Raw) error {
+	if p.write().Op != command.Insert {
+		return b.one(p, doc)
+	}
+	if doc != nil {
+		w := p.write()
+		return &Foreseen{11000, "DuplicateKey", fmt.Sprintf("E11000 duplicate key error collection: %s index: _id_ dup key: { _id: %s }", w.NS, w.ID())}
+	}
+	return b.insert(p, nil)
+}
+
+func (b *Builder) one(p Pending, doc bson.Raw) error {
+	if err := b.begin(p); err != nil {
+		return err
+	}
+	if doc == nil {
+		return nil
+	}
+	return b.document(p, doc)
+}
+
+// addSelected adds a statement that selects its documents by a filter. It returns false if the statement belongs to the next plan.
+func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
+	w := p.write()
+	info, err := b.info(ctx, w.NS)
+	if err != nil {
+		return false, err
+	}
+	if w.Op == command.Insert { // without an _id: it is new whatever else there is
+		return true, b.insert(p, nil)
+	}
+	overlaps, err := b.overlaps(ctx, w, info)
+	if err != nil || overlaps {
+		return false, err
+	}
+	if err := b.begin(p); err != nil {
+		return false, err
+	}
+	found := false
+	if info.exists {
+		err = iterate(ctx, b.cfg.Reader, w.NS.DB, selection(w, nil), func(doc bson.Raw) error {
+			key := idKey(doc.Lookup("_id"))
+			if b.stats[w.NS.String()].matched[key] {
+				return nil // a scan may return a moved document twice
+			}
+			if b.seen[w.NS.String()][key] {
+				return fmt.Errorf("documents of %s were changed by others while the plan was made; try again", w.NS)
+			}
+			b.stats[w.NS.String()].matched[key] = true
+			found = true
+			return b.document(p, doc)
+		})
+		if err != nil {
+			return false, fmt.Errorf("read the documents of %s: %w", w.NS, err)
+		}
+		clear(b.stats[w.NS.String()].matched)
+	}
+	if !found && w.Upsert {
+		return true, b.upsert(p)
+	}
+	return true, nil
+}
+
+// selection is the find command that selects what a statement selects.
+func selection(w command.Write, projection bson.D) bson.D {
+	cmd := bson.D{{Key: "find", Value: w.NS.Collection}, {Key: "filter", Value: w.Filter}}
+	for _, o := range []struct {
+		key string
+		v   bson.RawValue
+	}{{"sort", w.Sort}, {"collation", w.Collation}, {"hint", w.Hint}, {"let", w.Let}} {
+		if o.v.Type != 0 {
+			cmd = append(cmd, bson.E{Key: o.key, Value: o.v})
+		}
+	}
+	if projection != nil {
+		cmd = append(cmd, bson.E{Key: "projection", Value: projection})
+	}
+	if !w.Multi {
+		cmd = append(cmd, bson.E{Key: "limit", Value: int64(1)}, bson.E{Key: "singleBatch", Value: true})
+	}
+	return cmd
+}
+
+// overlaps says whether a statement selects a planned document or could match a planned after-image.
+func (b *Builder) overlaps(ctx context.Context, w command.Write, info *collectionInfo) (bool, error) {
+	ns := w.NS.String()
+	if len(b.seen[ns]) == 0 {
+		return false, nil
+	}
+	if a := b.afters[ns]; a != nil {
+		if a.full || w.Collation.Type != 0 || info.collation() {
+			return true, nil
+		}
+		for _, doc := range a.docs {
+			if update.Match(w.Filter, doc) != update.No {
+				return true, nil
+			}
+		}
+	}
+	if !info.exists {
+		return false, nil
+	}
+	hit := false
+	err := iterate(ctx, b.cfg.Reader, w.NS.DB, selection(w, bson.D{{Key: "_id", Value: int32(1)}}), func(doc bson.Raw) error {
+		if b.seen[ns][idKey(doc.Lookup("_id"))] {
+			hit = true
+			return errStop
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("read the documents of %s: %w", w.NS, err)
+	}
+	return hit, nil
+}
+
+func (b *Builder) info(ctx context.Context, ns command.Namespace) (*collectionInfo, error) {
+	if i := b.infos[ns.String()]; i != nil {
+		return i, nil
+	}
+	i, err := describe(ctx, b.cfg.Reader, ns)
+	if err != nil {
+		return nil, err
+	}
+	switch i.kind {
+	case "view":
+		return nil, fmt.Errorf("%w: %s is a view", Unpinnable, ns)
+	case "timeseries":
+		return nil, fmt.Errorf("%w: %s is a time series", Unpinnable, ns)
+	}
+	b.infos[ns.String()] = i
+	total := i.total
+	b.stats[ns.String()] = &stats{
+		count:   replay.Count{Namespace: ns.String(), Total: &total},
+		removed: map[string]int64{}, unknown: map[string]int64{}, filters: map[string]int{}, matched: map[[16]byte]bool{},
+	}
+	b.order = append(b.order, ns.String())
+	return i, nil
+}
+
+// begin registers a statement and its command.
+func (b *Builder) begin(p Pending) error {
+	if _, ok := b.numbers[p.Command]; !ok {
+		n := len(b.commands)
+		b.numbers[p.Command], b.commands = n, append(b.commands, p.Command)
+		if err := b.sp.line(line{Command: &commandLine{N: n, DB: p.Command.Database(), BSON: p.Command.Raw()}}); err != nil {
+			return err
+		}
+	}
+	b.results[resultKey{p.Command, p.Index}] = &Result{}
+	w := p.write()
+	st := b.stats[w.NS.String()]
+	switch empty := w.Op != command.Insert && len(w.Filter) == 5; {
+	case empty && w.Multi:
+		st.filters["empty-many"]++
+	case empty:
+		st.filters["empty-one"]++
+	default:
+		st.filters["other"]++
+	}
+	return nil
+}
+
+// document adds one document that a statement selected.
+func (b *Builder) document(p Pending, before bson.Raw) error {
+	w := p.write()
+	st, res := b.stats[w.NS.String()], b.Result(p)
+	st.count.Matched++
+	res.Matched++
+	after, unpredictable, err := afterImage(w, before)
+	if err != nil {
+		return err
+	}
+	if w.FindAndModify {
+		res.Before, res.After, res.Unpredictable = bytes.Clone(before), after, unpredictable
+	}
+	if after != nil && bytes.Equal(before, after) {
+		st.count.Unchanged++
+		b.pin(w.NS, before.Lookup("_id"))
+		return nil
+	}
+	it := Item{NS: w.NS.String(), Op: w.Op.String(), ID: idText(before.Lookup("_id")), Unpredictable: unpredictable}
+	switch w.Op {
+	case command.Delete:
+		st.count.Deleted++
+		res.Deleted++
+	case command.Replace:
+		st.count.Replaced++
+		res.Modified++
+	default:
+		st.count.Updated++
+		res.Modified++
+	}
+	if unpredictable != "" {
+		st.unknown[unpredictable]++
+		res.ModifiedUnknown = true
+	}
+	if after != nil {
+		b.lost(st, w.Op, before, after)
+	}
+	return b.item(p, it, before, after)
+}
+
+// afterImage is what the server will make of a document; nil for a delete and where it cannot be foreseen.
+func afterImage(w command.Write, before bson.Raw) (after bson.Raw, unpredictable string, err error) {
+	switch {
+	case w.Op == command.Delete:
+		return nil, "", nil
+	case w.Op == command.Replace:
+		after, err = update.Replace(before, w.Doc)
+	case w.Pipeline():
+		err = fmt.Errorf("%w: an aggregation pipeline", update.ErrNotPredictable)
+	default:
+		var u *update.Update
+		if u, err = update.Parse(w.Update.Document()); err == nil {
+			after, err = u.Apply(before)
+		}
+	}
+	var server *update.Error
+	switch {
+	case errors.Is(err, update.ErrNotPredictable):
+		return nil, strings.TrimPrefix(err.Error(), update.ErrNotPredictable.Error()+": "), nil
+	case errors.As(err, &server):
+		return nil, "", &Foreseen{server.Code, server.Name, server.Message}
+	}
+	return after, "", err
+}
+
+func (b *Builder) insert(p Pending, doc bson.Raw) error {
+	if err := b.begin(p); err != nil {
+		return err
+	}
+	w := p.write()
+	upsert := doc != nil
+	unpredictable := ""
+	if doc == nil {
+		var err error
+		doc, err = update.Inserted(w.Doc, b.cfg.NewID)
+		if errors.Is(err, update.ErrNotPredictable) {
+			return fmt.Errorf("%w: %v; give it a value", Unpinnable, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	st, res := b.stats[w.NS.String()], b.Result(p)
+	st.count.Inserted++
+	res.Inserted++
+	if upsert {
+		res.UpsertedID = doc.Lookup("_id")
+		res.Inserted--
+		st.created = append(st.created, doc)
+		if w.FindAndModify {
+			res.After = doc
+		}
+	}
+	return b.item(p, Item{NS: w.NS.String(), Op: "insert", ID: idText(doc.Lookup("_id")), Unpredictable: unpredictable, Upsert: upsert}, nil, doc)
+}
+
+// upsert adds the document that an upsert creates, because nothing matches.
+func (b *Builder) upsert(p Pending) error {
+	w := p.write()
+	if w.Pipeline() {
+		return fmt.Errorf("%w: what an upsert with a pipeline creates", Unpinnable)
+	}
+	doc, err := update.Upserted(w.Filter, w.Update.Document(), w.Op == command.Replace, b.cfg.NewID)
+	var server *update.Error
+	switch {
+	case errors.Is(err, update.ErrNotPredictable):
+		return fmt.Errorf("%w: which document the upsert creates %v", Unpinnable, err)
+	case errors.As(err, &server):
+		return &Foreseen{server.Code, server.Name, server.Message}
+	case err != nil:
+		return err
+	}
+	return b.insert(p, doc)
+}
+
+// item writes one document of the plan with its images.
+func (b *Builder) item(p Pending, it Item, before, after bson.Raw) error {
+	w := p.write()
+	it.Command, it.Statement = b.numbers[p.Command], p.Index
+	spoolAfter := it.Op == "insert" || it.Op == "replace"
+	return b.put(w.NS, it, before, after, spoolAfter)
+}
+
+func (b *Builder) put(ns command.Namespace, it Item, before, after bson.Raw, spoolAfter bool) (err error) {
+	it.N = b.n
+	b.n++
+	if before != nil {
+		if it.Before, err = b.sp.image("before", it.NS, before); err != nil {
+			return err
+		}
+		b.bytes += int64(len(before))
+	}
+	switch {
+	case after != nil && spoolAfter:
+		it.After, err = b.sp.image("after", it.NS, after)
+	case after != nil:
+		it.After = &Image{At: -1, Bytes: len(after), SHA256: hashOf(after)}
+	}
+	if err != nil {
+		return err
+	}
+	id := before.Lookup("_id")
+	if before == nil {
+		id = after.Lookup("_id")
+	}
+	b.pin(ns, id)
+	b.keepAfter(it, after)
+	b.sample(it, before, after)
+	return b.sp.line(line{Document: &it})
+}
+
+func (b *Builder) pin(ns command.Namespace, id bson.RawValue) {
+	m := b.seen[ns.String()]
+	if m == nil {
+		m = map[[16]byte]bool{}
+		b.seen[ns.String()] = m
+	}
+	m[idKey(id)] = true
+}
+
+func (b *Builder) keepAfter(it Item, after bson.Raw) {
+	if it.Op == "delete" {
+		return
+	}
+	a := b.afters[it.NS]
+	if a == nil {
+		a = &afterImages{}
+		b.afters[it.NS] = a
+	}
+	if after == nil || a.full || a.bytes+len(after) > maxAfterImages {
+		a.full, a.docs = true, nil
+		return
+	}
+	a.docs, a.bytes = append(a.docs, bytes.Clone(after)), a.bytes+len(after)
+}
+
+const (
+	maxSamples     = 5
+	maxSampleBytes = 64 << 10
+)
+
+// sample keeps the first documents, small enough to be shown.
+func (b *Builder) sample(it Item, before, after bson.Raw) {
+	if len(b.samples) < maxSamples && len(before)+len(after) <= maxSampleBytes {
+		b.samples = append(b.samples, Sample{NS: it.NS, Op: it.Op, Before: bytes.Clone(before), After: bytes.Clone(after), Unpredictable: it.Unpredictable})
+	}
+}
+
+// idKey is a hash of an _id under which equal numbers of different type are different: that can only cut a plan too late for documents whose
+// _ids the server takes as one, and of those there is only one.
+func idKey(id bson.RawValue) [16]byte {
+	h := sha256.New()
+	switch id.Type {
+	case bson.TypeInt32, bson.TypeInt64, bson.TypeDouble:
+		// One key for 1, Long(1) and 1.0, which are one _id.
+		if f := id.AsFloat64(); f == float64(id.AsInt64()) && f < 1<<53 && f > -(1<<53) {
+			fmt.Fprintf(h, "n%d", id.AsInt64())
+			break
+		}
+		fallthrough
+	default:
+		h.Write([]byte{byte(id.Type)})
+		h.Write(id.Value)
+	}
+	return [16]byte(h.Sum(nil)[:16])
+}
+
+// Finish writes the facts and totals and makes the plan.
+func (b *Builder) Finish() (*Plan, error) {
+	t := totals{Documents: b.n, Saved: Backup{Possible: true, Documents: b.saved(), Bytes: b.bytes}}
+	for _, ns := range slices.Sorted(slices.Values(b.order)) {
+		t.Counts = append(t.Counts, b.stats[ns].count)
+	}
+	t.Facts = b.facts()
+	for _, ns := range b.order {
+		if err := b.metadata(ns); err != nil {
+			return nil, err
+		}
+	}
+	return b.finish(t, nil)
+}
+
+func (b *Builder) saved() (n int64) {
+	for _, s := range b.stats {
+		n += s.count.Updated + s.count.Replaced + s.count.Deleted
+	}
+	return n
+}
+
+func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
+	for _, s := range steps {
+		if err := b.sp.line(line{Step: &s}); err != nil {
+			return nil, err
+		}
+	}
+	if t.Facts == nil {
+		t.Facts = []Fact{}
+	}
+	if err := b.sp.line(line{Totals: &t}); err != nil {
+		return nil, err
+	}
+	p := &Plan{
+		dir: b.cfg.Dir, header: b.cfg.Header, commands: b.commands, steps: steps, totals: t, samples: b.samples,
+		results: b.results, sp: b.sp,
+	}
+	if _, err := b.sp.append("RESTORE.txt", restoreText(p)); err != nil {
+		return nil, err
+	}
+	if err := b.sp.flush(); err != nil {
+		return nil, err
+	}
+	p.digest = b.sp.digest("plan.jsonl")
+	return p, nil
+}
+
+// metadata writes what mongorestore needs to know of a collection whose documents are in before/.
+func (b *Builder) metadata(ns string) error {
+	name := filepath.Join("before", spoolName(ns))
+	if b.sp.files[name] == nil {
+		return nil
+	}
+	return writeMetadata(b.sp, ns, b.infos[ns])
+}
+
+// writeMetadata: the layout of mongodump, Extended JSON in canonical form.
+// Source: https://www.mongodb.com/docs/database-tools/mongodump/
+func writeMetadata(sp *spool, ns string, info *collectionInfo) error {
+	_, coll, _ := strings.Cut(ns, ".")
+	indexes := bson.A{}
+	for _, i := range info.indexes {
+		indexes = append(indexes, i)
+	}
+	doc, err := bson.MarshalExtJSON(bson.D{
+		{Key: "options", Value: info.options}, {Key: "indexes", Value: indexes}, {Key: "uuid", Value: info.uuid},
+		{Key: "collectionName", Value: coll}, {Key: "type", Value: "collection"},
+	}, true, false)
+	if err != nil {
+		return fmt.Errorf("metadata of %s: %w", ns, err)
+	}
+	_, err = sp.append(filepath.Join("before", strings.TrimSuffix(spoolName(ns), ".bson")+".metadata.json"), doc)
+	return err
+}
+
+// restoreText says how to get the documents back without this program. Never --drop: a part of a collection restored with it deletes the rest.
+func restoreText(p *Plan) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Change %s on %s (%s), planned %s\n\n", p.Change(), p.header.Deployment, p.header.Environment, p.header.Created.UTC().Format("2006-01-02 15:04:05 UTC"))
+	fmt.Fprintf(&b, "To take it back:\n\n    respect undo %s\n\n", p.Change())
+	fmt.Fprint(&b, "Without respect: the directory before/ holds the documents as they were before the change, in the layout of\nmongodump. Restore them into a NEW collection and compare; do not use --drop, which would delete\nwhat is not in this backup:\n\n")
+	for _, c := range p.totals.Counts {
+		fmt.Fprintf(&b, "    mongorestore --uri URI --nsInclude %s --nsFrom %s --nsTo %s before/\n", shellQuote(c.Namespace), shellQuote(c.Namespace), shellQuote(c.Namespace+"_before_"+strings.ReplaceAll(p.Change(), "-", "_")))
+	}
+	return []byte(b.String())
+}
+
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// Result is what a statement of the plan will have done; nil if it is not in this plan.
+func (p *Plan) Result(s Pending) *Result { return p.results[resultKey{s.Command, s.Index}] }
+
+// Seal makes the backup durable, reads it back and compares it with what was written. From then on the files are immutable.
+func (p *Plan) Seal() (replay.Saved, error) {
+	out := replay.Saved{Change: p.Change()}
+	if len(p.steps) == 0 || p.header.Undoes != "" { // what schema work takes is saved when it is taken
+		out.Documents, out.Bytes = p.totals.Saved.Documents, p.totals.Saved.Bytes
+	}
+	if p.sp == nil {
+		return out, errors.New("seal the backup: internal error: the plan was not made here")
+	}
+	if err := p.sp.sync(); err != nil {
+		return out, fmt.Errorf("seal the backup: %w", err)
+	}
+	files, err := p.sp.readBack()
+	out.Files = files
+	if err != nil {
+		return out, fmt.Errorf("read the backup back: %w", err)
+	}
+	return out, nil
+}
+
+// Discard removes the files of a plan that was not carried out.
+func (p *Plan) Discard() error {
+	if p.sp == nil {
+		return nil
+	}
+	return p.sp.discard()
+}
+
+// OnlyID is the _id that a statement names, if it can select no other document.
+func OnlyID(w command.Write) (bson.RawValue, bool) { return onlyID(w) }
+
+// FindIDs are the _ids that a find command names, if it can select no other documents and does nothing else with them.
+func FindIDs(find bson.Raw) ([]bson.RawValue, bool) {
+	filter, ok := find.Lookup("filter").DocumentOK()
+	if !ok {
+		return nil, false
+	}
+	if _, err := find.LookupErr("collation"); err == nil {
+		return nil, false
+	}
+	elems, err := filter.Elements()
+	if err != nil || len(elems) != 1 || elems[0].Key() != "_id" {
+		return nil, false
+	}
+	v := elems[0].Value()
+	if id, ok := plainID(v); ok {
+		return []bson.RawValue{id}, true
+	}
+	doc, ok := v.DocumentOK()
+	if !ok {
+		return nil, false
+	}
+	in, ok := doc.Lookup("$in").ArrayOK()
+	if fields, err := doc.Elements(); !ok || err != nil || len(fields) != 1 {
+		return nil, false
+	}
+	values, err := in.Values()
+	if err != nil {
+		return nil, false
+	}
+	for _, id := range values {
+		if _, ok := plainID(id); !ok {
+			return nil, false
+		}
+	}
+	return values, true
+}
+
+// SameID says whether id is one of ids, numbers by value.
+func SameID(ids []bson.RawValue, id bson.RawValue) bool {
+	return slices.ContainsFunc(ids, func(v bson.RawValue) bool { return idKey(v) == idKey(id) })
+}

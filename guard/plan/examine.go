@@ -1,0 +1,210 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/replay"
+)
+
+// Examination is what a look at the server says of a change that was cut off.
+type Examination struct {
+	Applied    int64 // documents and steps that are as the change was to leave them
+	NotApplied int64 // that are as before
+	Unclear    int64 // that are neither: changed by the change or by others
+	Found      []string
+	Counts     []replay.Count
+}
+
+// Status is what the change came to, as far as it can be told.
+func (e Examination) Status() replay.Status {
+	switch {
+	case e.Unclear > 0:
+		return replay.StatusUnknown
+	case e.Applied == 0:
+		return replay.StatusRejected
+	case e.NotApplied == 0:
+		return replay.StatusApplied
+	}
+	return replay.StatusPartly
+}
+
+// Examine looks at each document of a change, and at each of its steps, with reads only.
+func Examine(ctx context.Context, r Reader, p *Plan) (Examination, error) {
+	x := examiner{r: r, p: p, images: p.Images(), counts: map[string]*replay.Count{}}
+	err := x.documents(ctx)
+	if err == nil {
+		err = x.steps(ctx)
+	}
+	if cerr := x.images.Close(); err == nil {
+		err = cerr
+	}
+	for _, ns := range x.order {
+		x.out.Counts = append(x.out.Counts, *x.counts[ns])
+	}
+	return x.out, err
+}
+
+type examiner struct {
+	r      Reader
+	p      *Plan
+	images *Images
+	out    Examination
+	counts map[string]*replay.Count
+	order  []string
+}
+
+func (x *examiner) count(ns string) *replay.Count {
+	if x.counts[ns] == nil {
+		x.counts[ns], x.order = &replay.Count{Namespace: ns}, append(x.order, ns)
+	}
+	return x.counts[ns]
+}
+
+func (x *examiner) documents(ctx context.Context) error {
+	var group []Item
+	flush := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		err := x.group(ctx, group)
+		group = group[:0]
+		return err
+	}
+	err := x.p.Items(func(it Item) error {
+		if len(group) > 0 && (group[0].NS != it.NS || len(group) == maxGroup) {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		group = append(group, it)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+func (x *examiner) group(ctx context.Context, items []Item) error {
+	ns, err := command.ParseNamespace(items[0].NS)
+	if err != nil {
+		return err
+	}
+	ids := bson.A{}
+	for _, it := range items {
+		id, err := itemID(it)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	now := map[[16]byte]bson.Raw{}
+	err = iterate(ctx, x.r, ns.DB, bson.D{
+		{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
+	}, func(doc bson.Raw) error {
+		now[idKey(doc.Lookup("_id"))] = bytes.Clone(doc)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the documents of %s: %w", ns, err)
+	}
+	for i, it := range items {
+		if err := x.one(it, now[idKey(ids[i].(bson.RawValue))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *examiner) one(it Item, now bson.Raw) error {
+	before, err := x.images.Before(it)
+	if err != nil {
+		return err
+	}
+	c := x.count(it.NS)
+	c.Matched++
+	switch {
+	case (now == nil) == (before == nil) && bytes.Equal(now, before):
+		x.out.NotApplied++
+		c.Unchanged++
+	case it.Op == "delete" && now == nil:
+		x.out.Applied++
+		c.Deleted++
+	case it.After != nil && now != nil && hashOf(now) == it.After.SHA256:
+		x.out.Applied++
+		switch it.Op {
+		case "insert":
+			c.Inserted++
+		case "replace":
+			c.Replaced++
+		default:
+			c.Updated++
+		}
+	default:
+		x.out.Unclear++
+		c.Skipped++
+	}
+	return nil
+}
+
+func (x *examiner) steps(ctx context.Context) error {
+	for _, s := range x.p.steps {
+		ns, err := command.ParseNamespace(s.NS)
+		if err != nil {
+			return err
+		}
+		here, err := describe(ctx, x.r, ns)
+		if err != nil {
+			return err
+		}
+		applied, found := false, ""
+		switch s.Do {
+		case DoDrop:
+			to, err := command.ParseNamespace(s.To)
+			if err != nil {
+				return err
+			}
+			aside, err := describe(ctx, x.r, to)
+			if err != nil {
+				return err
+			}
+			applied = aside.exists || !here.exists
+			switch {
+			case aside.exists:
+				found = fmt.Sprintf("%s was set aside as %s and not dropped", s.NS, s.To)
+			case applied:
+				found = s.NS + " was dropped"
+			default:
+				found = s.NS + " was not dropped"
+			}
+		case DoDropEmpty:
+			applied, found = !here.exists, "dropping "+s.NS
+		case DoCreate:
+			applied, found = here.exists, "creating "+s.NS
+		case DoRename:
+			applied, found = !here.exists, "renaming "+s.NS
+		case DoDropIndexes, DoCreateIndexes:
+			applied, found = true, s.Do+" "+s.NS
+			for _, spec := range s.Specs {
+				there := false
+				for _, i := range here.indexes {
+					there = there || sameIndex(i, spec)
+				}
+				applied = applied && there == (s.Do == DoCreateIndexes)
+			}
+		}
+		if applied {
+			x.out.Applied++
+		} else {
+			x.out.NotApplied++
+		}
+		x.out.Found = append(x.out.Found, fmt.Sprintf("%s: %s", found, map[bool]string{true: "done", false: "not done"}[applied]))
+		x.count(s.NS).Schema = s.Do
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+)
+
+// lost counts the fields that a document loses, nested ones by their path. What an array loses is not looked at.
+func (b *Builder) lost(st *stats, op command.Op, before, after bson.Raw) {
+	for _, path := range lostPaths("", before, after) {
+		st.removed[path]++
+		st.byReplace = st.byReplace || op == command.Replace
+	}
+}
+
+func lostPaths(prefix string, before, after bson.Raw) (out []string) {
+	elems, err := before.Elements()
+	if err != nil {
+		return nil
+	}
+	for _, e := range elems {
+		v, err := after.LookupErr(e.Key())
+		if err != nil {
+			out = append(out, prefix+e.Key())
+			continue
+		}
+		was, ok1 := e.Value().DocumentOK()
+		is, ok2 := v.DocumentOK()
+		if ok1 && ok2 {
+			out = append(out, lostPaths(prefix+e.Key()+".", was, is)...)
+		}
+	}
+	return out
+}
+
+// facts are what the preview says of the plan so far, the most important first.
+func (b *Builder) facts() []Fact {
+	var out []Fact
+	for _, ns := range slices.Sorted(slices.Values(b.order)) {
+		out = append(out, b.stats[ns].facts(b.infos[ns])...)
+	}
+	if n := len(b.commands); n > 1 {
+		out = append(out, fact(FromLoop, Warn, map[string]any{"operations": n}, "%s issued by one statement", plural(int64(n), "operation")))
+	}
+	sortFacts(out)
+	return out
+}
+
+func sortFacts(f []Fact) {
+	rank := map[Severity]int{Danger: 0, Warn: 1, Info: 2}
+	slices.SortStableFunc(f, func(a, b Fact) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
+}
+
+func (s *stats) facts(info *collectionInfo) (out []Fact) {
+	ns, c := s.count.Namespace, s.count
+	total := *c.Total
+	onNS := map[string]any{"namespace": ns}
+	if c.Matched > 0 || c.Inserted == 0 {
+		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": total}, "%s: %s of %s%s", ns, Number(c.Matched), plural(total, "document"), percent(c.Matched, total)))
+	}
+	if s.filters["empty-many"] > 0 && total > 0 {
+		out = append(out, fact(EmptyFilter, Danger, onNS, "the filter is {}: every document of %s", ns))
+	} else if s.filters["empty-one"] > 0 && total > 1 {
+		out = append(out, fact(EmptyFilter, Warn, onNS, "the filter is {}: one document of %s, whichever the server finds first", ns))
+	}
+	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total {
+		out = append(out, fact(AllDocuments, Danger, onNS, "every document of %s is touched, although no filter says so", ns))
+	}
+	if c.Matched == 0 && c.Inserted == 0 {
+		out = append(out, fact(NoMatch, Info, onNS, "nothing in %s matches; nothing there will change", ns))
+	}
+	if c.Unchanged > 0 {
+		out = append(out, fact(NoChange, Info, map[string]any{"namespace": ns, "documents": c.Unchanged}, "%s already as asked", are(c.Unchanged, "matched document")))
+	}
+	if c.Replaced > 0 {
+		out = append(out, fact(ReplacesDocument, Warn, map[string]any{"namespace": ns, "documents": c.Replaced}, "replaces the whole of %s in %s", plural(c.Replaced, "document"), ns))
+	}
+	out = append(out, s.removedFact()...)
+	for _, doc := range s.created {
+		out = append(out, fact(CreatesDocument, Warn, map[string]any{"namespace": ns, "_id": doc.Lookup("_id").String()}, "nothing matches, so the upsert creates a document in %s", ns))
+	}
+	if !info.exists && c.Inserted > 0 {
+		out = append(out, fact(CreatesCollection, Warn, onNS, "%s does not exist and will be created", ns))
+	}
+	for _, why := range slices.Sorted(maps.Keys(s.unknown)) {
+		out = append(out, fact(NotPredictable, Warn, map[string]any{"namespace": ns, "documents": s.unknown[why], "why": why}, "what %s will look like cannot be computed: %s", plural(s.unknown[why], "document"), why))
+	}
+	return out
+}
+
+func (s *stats) removedFact() []Fact {
+	if len(s.removed) == 0 {
+		return nil
+	}
+	paths := slices.Sorted(maps.Keys(s.removed))
+	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(s.removed[b], s.removed[a]) })
+	var most int64
+	shown := paths
+	const limit = 12
+	if len(shown) > limit {
+		shown = append(slices.Clone(shown[:limit]), fmt.Sprintf("and %d more", len(paths)-limit))
+	}
+	for _, n := range s.removed {
+		most = max(most, n)
+	}
+	severity := Warn
+	if s.byReplace {
+		severity = Danger
+	}
+	return []Fact{fact(RemovesFields, severity, map[string]any{"namespace": s.count.Namespace, "fields": s.removed},
+		"removes fields from up to %s: %s", plural(most, "document"), strings.Join(shown, ", "))}
+}
+
+func are(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one + " is"
+	}
+	return plural(n, one) + " are"
+}
+
+func percent(n, total int64) string {
+	switch {
+	case total <= 0:
+		return ""
+	case n == total:
+		return ", 100 %"
+	case n > 0 && n*100 < total:
+		return ", under 1 %"
+	}
+	return fmt.Sprintf(", %d %%", min(n*100/total, 99))
+}

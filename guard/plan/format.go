@@ -1,0 +1,352 @@
+package plan
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/replay"
+)
+
+// formatVersion of plan.jsonl.
+const formatVersion = 1
+
+// Header is the first line of a plan file: what was known before anything was read.
+type Header struct {
+	Version     int               `json:"version"`
+	Change      string            `json:"change"`
+	Created     time.Time         `json:"created"`
+	Deployment  string            `json:"deployment"` // its name on the screen
+	Identity    map[string]string `json:"identity"`   // what the connection must show again
+	Environment string            `json:"environment"`
+	Evidence    []replay.Evidence `json:"evidence"`
+	Class       string            `json:"class"`
+	Road        Road              `json:"road"`
+	Undoes      string            `json:"undoes,omitempty"`
+	Preview     bool              `json:"preview,omitempty"` // made to be looked at; cannot be carried out
+}
+
+// commandLine holds a command's exact bytes.
+type commandLine struct {
+	N    int    `json:"n"`
+	DB   string `json:"db"`
+	BSON []byte `json:"bson"` // base64 in JSON
+}
+
+// Item is one document of a plan.
+type Item struct {
+	N         int64           `json:"n"`
+	Command   int             `json:"c"` // index of the command it comes from; -1 for an undo
+	Statement int             `json:"s"` // index of the statement in it
+	NS        string          `json:"ns"`
+	Op        string          `json:"op"`               // insert, update, replace, delete
+	ID        json.RawMessage `json:"id"`               // canonical Extended JSON of {_id: …}, for people and searches
+	Before    *Image          `json:"before,omitempty"` // nil for an insert
+	// After is nil for a delete, and where the after-image cannot be foreseen.
+	After         *Image `json:"after,omitempty"`
+	Unpredictable string `json:"unpredictable,omitempty"` // why After is nil although there will be a document
+	Upsert        bool   `json:"upsert,omitempty"`
+}
+
+// Image is a document in a spool file, or only its hash.
+type Image struct {
+	At     int64  `json:"at"` // byte offset in before/… or after/…; -1: not spooled
+	Bytes  int    `json:"bytes"`
+	SHA256 string `json:"sha256"` // hex
+}
+
+// totals is the last line.
+type totals struct {
+	Documents int64          `json:"documents"`
+	Counts    []replay.Count `json:"counts"`
+	Facts     []Fact         `json:"facts"`
+	Saved     Backup         `json:"backup"`
+}
+
+// Backup says what is saved before the change.
+type Backup struct {
+	Possible  bool  `json:"possible"`
+	Documents int64 `json:"documents"`
+	Bytes     int64 `json:"bytes"`
+}
+
+// line is any line of the file: exactly one member is set.
+type line struct {
+	Plan     *Header      `json:"plan,omitempty"`
+	Command  *commandLine `json:"command,omitempty"`
+	Document *Item        `json:"document,omitempty"`
+	Step     *Step        `json:"step,omitempty"`
+	Totals   *totals      `json:"totals,omitempty"`
+}
+
+func hashOf(doc []byte) string {
+	sum := sha256.Sum256(doc)
+	return hex.EncodeToString(sum[:])
+}
+
+// Road is how a derived statement makes sure that its document is still as it was shown.
+type Road string
+
+// The roads. See StillAs.
+const (
+	RoadExpr   Road = "expr"   // the whole document, by the server
+	RoadFields Road = "fields" // touched fields, or the document that findAndModify returns
+)
+
+// Plan is the immutable value that one question is about.
+type Plan struct {
+	dir      string
+	digest   string
+	header   Header
+	commands []*command.Command
+	steps    []Step
+	totals   totals
+	samples  []Sample
+	results  map[resultKey]*Result
+	sp       *spool // of a plan that was just made
+}
+
+// Sample is a document as it is shown, before and after; nil where it is not there.
+type Sample struct {
+	NS            string
+	Op            string
+	Before, After bson.Raw
+	Unpredictable string
+}
+
+// Dir is the directory of the change.
+func (p *Plan) Dir() string { return p.dir }
+
+// Digest is the hex SHA-256 of the plan file.
+func (p *Plan) Digest() string { return p.digest }
+
+// Header is the plan's first line. Callers must not modify what it points to.
+func (p *Plan) Header() Header { return p.header }
+
+// Change is the id under which the plan is carried out.
+func (p *Plan) Change() string { return p.header.Change }
+
+// Commands are the commands as typed; none for an undo. Callers must not modify the slice.
+func (p *Plan) Commands() []*command.Command { return p.commands }
+
+// Steps are the parts of schema work, in order. Callers must not modify the slice.
+func (p *Plan) Steps() []Step { return p.steps }
+
+// Counts say what the plan does in each namespace. Callers must not modify the slice.
+func (p *Plan) Counts() []replay.Count { return p.totals.Counts }
+
+// Facts are what the preview says, the most important first. Callers must not modify the slice.
+func (p *Plan) Facts() []Fact { return p.totals.Facts }
+
+// Backup says what is saved before the change.
+func (p *Plan) Backup() Backup { return p.totals.Saved }
+
+// Samples are some of the documents, only of a plan that was just made. Callers must not modify the slice.
+func (p *Plan) Samples() []Sample { return p.samples }
+
+// Documents is the number of documents that the plan would change.
+func (p *Plan) Documents() int64 { return p.totals.Documents }
+
+// Empty says that nothing would change: no question is asked.
+func (p *Plan) Empty() bool { return p.totals.Documents == 0 && len(p.steps) == 0 }
+
+// Danger says whether a fact is a danger.
+func (p *Plan) Danger() bool {
+	for _, f := range p.totals.Facts {
+		if f.Severity == Danger {
+			return true
+		}
+	}
+	return false
+}
+
+// Open reads a plan file and checks it against its digest, unless that is "".
+func Open(dir, digest string) (*Plan, error) {
+	p := &Plan{dir: dir}
+	h := sha256.New()
+	err := p.scan(io.TeeReader, h, func(l line) error {
+		switch {
+		case l.Plan != nil:
+			if l.Plan.Version != formatVersion {
+				return fmt.Errorf("format version %d, this program reads %d", l.Plan.Version, formatVersion)
+			}
+			p.header = *l.Plan
+		case l.Command != nil:
+			c, err := command.Parse(l.Command.DB, l.Command.BSON, nil)
+			if err != nil {
+				return err
+			}
+			p.commands = append(p.commands, c)
+		case l.Step != nil:
+			p.steps = append(p.steps, *l.Step)
+		case l.Totals != nil:
+			p.totals = *l.Totals
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", dir, err)
+	}
+	p.digest = hex.EncodeToString(h.Sum(nil))
+	if digest != "" && digest != p.digest {
+		return nil, fmt.Errorf("plan %s: its digest is %s, the record says %s", dir, p.digest, digest)
+	}
+	if p.header.Change == "" {
+		return nil, fmt.Errorf("plan %s: no header", dir)
+	}
+	return p, nil
+}
+
+// Items hands each document of the plan to each, in order.
+func (p *Plan) Items(each func(Item) error) error {
+	return p.scan(nil, nil, func(l line) error {
+		if l.Document == nil {
+			return nil
+		}
+		return each(*l.Document)
+	})
+}
+
+func (p *Plan) scan(tee func(io.Reader, io.Writer) io.Reader, w io.Writer, each func(line) error) error {
+	f, err := os.Open(filepath.Join(p.dir, "plan.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer f.Close() // read only
+	var r io.Reader = f
+	if tee != nil {
+		r = tee(f, w)
+	}
+	br := bufio.NewReaderSize(r, 256<<10)
+	for n := 1; ; n++ {
+		b, err := br.ReadBytes('\n')
+		if errors.Is(err, io.EOF) && len(b) == 0 {
+			return nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		var l line
+		dec := json.NewDecoder(bytes.NewReader(b))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&l); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+		if err := each(l); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+}
+
+// write returns the statement that an item comes from; ok is false for an item of an undo.
+func (p *Plan) write(it Item) (command.Write, bool, error) {
+	if it.Command < 0 {
+		return command.Write{}, false, nil
+	}
+	if it.Command >= len(p.commands) || it.Statement < 0 || it.Statement >= len(p.commands[it.Command].Writes()) {
+		return command.Write{}, false, fmt.Errorf("document %d names statement %d of command %d, which is not there", it.N, it.Statement, it.Command)
+	}
+	return p.commands[it.Command].Writes()[it.Statement], true, nil
+}
+
+// Images reads spooled images.
+type Images struct {
+	dir   string
+	files map[string]*os.File
+}
+
+// Images opens the plan's spools. Close it.
+func (p *Plan) Images() *Images { return &Images{dir: p.dir, files: map[string]*os.File{}} }
+
+// Before is an item's before-image, or nil.
+func (im *Images) Before(it Item) (bson.Raw, error) { return im.read("before", it, it.Before) }
+
+// After is an item's spooled after-image, or nil if it is not spooled.
+func (im *Images) After(it Item) (bson.Raw, error) { return im.read("after", it, it.After) }
+
+func (im *Images) read(which string, it Item, i *Image) (bson.Raw, error) {
+	if i == nil || i.At < 0 {
+		return nil, nil
+	}
+	name := filepath.Join(im.dir, which, spoolName(it.NS))
+	f := im.files[name]
+	if f == nil {
+		var err error
+		if f, err = os.Open(name); err != nil {
+			return nil, err
+		}
+		im.files[name] = f
+	}
+	const limit = 64 << 20 // no document is larger
+	if i.Bytes < 5 || i.Bytes > limit {
+		return nil, fmt.Errorf("%s-image of document %d: %d bytes", which, it.N, i.Bytes)
+	}
+	doc := make(bson.Raw, i.Bytes)
+	if _, err := f.ReadAt(doc, i.At); err != nil {
+		return nil, fmt.Errorf("%s-image of document %d: %w", which, it.N, err)
+	}
+	if got := hashOf(doc); got != i.SHA256 {
+		return nil, fmt.Errorf("%s-image of document %d: its hash is %s, the plan says %s", which, it.N, got, i.SHA256)
+	}
+	return doc, nil
+}
+
+// Close closes the spools.
+func (im *Images) Close() error {
+	var err error
+	for _, f := range im.files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+// idText is {_id: …} in canonical Extended JSON.
+func idText(id bson.RawValue) json.RawMessage {
+	b, err := bson.MarshalExtJSON(bson.D{{Key: "_id", Value: id}}, true, false)
+	if err != nil {
+		return json.RawMessage(`{"_id":"not valid BSON"}`)
+	}
+	return b
+}
+
+// typeable is a name as it is shown in a phrase: what a keyboard may not have stands as an escape.
+func typeable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r > ' ' && r < 0x7f && r != '\\' {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// Phrase is what must be typed to confirm: each namespace with the number of documents that would change, schema work as verb,
+// namespace and number; without the random code.
+func (p *Plan) Phrase() string {
+	var words []string
+	for _, s := range p.steps {
+		if s.Phrase != "" {
+			words = append(words, s.Phrase)
+		}
+	}
+	for _, c := range p.totals.Counts {
+		if n := c.Changed(); n > 0 {
+			words = append(words, fmt.Sprintf("%s %d", typeable(c.Namespace), n))
+		}
+	}
+	return strings.Join(words, " ")
+}

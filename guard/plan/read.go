@@ -1,0 +1,182 @@
+package plan
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+)
+
+// Reader runs commands that read, and getMore and killCursors on the cursors that they open. Everything that planning does to a
+// server goes through it.
+type Reader interface {
+	Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error)
+}
+
+// errStop ends an iteration early.
+var errStop = errors.New("stop")
+
+// iterate runs a command that returns a cursor and hands each document to each. The documents are valid until each returns.
+func iterate(ctx context.Context, r Reader, db string, cmd bson.D, each func(bson.Raw) error) error {
+	raw, err := bson.Marshal(cmd)
+	if err != nil {
+		return err
+	}
+	reply, err := r.Read(ctx, db, raw)
+	if err != nil {
+		return err
+	}
+	batch := "firstBatch"
+	for {
+		cursor, ok := reply.Lookup("cursor").DocumentOK()
+		if !ok {
+			return fmt.Errorf("%s: the reply has no cursor", cmd[0].Key)
+		}
+		id := cursor.Lookup("id").AsInt64()
+		full, _ := cursor.Lookup("ns").StringValueOK()
+		_, coll, _ := strings.Cut(full, ".") // also of names like $cmd.listCollections
+		ns := command.Namespace{DB: db, Collection: coll}
+		docs, ok := cursor.Lookup(batch).ArrayOK()
+		if !ok {
+			return fmt.Errorf("%s: the reply has no batch", cmd[0].Key)
+		}
+		values, err := docs.Values()
+		if err != nil {
+			return err
+		}
+		for _, v := range values {
+			if err := each(v.Document()); err != nil {
+				kill(ctx, r, ns, id)
+				if errors.Is(err, errStop) {
+					return nil
+				}
+				return err
+			}
+		}
+		if id == 0 {
+			return nil
+		}
+		more, err := bson.Marshal(bson.D{{Key: "getMore", Value: id}, {Key: "collection", Value: ns.Collection}})
+		if err != nil {
+			return err
+		}
+		if reply, err = r.Read(ctx, db, more); err != nil {
+			return err
+		}
+		batch = "nextBatch"
+	}
+}
+
+// kill closes a cursor that is not read to its end. If that fails the server closes it after ten minutes.
+func kill(ctx context.Context, r Reader, ns command.Namespace, id int64) {
+	if id == 0 {
+		return
+	}
+	raw, err := bson.Marshal(bson.D{{Key: "killCursors", Value: ns.Collection}, {Key: "cursors", Value: bson.A{id}}})
+	if err == nil {
+		_, _ = r.Read(ctx, ns.DB, raw)
+	}
+}
+
+// collectionInfo is what the server tells of a collection.
+type collectionInfo struct {
+	exists  bool
+	kind    string   // collection, view, timeseries
+	options bson.Raw // of create
+	uuid    string   // hex; "" if the server has none
+	indexes []bson.Raw
+	total   int64 // documents, from the collection's metadata
+	size    int64 // bytes, uncompressed; 0 if not told
+}
+
+// collation says whether strings may be equal without being the same bytes.
+func (c *collectionInfo) collation() bool {
+	_, err := c.options.LookupErr("collation")
+	return err == nil
+}
+
+func describe(ctx context.Context, r Reader, ns command.Namespace) (*collectionInfo, error) {
+	c := &collectionInfo{options: bson.Raw{5, 0, 0, 0, 0}}
+	err := iterate(ctx, r, ns.DB, bson.D{{Key: "listCollections", Value: int32(1)}, {Key: "filter", Value: bson.D{{Key: "name", Value: ns.Collection}}}}, func(doc bson.Raw) error {
+		c.exists = true
+		c.kind, _ = doc.Lookup("type").StringValueOK()
+		if o, ok := doc.Lookup("options").DocumentOK(); ok {
+			c.options = append(bson.Raw(nil), o...)
+		}
+		if _, data, ok := doc.Lookup("info", "uuid").BinaryOK(); ok {
+			c.uuid = hex.EncodeToString(data)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describe %s: %w", ns, err)
+	}
+	if !c.exists || c.kind == "view" {
+		return c, nil
+	}
+	err = iterate(ctx, r, ns.DB, bson.D{{Key: "listIndexes", Value: ns.Collection}}, func(doc bson.Raw) error {
+		c.indexes = append(c.indexes, append(bson.Raw(nil), doc...))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the indexes of %s: %w", ns, err)
+	}
+	if c.total, err = countAll(ctx, r, ns); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func countAll(ctx context.Context, r Reader, ns command.Namespace) (int64, error) {
+	raw, err := bson.Marshal(bson.D{{Key: "count", Value: ns.Collection}})
+	if err != nil {
+		return 0, err
+	}
+	reply, err := r.Read(ctx, ns.DB, raw)
+	if err != nil {
+		return 0, fmt.Errorf("count %s: %w", ns, err)
+	}
+	return reply.Lookup("n").AsInt64(), nil
+}
+
+// collectionSize is the uncompressed size of a collection's documents, 0 if the server does not tell.
+func collectionSize(ctx context.Context, r Reader, ns command.Namespace) int64 {
+	raw, err := bson.Marshal(bson.D{{Key: "collStats", Value: ns.Collection}})
+	if err != nil {
+		return 0
+	}
+	reply, err := r.Read(ctx, ns.DB, raw)
+	if err != nil {
+		return 0
+	}
+	n, _ := reply.Lookup("size").AsInt64OK()
+	return n
+}
+
+// collectionNames are the ordinary collections of a database, and the views.
+func collectionNames(ctx context.Context, r Reader, db string) (names, views []string, err error) {
+	err = iterate(ctx, r, db, bson.D{{Key: "listCollections", Value: int32(1)}}, func(doc bson.Raw) error {
+		name := doc.Lookup("name").StringValue()
+		if kind, _ := doc.Lookup("type").StringValueOK(); kind == "view" {
+			views = append(views, name)
+		} else {
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, views, err
+}
+
+// Kind is what a namespace is: collection, view, timeseries, or "" if it does not exist.
+func Kind(ctx context.Context, r Reader, ns command.Namespace) (string, error) {
+	info, err := describe(ctx, r, ns)
+	if err != nil || !info.exists {
+		return "", err
+	}
+	return info.kind, nil
+}

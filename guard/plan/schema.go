@@ -1,0 +1,465 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/replay"
+)
+
+// Step is one part of schema work. What it needs to be carried out and to be undone is in it.
+type Step struct {
+	Do     string `json:"do"`               // one of the words below
+	Phrase string `json:"phrase,omitempty"` // what is typed to confirm; "" for a part that its neighbours speak for
+	NS     string `json:"ns"`
+	To     string `json:"to,omitempty"` // rename: the new name; drop: the name under which it is kept aside meanwhile
+	// Specs are index specifications, BSON documents as listIndexes gives them; base64 in JSON.
+	Specs [][]byte `json:"specs,omitempty"`
+	// Options of create, a BSON document; base64 in JSON.
+	Options   []byte `json:"options,omitempty"`
+	UUID      string `json:"uuid,omitempty"`
+	Documents int64  `json:"documents,omitempty"` // as previewed; the backup is made of what is there
+	Bytes     int64  `json:"bytes,omitempty"`
+	Creates   bool   `json:"creates,omitempty"` // createIndexes: the collection does not exist yet
+	Last      bool   `json:"last,omitempty"`    // after the documents of the plan, not before
+}
+
+// What a step does.
+const (
+	DoDrop          = "drop"          // rename aside, back up, drop
+	DoDropEmpty     = "dropEmpty"     // drop if it is still empty
+	DoDropIndexes   = "dropIndexes"   // drop the indexes in Specs
+	DoCreate        = "create"        // with Options
+	DoCreateIndexes = "createIndexes" // with Specs
+	DoRename        = "rename"        // to To
+)
+
+// words are the step's own phrase: the verb, the namespace, and a number.
+func (s Step) words() string {
+	switch s.Do {
+	case DoDrop, DoDropEmpty:
+		return fmt.Sprintf("drop %s %d", typeable(s.NS), s.Documents)
+	case DoDropIndexes, DoCreateIndexes:
+		return fmt.Sprintf("%s %s %d", s.Do, typeable(s.NS), len(s.Specs))
+	case DoRename:
+		return fmt.Sprintf("rename %s %s", typeable(s.NS), typeable(s.To))
+	}
+	return s.Do + " " + typeable(s.NS)
+}
+
+// ErrNotPlanned is wrapped by the refusal of a command that cannot be planned, backed up and undone yet.
+var ErrNotPlanned = errors.New("cannot be previewed, backed up and undone yet")
+
+// Schema plans one schema command. What it would not change is no plan: the result is then nil, and the command may be answered with reply.
+func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) {
+	cfg.Header.Class = c.Class().String()
+	b, err := NewBuilder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	b.commands = []*command.Command{c}
+	if err := b.sp.line(line{Command: &commandLine{DB: c.Database(), BSON: c.Raw()}}); err != nil {
+		return nil, joinDiscard(err, b)
+	}
+	plan := map[string]func(context.Context, *Builder, *command.Command) ([]Step, []Fact, error){
+		"drop": planDrop, "dropDatabase": planDropDatabase, "dropIndexes": planDropIndexes,
+		"createIndexes": planCreateIndexes, "create": planCreate, "renameCollection": planRename,
+	}[c.Name()]
+	if plan == nil {
+		return nil, joinDiscard(fmt.Errorf("%s %w", c.Name(), ErrNotPlanned), b)
+	}
+	steps, facts, err := plan(ctx, b, c)
+	if err != nil {
+		return nil, joinDiscard(err, b)
+	}
+	t := totals{Facts: facts, Saved: Backup{Possible: true}}
+	for _, s := range steps {
+		t.Counts = append(t.Counts, replay.Count{Namespace: s.NS, Schema: s.Do})
+		if s.Do == DoDrop {
+			t.Saved.Documents += s.Documents
+			t.Saved.Bytes += s.Bytes
+		}
+	}
+	sortFacts(t.Facts)
+	p, err := b.finish(t, steps)
+	if err != nil {
+		return nil, joinDiscard(err, b)
+	}
+	return p, nil
+}
+
+func joinDiscard(err error, b *Builder) error {
+	if derr := b.Discard(); derr != nil {
+		return errors.Join(err, fmt.Errorf("remove the half-made backup: %w", derr))
+	}
+	return err
+}
+
+// Aside is the name under which a collection is kept while its backup is completed.
+func Aside(change string, n int) string {
+	return fmt.Sprintf("respect_aside_%s_%d", strings.ReplaceAll(change, "-", "_"), n)
+}
+
+func onlyOptions(c *command.Command, allowed ...string) error {
+	elems, err := c.Raw().Elements()
+	if err != nil {
+		return err
+	}
+	for _, e := range elems[1:] {
+		if !slices.Contains(append(allowed, "comment", "writeConcern", "maxTimeMS"), e.Key()) {
+			return fmt.Errorf("%s with the option %q %w", c.Name(), e.Key(), ErrNotPlanned)
+		}
+	}
+	return nil
+}
+
+func planDrop(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fact, error) {
+	if err := onlyOptions(c); err != nil {
+		return nil, nil, err
+	}
+	ns := c.Targets()[0]
+	s, facts, err := b.dropStep(ctx, ns, 0)
+	if err != nil || s == nil {
+		return nil, facts, err
+	}
+	s.Phrase = s.words()
+	return []Step{*s}, facts, nil
+}
+
+// dropStep plans to drop one collection. A collection that is not there needs no step.
+func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*Step, []Fact, error) {
+	info, err := describe(ctx, b.cfg.Reader, ns)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.exists {
+		return nil, []Fact{fact(NoMatch, Info, map[string]any{"namespace": ns.String()}, "%s does not exist; nothing will change", ns)}, nil
+	}
+	if info.kind != "" && info.kind != "collection" {
+		return nil, nil, fmt.Errorf("%s is a %s: dropping it %w", ns, info.kind, ErrNotPlanned)
+	}
+	size := collectionSize(ctx, b.cfg.Reader, ns)
+	s := &Step{
+		Do: DoDrop, NS: ns.String(), To: command.Namespace{DB: ns.DB, Collection: Aside(b.cfg.Header.Change, n)}.String(),
+		Options: info.options, UUID: info.uuid, Documents: info.total, Bytes: size,
+	}
+	var names []string
+	for _, i := range info.indexes {
+		s.Specs = append(s.Specs, i)
+		if name, _ := i.Lookup("name").StringValueOK(); name != "_id_" {
+			names = append(names, name+indexTraits(i))
+		}
+	}
+	text := fmt.Sprintf("drops the collection %s: %s", ns, plural(info.total, "document"))
+	if len(names) > 0 {
+		text += fmt.Sprintf(" and %s: %s", plural(int64(len(names)), "index"), strings.Join(names, ", "))
+		text = strings.Replace(text, "indexs", "indexes", 1)
+	}
+	return s, []Fact{fact(DropsCollection, Danger, map[string]any{"namespace": ns.String(), "documents": info.total, "bytes": size, "indexes": names}, "%s", text)}, nil
+}
+
+func indexTraits(spec bson.Raw) string {
+	var t []string
+	if u, _ := spec.Lookup("unique").BooleanOK(); u {
+		t = append(t, "unique")
+	}
+	if _, err := spec.LookupErr("expireAfterSeconds"); err == nil {
+		t = append(t, "TTL")
+	}
+	if len(t) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(t, ", ") + ")"
+}
+
+// planDropDatabase drops collection by collection: what others create meanwhile is left alone.
+func planDropDatabase(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fact, error) {
+	if err := onlyOptions(c); err != nil {
+		return nil, nil, err
+	}
+	db := c.Database()
+	names, views, err := collectionNames(ctx, b.cfg.Reader, db)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(views) > 0 {
+		return nil, nil, fmt.Errorf("the database %s has views: dropping it %w", db, ErrNotPlanned)
+	}
+	steps := []Step{}
+	var facts []Fact
+	var documents int64
+	for i, name := range slices.Sorted(slices.Values(names)) {
+		ns := command.Namespace{DB: db, Collection: name}
+		if strings.HasPrefix(name, "system.") || name == command.MarkerCollection {
+			return nil, nil, fmt.Errorf("the database %s has the collection %s: dropping it %w", db, name, ErrNotPlanned)
+		}
+		s, f, err := b.dropStep(ctx, ns, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		if s != nil {
+			documents += s.Documents
+			steps, facts = append(steps, *s), append(facts, f...)
+		}
+	}
+	if len(steps) == 0 {
+		return nil, []Fact{fact(NoMatch, Info, map[string]any{"namespace": db}, "the database %s has no collections; nothing will change", db)}, nil
+	}
+	head := fact(DropsCollection, Danger, map[string]any{"namespace": db, "collections": len(steps), "documents": documents},
+		"drops the database %s: %s, %s", db, plural(int64(len(steps)), "collection"), plural(documents, "document"))
+	steps[0].Phrase = fmt.Sprintf("dropDatabase %s %d", typeable(db), documents)
+	return steps, append([]Fact{head}, facts...), nil
+}
+
+func planDropIndexes(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fact, error) {
+	if err := onlyOptions(c, "index"); err != nil {
+		return nil, nil, err
+	}
+	ns := c.Targets()[0]
+	info, err := describe(ctx, b.cfg.Reader, ns)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.exists {
+		return nil, nil, &Foreseen{26, "NamespaceNotFound", "ns not found " + ns.String()}
+	}
+	v, _ := c.Lookup("index")
+	gone, err := selectIndexes(info.indexes, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(gone) == 0 {
+		return nil, []Fact{fact(NoMatch, Info, map[string]any{"namespace": ns.String()}, "%s has no index besides _id_; nothing will change", ns)}, nil
+	}
+	s := Step{Do: DoDropIndexes, NS: ns.String()}
+	var facts []Fact
+	for _, spec := range gone {
+		s.Specs = append(s.Specs, spec)
+		facts = append(facts, dropsIndex(ns, spec, info.indexes, gone))
+	}
+	s.Phrase = s.words()
+	return []Step{s}, facts, nil
+}
+
+// dropsIndex says what an index served: its fields, and whether another index begins with the same one.
+func dropsIndex(ns command.Namespace, spec bson.Raw, all, gone []bson.Raw) Fact {
+	name, _ := spec.Lookup("name").StringValueOK()
+	first := firstField(spec)
+	other := ""
+	for _, i := range all {
+		n, _ := i.Lookup("name").StringValueOK()
+		if n != name && firstField(i) == first && !slices.ContainsFunc(gone, func(g bson.Raw) bool { return slices.Equal(g, i) }) {
+			other = n
+		}
+	}
+	severity, text := Warn, fmt.Sprintf("drops the index %s%s of %s", name, indexTraits(spec), ns)
+	if other == "" {
+		text += fmt.Sprintf("; no other index begins with %s", first)
+	} else {
+		text += fmt.Sprintf("; %s also begins with %s", other, first)
+	}
+	if indexTraits(spec) != "" {
+		severity = Danger
+	}
+	return fact(DropsIndex, severity, map[string]any{"namespace": ns.String(), "index": name, "key": spec.Lookup("key").String(), "traits": indexTraits(spec)}, "%s", text)
+}
+
+func firstField(spec bson.Raw) string {
+	keys, ok := spec.Lookup("key").DocumentOK()
+	if !ok {
+		return ""
+	}
+	e, err := keys.IndexErr(0)
+	if err != nil {
+		return ""
+	}
+	return e.Key()
+}
+
+// selectIndexes finds what dropIndexes names: a name, several, a key pattern, or "*".
+// Source: https://www.mongodb.com/docs/manual/reference/command/dropIndexes/
+func selectIndexes(indexes []bson.Raw, v bson.RawValue) ([]bson.Raw, error) {
+	byName := func(name string) (bson.Raw, error) {
+		for _, i := range indexes {
+			if n, _ := i.Lookup("name").StringValueOK(); n == name {
+				if name == "_id_" {
+					return nil, &Foreseen{72, "InvalidOptions", "cannot drop _id index"}
+				}
+				return i, nil
+			}
+		}
+		return nil, &Foreseen{27, "IndexNotFound", fmt.Sprintf("index not found with name [%s]", name)}
+	}
+	if name, ok := v.StringValueOK(); ok && name == "*" {
+		return slices.DeleteFunc(slices.Clone(indexes), func(i bson.Raw) bool {
+			n, _ := i.Lookup("name").StringValueOK()
+			return n == "_id_"
+		}), nil
+	} else if ok {
+		i, err := byName(name)
+		return []bson.Raw{i}, err
+	}
+	if key, ok := v.DocumentOK(); ok {
+		for _, i := range indexes {
+			if k, _ := i.Lookup("key").DocumentOK(); slices.Equal(k, key) || sameKeys(k, key) {
+				n, _ := i.Lookup("name").StringValueOK()
+				i, err := byName(n)
+				return []bson.Raw{i}, err
+			}
+		}
+		return nil, &Foreseen{27, "IndexNotFound", fmt.Sprintf("can't find index with key: %s", key)}
+	}
+	arr, ok := v.ArrayOK()
+	if !ok {
+		return nil, &Foreseen{14, "TypeMismatch", "dropIndexes wants the name or the key of an index"}
+	}
+	values, err := arr.Values()
+	if err != nil {
+		return nil, err
+	}
+	var out []bson.Raw
+	for _, n := range values {
+		name, ok := n.StringValueOK()
+		if !ok {
+			return nil, &Foreseen{14, "TypeMismatch", "dropIndexes wants names of indexes"}
+		}
+		i, err := byName(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// sameKeys compares key patterns by name, order and value, whatever the type of the numbers.
+func sameKeys(a, b bson.Raw) bool {
+	x, err1 := a.Elements()
+	y, err2 := b.Elements()
+	return err1 == nil && err2 == nil && slices.EqualFunc(x, y, func(p, q bson.RawElement) bool {
+		f, ok1 := p.Value().AsFloat64OK()
+		g, ok2 := q.Value().AsFloat64OK()
+		if ok1 && ok2 {
+			return p.Key() == q.Key() && f == g
+		}
+		return p.Key() == q.Key() && p.Value().Equal(q.Value())
+	})
+}
+
+func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fact, error) {
+	if err := onlyOptions(c, "indexes"); err != nil {
+		return nil, nil, err
+	}
+	ns := c.Targets()[0]
+	info, err := describe(ctx, b.cfg.Reader, ns)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, _ := c.Lookup("indexes")
+	arr, ok := v.ArrayOK()
+	if !ok {
+		return nil, nil, &Foreseen{14, "TypeMismatch", "createIndexes wants an array of indexes"}
+	}
+	values, err := arr.Values()
+	if err != nil {
+		return nil, nil, err
+	}
+	s := Step{Do: DoCreateIndexes, NS: ns.String(), Creates: !info.exists}
+	for _, v := range values {
+		spec, ok := v.DocumentOK()
+		if !ok {
+			return nil, nil, &Foreseen{14, "TypeMismatch", "an index specification must be a document"}
+		}
+		if _, err := spec.LookupErr("expireAfterSeconds"); err == nil {
+			return nil, nil, fmt.Errorf("a TTL index, which makes the server delete documents, %w", ErrNotPlanned)
+		}
+		if !slices.ContainsFunc(info.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }) {
+			s.Specs = append(s.Specs, spec)
+		}
+	}
+	if len(s.Specs) == 0 {
+		return nil, []Fact{fact(NoChange, Info, map[string]any{"namespace": ns.String()}, "%s has these indexes already; nothing will change", ns)}, nil
+	}
+	var facts []Fact
+	if !info.exists {
+		facts = append(facts, fact(CreatesCollection, Warn, map[string]any{"namespace": ns.String()}, "%s does not exist and will be created", ns))
+	}
+	s.Phrase = s.words()
+	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "builds %d of %s, reading its %s", len(s.Specs), ns, plural(info.total, "document")))
+	return []Step{s}, facts, nil
+}
+
+func sameIndex(have, want bson.Raw) bool {
+	a, ok1 := have.Lookup("key").DocumentOK()
+	b, ok2 := want.Lookup("key").DocumentOK()
+	n, _ := have.Lookup("name").StringValueOK()
+	m, _ := want.Lookup("name").StringValueOK()
+	return ok1 && ok2 && n == m && sameKeys(a, b)
+}
+
+func planCreate(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fact, error) {
+	ns := c.Targets()[0]
+	options := bson.D{}
+	elems, err := c.Raw().Elements()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range elems[1:] {
+		switch e.Key() {
+		case "comment", "writeConcern", "maxTimeMS":
+		case "capped", "size", "max", "validator", "validationLevel", "validationAction", "collation", "storageEngine", "indexOptionDefaults":
+			options = append(options, bson.E{Key: e.Key(), Value: e.Value()})
+		default:
+			return nil, nil, fmt.Errorf("create with the option %q %w", e.Key(), ErrNotPlanned)
+		}
+	}
+	info, err := describe(ctx, b.cfg.Reader, ns)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info.exists {
+		return nil, nil, &Foreseen{48, "NamespaceExists", fmt.Sprintf("Collection %s already exists.", ns)}
+	}
+	raw, err := bson.Marshal(options)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := Step{Do: DoCreate, NS: ns.String(), Options: raw}
+	s.Phrase = s.words()
+	return []Step{s},
+		[]Fact{fact(CreatesCollection, Info, map[string]any{"namespace": ns.String()}, "creates the collection %s", ns)}, nil
+}
+
+func planRename(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fact, error) {
+	from, to := c.Targets()[0], c.Targets()[1]
+	if v, ok := c.Lookup("dropTarget"); ok && !(v.Type == bson.TypeBoolean && !v.Boolean()) {
+		return nil, nil, fmt.Errorf("renameCollection with dropTarget %w", ErrNotPlanned)
+	}
+	if from.DB != to.DB {
+		return nil, nil, fmt.Errorf("renameCollection to another database %w", ErrNotPlanned)
+	}
+	info, err := describe(ctx, b.cfg.Reader, from)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.exists {
+		return nil, nil, &Foreseen{26, "NamespaceNotFound", fmt.Sprintf("Source collection %s does not exist", from)}
+	}
+	target, err := describe(ctx, b.cfg.Reader, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	if target.exists {
+		return nil, nil, &Foreseen{48, "NamespaceExists", "target namespace exists"}
+	}
+	s := Step{Do: DoRename, NS: from.String(), To: to.String(), UUID: info.uuid}
+	s.Phrase = s.words()
+	return []Step{s},
+		[]Fact{fact(Matched, Info, map[string]any{"namespace": from.String(), "total": info.total}, "renames %s, %s, to %s: programs that use the old name will find nothing there", from, plural(info.total, "document"), to)}, nil
+}

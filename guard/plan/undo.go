@@ -1,0 +1,339 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/guard/update"
+	"respect/replay"
+)
+
+// Undo plans to take a change back. Each document of it is looked at as it is now:
+//
+//	as the change left it        ─► put back: replaced by its before-image, inserted again, or deleted
+//	as it was before the change  ─► nothing to do
+//	otherwise                    ─► a conflict: left alone, counted and listed
+//
+// after says what the change left: the hash of each document's after-image, in the order of its items, "-" for one
+// that was not applied; nil if nobody could write that down, because the change was cut off.
+//
+// saved are the files of its backup, as the record has them; nil if it was cut off before the backup was sealed.
+func Undo(ctx context.Context, cfg Config, change *Plan, after []string, saved []replay.SavedFile) (*Plan, error) {
+	cfg.Header.Undoes = change.Change()
+	cfg.Header.Class = change.header.Class
+	b, err := NewBuilder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	u := &undo{Builder: b, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}}
+	p, err := u.plan(ctx)
+	if cerr := u.images.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, joinDiscard(err, b)
+	}
+	return p, nil
+}
+
+// Conflict is a document that an undo leaves alone.
+type Conflict struct {
+	NS  string `json:"namespace"`
+	ID  string `json:"id"`  // Extended JSON
+	Why string `json:"why"` // a sentence
+}
+
+type undo struct {
+	*Builder
+	of        *Plan
+	after     []string
+	backup    []replay.SavedFile
+	images    *Images
+	conflicts map[string][]Conflict
+	nothing   int64 // documents that are already as before
+	unapplied int64 // documents that the change never touched
+}
+
+func (u *undo) plan(ctx context.Context) (*Plan, error) {
+	steps, facts, err := u.steps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Last first: what a change did in order is taken back in the opposite order.
+	var items []Item
+	if err := u.of.Items(func(it Item) error { items = append(items, it); return nil }); err != nil {
+		return nil, err
+	}
+	for end := len(items); end > 0; {
+		start := end - 1
+		for start > 0 && end-start < maxGroup && items[start-1].NS == items[end-1].NS {
+			start--
+		}
+		if err := u.group(ctx, items[start:end]); err != nil {
+			return nil, err
+		}
+		end = start
+	}
+	t := totals{Documents: u.n, Saved: Backup{Possible: true, Documents: u.saved(), Bytes: u.bytes}, Facts: append(facts, u.facts()...)}
+	sortFacts(t.Facts)
+	for _, ns := range u.order {
+		t.Counts = append(t.Counts, u.stats[ns].count)
+		if err := u.metadata(ns); err != nil {
+			return nil, err
+		}
+	}
+	return u.finish(t, steps)
+}
+
+// group looks at documents of one namespace as they are now, last first.
+func (u *undo) group(ctx context.Context, items []Item) error {
+	ns, err := command.ParseNamespace(items[0].NS)
+	if err != nil {
+		return err
+	}
+	info, err := u.info(ctx, ns)
+	if err != nil {
+		return err
+	}
+	now := map[[16]byte]bson.Raw{}
+	ids := bson.A{}
+	for _, it := range items {
+		id, err := itemID(it)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	if info.exists {
+		err := iterate(ctx, u.cfg.Reader, ns.DB, bson.D{
+			{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
+		}, func(doc bson.Raw) error {
+			now[idKey(doc.Lookup("_id"))] = bytes.Clone(doc)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read the documents of %s: %w", ns, err)
+		}
+	}
+	var back []restore
+	for i := len(items) - 1; i >= 0; i-- {
+		r, err := u.look(items[i], now[idKey(ids[i].(bson.RawValue))])
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			back = append(back, *r)
+		}
+	}
+	if back, err = u.withoutTaken(ctx, ns, info, back); err != nil {
+		return err
+	}
+	for _, r := range back {
+		if err := u.put(ns, r.item, r.now, r.target, r.target != nil); err != nil {
+			return err
+		}
+		u.count(r.item)
+	}
+	return nil
+}
+
+// restore is one document to put back.
+type restore struct {
+	item        Item
+	now, target bson.Raw // nil: not there, or to be deleted
+}
+
+func itemID(it Item) (bson.RawValue, error) {
+	var d struct {
+		ID bson.RawValue `bson:"_id"`
+	}
+	if err := bson.UnmarshalExtJSON(it.ID, true, &d); err != nil {
+		return bson.RawValue{}, fmt.Errorf("document %d: _id: %w", it.N, err)
+	}
+	return d.ID, nil
+}
+
+// look decides what is to be done with one document; nil for nothing.
+func (u *undo) look(it Item, now bson.Raw) (*restore, error) {
+	before, err := u.images.Before(it)
+	if err != nil {
+		return nil, err
+	}
+	left := u.left(it)
+	st := u.stats[it.NS]
+	st.count.Matched++
+	switch {
+	case left == notApplied:
+		u.unapplied++
+		st.count.Unchanged++
+		return nil, nil
+	case (now == nil) == (before == nil) && bytes.Equal(now, before):
+		u.nothing++
+		st.count.Unchanged++
+		return nil, nil
+	case !asLeft(left, now):
+		u.conflict(it, why(it, now))
+		return nil, nil
+	}
+	r := &restore{now: now, target: before, item: Item{Command: -1, NS: it.NS, ID: it.ID}}
+	switch {
+	case before == nil:
+		r.item.Op = "delete"
+	case now == nil:
+		r.item.Op = "insert"
+	default:
+		r.item.Op = "replace"
+	}
+	return r, nil
+}
+
+const (
+	notApplied = "-" // in after.idx: the change did not touch this document
+	gone       = ""  // the change deleted it
+	unknown    = "?" // nobody wrote down what the change made of it
+)
+
+// left is what the change made of a document: the hash of its after-image, or one of the words above.
+func (u *undo) left(it Item) string {
+	if u.after != nil && it.N < int64(len(u.after)) {
+		return u.after[it.N]
+	}
+	switch {
+	case it.Op == "delete":
+		return gone
+	case it.After != nil:
+		return it.After.SHA256
+	}
+	return unknown
+}
+
+func asLeft(left string, now bson.Raw) bool {
+	if left == gone {
+		return now == nil
+	}
+	return now != nil && hashOf(now) == left
+}
+
+func why(it Item, now bson.Raw) string {
+	switch {
+	case it.Op == "delete":
+		return "it exists again: somebody else created it since"
+	case now == nil:
+		return "it was deleted by somebody else since"
+	case it.After == nil && it.Unpredictable != "":
+		return "it is neither as before nor known to be as the change left it"
+	}
+	return "it was changed by somebody else since"
+}
+
+func (u *undo) conflict(it Item, why string) {
+	u.conflicts[it.NS] = append(u.conflicts[it.NS], Conflict{NS: it.NS, ID: string(it.ID), Why: why})
+	u.stats[it.NS].count.Skipped++
+}
+
+func (u *undo) count(it Item) {
+	c := &u.stats[it.NS].count
+	switch it.Op {
+	case "insert":
+		c.Inserted++
+	case "replace":
+		c.Replaced++
+	case "delete":
+		c.Deleted++
+	}
+}
+
+// withoutTaken leaves out documents whose unique values somebody else holds now: putting them back would fail.
+func (u *undo) withoutTaken(ctx context.Context, ns command.Namespace, info *collectionInfo, back []restore) ([]restore, error) {
+	for _, index := range info.indexes {
+		unique, _ := index.Lookup("unique").BooleanOK()
+		name, _ := index.Lookup("name").StringValueOK()
+		keys, ok := index.Lookup("key").DocumentOK()
+		if !unique || !ok || name == "_id_" {
+			continue
+		}
+		elems, err := keys.Elements()
+		if err != nil {
+			return nil, err
+		}
+		var free []restore
+		for _, r := range back {
+			holder, err := u.holder(ctx, ns, elems, r)
+			if err != nil {
+				return nil, err
+			}
+			if holder.Type != 0 {
+				u.conflict(r.item, fmt.Sprintf("its value for the unique index %s is taken by the document with _id %s", name, holder))
+				continue
+			}
+			free = append(free, r)
+		}
+		back = free
+	}
+	return back, nil
+}
+
+// holder is the _id of another document that has the values which r would need; Type 0 if there is none. Arrays are not looked into:
+// the server then answers with a duplicate key, which is reported as a skipped document.
+func (u *undo) holder(ctx context.Context, ns command.Namespace, keys []bson.RawElement, r restore) (id bson.RawValue, err error) {
+	if r.target == nil {
+		return id, nil
+	}
+	filter := bson.D{}
+	for _, k := range keys {
+		v, ok := update.Lookup(r.target, k.Key())
+		if !ok {
+			return id, nil
+		}
+		filter = append(filter, bson.E{Key: k.Key(), Value: bson.D{{Key: "$eq", Value: v}}})
+	}
+	filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$ne", Value: r.target.Lookup("_id")}}})
+	cmd := bson.D{{Key: "find", Value: ns.Collection}, {Key: "filter", Value: filter}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}}
+	err = iterate(ctx, u.cfg.Reader, ns.DB, cmd, func(doc bson.Raw) error {
+		v := doc.Lookup("_id")
+		id = bson.RawValue{Type: v.Type, Value: bytes.Clone(v.Value)}
+		return nil
+	})
+	return id, err
+}
+
+// facts of an undo: what it leaves alone.
+func (u *undo) facts() []Fact {
+	var out []Fact
+	for _, ns := range u.order {
+		c := u.stats[ns].count
+		if conflicts := u.conflicts[ns]; len(conflicts) > 0 {
+			out = append(out, fact(Conflicts, Danger, map[string]any{"namespace": ns, "documents": len(conflicts), "list": conflicts[:min(len(conflicts), 100)]},
+				"%s of %s left alone: %s", plural(int64(len(conflicts)), "document"), ns, conflicts[0].Why))
+		}
+		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": *c.Total},
+			"%s: %s of the change, %s to put back", ns, plural(c.Matched, "document"), Number(c.Changed())))
+	}
+	if u.nothing > 0 {
+		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.nothing}, "%s already as before the change", are(u.nothing, "document")))
+	}
+	if u.unapplied > 0 {
+		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.unapplied}, "%s never touched by the change", are(u.unapplied, "document")))
+	}
+	if u.after == nil && len(u.of.steps) == 0 {
+		out = append(out, fact(PartialUndo, Warn, nil, "the change was cut off: a document that another client deleted in the same moment cannot be told from one that the change deleted"))
+	}
+	return out
+}
+
+// Conflicts are the documents that an undo leaves alone, by namespace.
+func (p *Plan) Conflicts() []Conflict {
+	var out []Conflict
+	for _, f := range p.totals.Facts {
+		if data, ok := f.Data.(map[string]any); ok && f.Code == Conflicts {
+			if list, ok := data["list"].([]Conflict); ok {
+				out = append(out, list...)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,284 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/replay"
+)
+
+// steps plans the inverse of the change's schema work, last first.
+func (u *undo) steps(ctx context.Context) (steps []Step, facts []Fact, err error) {
+	inverse := map[string]func(context.Context, Step) ([]Step, []Fact, error){
+		DoDrop: u.undrop, DoDropEmpty: u.uncreateInverse, DoDropIndexes: u.undropIndexes,
+		DoCreate: u.uncreate, DoCreateIndexes: u.uncreateIndexes, DoRename: u.unrename,
+	}
+	for _, s := range slices.Backward(u.of.steps) {
+		f := inverse[s.Do]
+		if f == nil {
+			return nil, nil, fmt.Errorf("undo of %q is not known", s.Do)
+		}
+		st, fa, err := f(ctx, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		steps, facts = append(steps, st...), append(facts, fa...)
+	}
+	return steps, facts, nil
+}
+
+func (u *undo) describe(ctx context.Context, name string) (command.Namespace, *collectionInfo, error) {
+	ns, err := command.ParseNamespace(name)
+	if err != nil {
+		return ns, nil, err
+	}
+	info, err := describe(ctx, u.cfg.Reader, ns)
+	return ns, info, err
+}
+
+func leftAlone(ns, why string) []Fact {
+	return []Fact{fact(Conflicts, Danger, map[string]any{"namespace": ns, "list": []Conflict{{NS: ns, Why: why}}}, "%s is left alone: %s", ns, why)}
+}
+
+func nothingToDo(ns, why string) []Fact {
+	return []Fact{fact(NoChange, Info, map[string]any{"namespace": ns}, "%s: %s", ns, why)}
+}
+
+// undrop brings a dropped collection back: from the name it was set aside under if it is still there, otherwise from the backup.
+func (u *undo) undrop(ctx context.Context, s Step) ([]Step, []Fact, error) {
+	ns, now, err := u.describe(ctx, s.NS)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, aside, err := u.describe(ctx, s.To)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case aside.exists && now.exists:
+		return nil, leftAlone(s.NS, fmt.Sprintf("it exists again, and what was dropped is still there as %s: move one of them by hand", s.To)), nil
+	case aside.exists:
+		back := Step{Do: DoRename, NS: s.To, To: s.NS, UUID: s.UUID}
+		back.Phrase = back.words()
+		return []Step{back}, nil, nil
+	case now.exists && s.UUID != "" && now.uuid == s.UUID:
+		return nil, nothingToDo(s.NS, "was never dropped"), nil
+	}
+	return u.fromBackup(ctx, s, ns, now)
+}
+
+// fromBackup plans to create the collection, insert what the backup holds, and build its indexes.
+func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now *collectionInfo) (steps []Step, facts []Fact, err error) {
+	if !now.exists {
+		create := Step{Do: DoCreate, NS: s.NS, Options: s.Options}
+		if s.Documents == 0 {
+			create.Phrase = create.words()
+		}
+		steps = append(steps, create)
+	}
+	if _, err := u.info(ctx, ns); err != nil {
+		return nil, nil, err
+	}
+	name := filepath.Join("before", spoolName(s.NS))
+	if i := slices.IndexFunc(u.backup, func(f replay.SavedFile) bool { return f.Name == filepath.ToSlash(name) }); i < 0 {
+		if s.Documents > 0 {
+			return nil, nil, fmt.Errorf("the backup of %s was not finished, and %s is not there either", s.NS, s.To)
+		}
+	} else if err := u.insertBackup(ctx, ns, now, filepath.Join(u.of.dir, name), u.backup[i]); err != nil {
+		return nil, nil, err
+	}
+	indexes := Step{Do: DoCreateIndexes, NS: s.NS, Last: true}
+	for _, spec := range s.Specs {
+		if n, _ := bson.Raw(spec).Lookup("name").StringValueOK(); n != "_id_" && !slices.ContainsFunc(now.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }) {
+			indexes.Specs = append(indexes.Specs, spec)
+		}
+	}
+	if len(indexes.Specs) > 0 {
+		if now.exists {
+			indexes.Phrase = indexes.words()
+		}
+		steps = append(steps, indexes)
+	}
+	facts = append(facts, fact(PartialUndo, Info, map[string]any{"namespace": s.NS}, "%s is created anew: it gets another UUID, so change streams on it do not go on", s.NS))
+	return steps, facts, nil
+}
+
+// insertBackup plans the insertion of each document in a backup file whose bytes the record knows.
+func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *collectionInfo, name string, want replay.SavedFile) error {
+	if got, err := readBack(name); err != nil {
+		return err
+	} else if got.SHA256 != want.SHA256 {
+		return fmt.Errorf("the backup %s has hash %s, the record says %s: it was changed", name, got.SHA256, want.SHA256)
+	}
+	return eachDocument(name, func(doc bson.Raw) error {
+		u.stats[ns.String()].count.Matched++
+		it := Item{Command: -1, NS: ns.String(), Op: "insert", ID: idText(doc.Lookup("_id"))}
+		if now.exists {
+			have, err := u.find(ctx, ns, doc.Lookup("_id"))
+			switch {
+			case err != nil:
+				return err
+			case have != nil && bytes.Equal(have, doc):
+				u.nothing++
+				u.stats[ns.String()].count.Unchanged++
+				return nil
+			case have != nil:
+				u.conflict(it, "it exists again: somebody else created it since")
+				return nil
+			}
+		}
+		u.stats[ns.String()].count.Inserted++
+		return u.put(ns, it, nil, doc, true)
+	})
+}
+
+func (u *undo) find(ctx context.Context, ns command.Namespace, id bson.RawValue) (found bson.Raw, err error) {
+	cmd := bson.D{{Key: "find", Value: ns.Collection}, {Key: "filter", Value: byID(id)}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}}
+	err = iterate(ctx, u.cfg.Reader, ns.DB, cmd, func(doc bson.Raw) error {
+		found = bytes.Clone(doc)
+		return nil
+	})
+	return found, err
+}
+
+// eachDocument reads a file of BSON documents, one after the other. The document is valid until each returns.
+func eachDocument(name string, each func(bson.Raw) error) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // read only
+	buf := make([]byte, 4, 64<<10)
+	for {
+		if _, err := io.ReadFull(f, buf[:4]); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		n := int(binary.LittleEndian.Uint32(buf[:4]))
+		if n < 5 || n > 64<<20 {
+			return fmt.Errorf("%s: a document of %d bytes", name, n)
+		}
+		buf = slices.Grow(buf[:4], n)[:n]
+		if _, err := io.ReadFull(f, buf[4:]); err != nil {
+			return err
+		}
+		if err := each(bson.Raw(buf)); err != nil {
+			return err
+		}
+	}
+}
+
+func (u *undo) undropIndexes(ctx context.Context, s Step) ([]Step, []Fact, error) {
+	_, now, err := u.describe(ctx, s.NS)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !now.exists {
+		return nil, leftAlone(s.NS, "the collection does not exist any more"), nil
+	}
+	back := Step{Do: DoCreateIndexes, NS: s.NS}
+	var facts []Fact
+	for _, spec := range s.Specs {
+		name, _ := bson.Raw(spec).Lookup("name").StringValueOK()
+		i := slices.IndexFunc(now.indexes, func(i bson.Raw) bool { n, _ := i.Lookup("name").StringValueOK(); return n == name })
+		switch {
+		case i < 0:
+			back.Specs = append(back.Specs, spec)
+		case sameIndex(now.indexes[i], spec):
+			facts = append(facts, nothingToDo(s.NS, "the index "+name+" is there")...)
+		default:
+			facts = append(facts, leftAlone(s.NS, "another index is called "+name+" now")...)
+		}
+	}
+	if len(back.Specs) == 0 {
+		return nil, facts, nil
+	}
+	back.Phrase = back.words()
+	return []Step{back}, facts, nil
+}
+
+func (u *undo) uncreateIndexes(ctx context.Context, s Step) ([]Step, []Fact, error) {
+	ns, now, err := u.describe(ctx, s.NS)
+	if err != nil {
+		return nil, nil, err
+	}
+	gone := Step{Do: DoDropIndexes, NS: s.NS}
+	var facts []Fact
+	for _, spec := range s.Specs {
+		if i := slices.IndexFunc(now.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }); i >= 0 {
+			gone.Specs = append(gone.Specs, now.indexes[i])
+			facts = append(facts, dropsIndex(ns, now.indexes[i], now.indexes, nil))
+		}
+	}
+	if len(gone.Specs) == 0 {
+		return nil, nothingToDo(s.NS, "the indexes are not there"), nil
+	}
+	gone.Phrase = gone.words()
+	if s.Creates && now.total == 0 {
+		return []Step{gone, {Do: DoDropEmpty, NS: s.NS, Options: now.options}}, facts, nil
+	}
+	return []Step{gone}, facts, nil
+}
+
+func (u *undo) uncreate(ctx context.Context, s Step) ([]Step, []Fact, error) {
+	_, now, err := u.describe(ctx, s.NS)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case !now.exists:
+		return nil, nothingToDo(s.NS, "does not exist"), nil
+	case now.total > 0:
+		return nil, leftAlone(s.NS, fmt.Sprintf("it has %s by now", plural(now.total, "document"))), nil
+	}
+	drop := Step{Do: DoDropEmpty, NS: s.NS, Options: s.Options}
+	drop.Phrase = drop.words()
+	return []Step{drop}, nil, nil
+}
+
+// uncreateInverse takes back the dropping of an empty collection.
+func (u *undo) uncreateInverse(ctx context.Context, s Step) ([]Step, []Fact, error) {
+	_, now, err := u.describe(ctx, s.NS)
+	if err != nil {
+		return nil, nil, err
+	}
+	if now.exists {
+		return nil, nothingToDo(s.NS, "exists"), nil
+	}
+	create := Step{Do: DoCreate, NS: s.NS, Options: s.Options}
+	create.Phrase = create.words()
+	return []Step{create}, nil, nil
+}
+
+func (u *undo) unrename(ctx context.Context, s Step) ([]Step, []Fact, error) {
+	_, old, err := u.describe(ctx, s.NS)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, now, err := u.describe(ctx, s.To)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case old.exists && !now.exists:
+		return nil, nothingToDo(s.NS, "has its old name"), nil
+	case old.exists:
+		return nil, leftAlone(s.To, "the name "+s.NS+" is taken"), nil
+	case !now.exists:
+		return nil, leftAlone(s.To, "it does not exist any more"), nil
+	}
+	back := Step{Do: DoRename, NS: s.To, To: s.NS, UUID: s.UUID}
+	back.Phrase = back.words()
+	return []Step{back}, nil, nil
+}
