@@ -1,0 +1,254 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/guard/environment"
+	"respect/guard/plan"
+	"respect/guard/policy"
+	"respect/replay"
+	"respect/replay/durable"
+	"respect/replay/journal"
+)
+
+// Outcome is what a plan came to.
+type Outcome struct {
+	Change    string
+	Status    replay.Status
+	Predicted []replay.Count
+	Actual    []replay.Count
+	Skipped   []string
+	Alarm     []string
+	Error     string
+	Empty     bool // nothing was to be changed; nothing was asked
+
+	sums map[[2]int]*sum // per command and statement
+}
+
+// sum is what one statement really did: what was planned for it, less what was skipped.
+func (o *Outcome) sum(cmd, statement int, planned sum) sum {
+	if o.Empty {
+		return planned
+	}
+	did := o.sums[[2]int{cmd, statement}]
+	if did == nil {
+		return sum{matched: planned.matched - planned.modified - planned.deleted}
+	}
+	out := *did
+	out.value = planned.value
+	out.matched = planned.matched - planned.modified - planned.deleted + did.modified + did.deleted
+	return out
+}
+
+// carryOut is the protocol on one screen: ask, seal the backup, intent + sync, execute, outcome + sync, receipt.
+// Until the intent is durable, every way out of it leaves the server untouched and the spooled files removed.
+func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) (*Outcome, error) {
+	g := s.gate
+	v = sizeUp(v, j, p)
+	if err := g.record(replay.KindPlanned, plannedEvent(p, j)); err != nil {
+		return nil, errors.Join(err, p.Discard())
+	}
+	if p.Empty() {
+		return &Outcome{Change: p.Change(), Status: replay.StatusApplied, Empty: true}, p.Discard()
+	}
+	if err := s.ask(ctx, d, p, v, j); err != nil { // may this run?                       -> event: decided
+		return nil, errors.Join(err, p.Discard())
+	}
+	if err := d.verify(ctx); err != nil { // is it still the same server?
+		return nil, errors.Join(err, p.Discard())
+	}
+	if err := g.space(p); err != nil {
+		return nil, errors.Join(s.refuse(err), p.Discard())
+	}
+	saved, err := p.Seal() // synced, read back, compared
+	if err == nil {
+		err = g.record(replay.KindSaved, saved)
+	}
+	if err != nil {
+		return nil, errors.Join(s.refuse(&Refused{Text: "the backup could not be made: " + err.Error(), Hints: []string{"is the disk full? state directory: " + g.cfg.StateDir}}), p.Discard())
+	}
+	x := newExecution(g, d, p)
+	if err := g.recordSync(replay.KindIntent, x.intent(j)); err != nil { // ◄ nothing has happened yet
+		return nil, errors.Join(s.refuse(&Refused{Text: err.Error()}), p.Discard())
+	}
+	o := x.run(ctx)
+	g.changes = append(g.changes, o.Change)
+	s.outcome = append(s.outcome, o)
+	err = g.recordSync(replay.KindOutcome, x.outcomeEvent())
+	if g.cfg.Operator != nil {
+		g.cfg.Operator.Receipt(receipt(d, p, o, j))
+	}
+	if err != nil {
+		return o, fmt.Errorf("the change %s was made, and its outcome could not be written down: %w", o.Change, err)
+	}
+	if o.Status != replay.StatusApplied {
+		return o, &Stopped{Outcome: o}
+	}
+	return o, nil
+}
+
+// Stopped ends a statement whose change was not made as a whole: what follows in the script would build on it.
+type Stopped struct{ Outcome *Outcome }
+
+// Error implements error.
+func (e *Stopped) Error() string {
+	s := fmt.Sprintf("the change %s was %s", e.Outcome.Change, map[replay.Status]string{
+		replay.StatusPartly: "made only in part", replay.StatusRejected: "rejected: nothing was changed", replay.StatusUnknown: "cut off: its outcome is unknown",
+	}[e.Outcome.Status])
+	if e.Outcome.Error != "" {
+		s += ": " + e.Outcome.Error
+	}
+	return s
+}
+
+func sizeUp(v policy.Verdict, j Judged, p *plan.Plan) policy.Verdict {
+	if p.Header().Class != command.Schema.String() {
+		return v
+	}
+	var docs, bytes int64
+	for _, st := range p.Steps() {
+		docs, bytes = docs+st.Documents, bytes+st.Bytes
+	}
+	return policy.Size(v, j.Environment, command.Schema, docs, bytes)
+}
+
+// ask gets the operator's answer where the policy wants one. It returns nil only if the plan may be carried out.
+func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) error {
+	g := s.gate
+	decided := replay.Decided{Change: p.Change(), Manner: "not asked", Accepted: true}
+	switch v.Action {
+	case policy.Backup, policy.Run:
+		return g.record(replay.KindDecided, decided)
+	case policy.Confirm:
+	default:
+		return s.refuse(&Refused{Text: v.Why, Code: plan.Large, Hints: []string{"approval by a second person is not built yet, so this cannot be done with respect today"}})
+	}
+	if g.cfg.Operator == nil || !g.cfg.Operator.Present() {
+		return s.refuse(&Refused{
+			Text:  fmt.Sprintf("%s; somebody must see the preview and type the answer, and there is no terminal", v.Why),
+			Hints: []string{"run it in a terminal, or look at what it would do with: respect plan"},
+		})
+	}
+	if s.place != "" {
+		if s.asked[s.place]++; s.asked[s.place] > 3 {
+			return s.refuse(&Refused{
+				Text:  "this is the fourth question from the same place in the script",
+				Hints: []string{"change many documents with one deleteMany or updateMany, or with a loop that does not read what it wrote"},
+			})
+		}
+	}
+	if v.AskReason && g.reason == "" {
+		if err := s.askReason(ctx, j.Environment); err != nil {
+			return err
+		}
+	}
+	phrase, err := g.phrase(p)
+	if err != nil {
+		return err
+	}
+	answer, err := g.cfg.Operator.Ask(ctx, Question{Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why})
+	decided.Screen, decided.Phrase, decided.Answer, decided.Manner = answer.Screen, phrase, answer.Text, string(answer.Manner)
+	decided.Accepted, decided.Why = accept(answer, phrase)
+	if err != nil {
+		decided.Accepted, decided.Why = false, err.Error()
+	}
+	if rerr := g.recordSync(replay.KindDecided, decided); rerr != nil {
+		return rerr
+	}
+	if decided.Accepted {
+		return nil
+	}
+	return s.stop(&Refused{Text: decided.Why, Declined: true, Applied: s.applied()})
+}
+
+// accept compares an answer with the phrase. Words may be set apart by any number of spaces; nothing else is forgiven.
+func accept(a Answer, phrase string) (bool, string) {
+	switch {
+	case a.Manner == Typed && strings.Join(strings.Fields(a.Text), " ") == phrase && phrase != "":
+		return true, ""
+	case a.Manner == Pasted:
+		return false, "the answer was not typed key by key: " + a.Note
+	case a.Manner == Aborted:
+		return false, "declined"
+	case a.Manner == TimedOut:
+		return false, "nobody answered"
+	case strings.TrimSpace(a.Text) == "":
+		return false, "declined: Enter alone confirms nothing"
+	}
+	return false, fmt.Sprintf("declined: %q is not what was asked for", a.Text)
+}
+
+func (s *Statement) askReason(ctx context.Context, env environment.Environment) error {
+	a, err := s.gate.cfg.Operator.Reason(ctx, env)
+	if err != nil {
+		return s.refuse(&Refused{Text: "no reason was given: " + err.Error()})
+	}
+	text := strings.TrimSpace(a.Text)
+	if a.Manner == Aborted || a.Manner == TimedOut || text == "" {
+		return s.stop(&Refused{Text: "declined: no reason was given", Declined: true, Applied: s.applied()})
+	}
+	s.gate.reason = text
+	return s.gate.record(replay.KindReason, replay.Reason{Text: text, Manner: string(a.Manner)})
+}
+
+// phrase is what must be typed, with a random code where a danger is shown.
+func (g *Gate) phrase(p *plan.Plan) (string, error) {
+	phrase := p.Phrase()
+	if phrase == "" {
+		return "", errors.New("internal error: a plan that changes something has no phrase")
+	}
+	if !p.Danger() {
+		return phrase, nil
+	}
+	code, err := journal.Letters(3, g.cfg.Rand)
+	return phrase + " " + code, err
+}
+
+// space refuses a change whose backup would not leave room on the disk. What is spooled is there already; schema work copies later.
+func (g *Gate) space(p *plan.Plan) *Refused {
+	const reserve = 64 << 20
+	var more uint64
+	for _, st := range p.Steps() {
+		more += uint64(max(st.Bytes, 0))
+	}
+	free, err := durable.Free(g.cfg.StateDir)
+	if err != nil {
+		return &Refused{Text: "whether there is room for the backup cannot be told: " + err.Error()}
+	}
+	if free < more+reserve {
+		return &Refused{
+			Text:  fmt.Sprintf("no room for the backup: it needs %d MiB, and %d MiB are free", (more+reserve)>>20, free>>20),
+			Hints: []string{"make room, or choose another place with --state-dir"},
+		}
+	}
+	return nil
+}
+
+func plannedEvent(p *plan.Plan, j Judged) replay.Planned {
+	e := replay.Planned{
+		Change: p.Change(), Digest: p.Digest(), Deployment: p.Header().Deployment, Environment: j.Environment.String(), Class: p.Header().Class,
+		Summary: p.Summary(), Commands: len(p.Commands()), Counts: p.Counts(), Undoes: p.Header().Undoes, Preview: p.Header().Preview, Facts: []replay.Fact{},
+	}
+	for _, f := range p.Facts() {
+		e.Facts = append(e.Facts, f.Record())
+	}
+	return e
+}
+
+func receipt(d *Deployment, p *plan.Plan, o *Outcome, j Judged) Receipt {
+	return Receipt{
+		Change: o.Change, Environment: j.Environment, Deployment: d.Name(), Summary: p.Summary(), Status: o.Status,
+		Predicted: o.Predicted, Actual: o.Actual, Skipped: o.Skipped, Alarm: o.Alarm, Error: o.Error, Undoes: p.Header().Undoes,
+	}
+}
+
+// comment is what a DBA finds in currentOp, the profiler and the log beside each command of a change.
+func (g *Gate) comment(change string) bson.E {
+	return bson.E{Key: "comment", Value: fmt.Sprintf("respect change %s by %s", change, g.cfg.Who)}
+}

@@ -1,0 +1,89 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"respect/guard/internal/wire"
+)
+
+// Refused is what the guard did not let through, or what the operator declined. Nothing of it was sent.
+type Refused struct {
+	Text     string   // what was wrong
+	Hints    []string // what to do
+	Code     string   // a fact's code, where one says it
+	Declined bool     // the operator's answer
+	// Applied are the changes of the same statement that were carried out before.
+	Applied []string
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return "refused: " + r.Text }
+
+// Lines are the refusal as it is shown: what was wrong, what to do, whether anything was changed.
+func (r *Refused) Lines() []string {
+	out := []string{"refused: " + r.Text}
+	for _, h := range r.Hints {
+		out = append(out, "hint: "+h)
+	}
+	if len(r.Applied) > 0 {
+		return append(out, "nothing further was changed; already applied: "+strings.Join(r.Applied, ", "))
+	}
+	return append(out, "nothing was changed")
+}
+
+// ErrIncomplete ends a preview at a point where later code depends on what was only planned.
+var ErrIncomplete = errors.New("what follows depends on this change, and a preview carries nothing out")
+
+// ServerError is the server's answer to a command that it did not carry out.
+type ServerError struct {
+	Code     int32
+	Name     string
+	Message  string // untrusted text
+	Foreseen bool   // the preview knew it: nothing was sent
+	Embedded bool   // the embedded server said so, of something that MongoDB can do
+}
+
+// Error implements error.
+func (e *ServerError) Error() string {
+	s := "MongoServerError"
+	if e.Name != "" {
+		s += "[" + e.Name + "]"
+	}
+	s += ": " + e.Message
+	if e.Foreseen {
+		s += " (foreseen by the preview; nothing was sent)"
+	}
+	if e.Embedded {
+		s += "\nnote: this is the embedded server (FerretDB), which cannot do this; MongoDB may"
+	}
+	return s
+}
+
+// ErrUnknownOutcome is wrapped by the error of an unguarded write whose answer was lost.
+var ErrUnknownOutcome = errors.New("the connection was lost and the outcome is unknown: look before you type it again")
+
+// fromWire turns an error of the connection into one for people.
+func (d *Deployment) fromWire(err error, write bool) error {
+	e, ok := wire.AsError(err)
+	switch {
+	case !ok:
+		return err
+	case e.Answered():
+		// 238 NotImplemented, 59 CommandNotFound: https://www.mongodb.com/docs/manual/reference/error-codes/
+		return &ServerError{Code: e.Code, Name: e.Name, Message: e.Message, Embedded: d.software.embedded && (e.Code == 238 || e.Code == 59)}
+	case e.Canceled && !write:
+		return errInterrupted
+	case write && e.Sent:
+		return fmt.Errorf("%w (%s)", ErrUnknownOutcome, e.Message)
+	case d.software.embedded && e.Sent:
+		return fmt.Errorf("the embedded server (FerretDB) dropped the connection; it does so for values that it cannot store, such as Decimal128 or NaN, which MongoDB can: %s", e.Message)
+	}
+	return fmt.Errorf("the server at %s cannot be reached: %s", d.server.Address(), e.Message)
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// Interrupted says whether an error is of a read that was ended with Ctrl-C.
+func Interrupted(err error) bool { return errors.Is(err, errInterrupted) }

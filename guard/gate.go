@@ -1,0 +1,212 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/environment"
+	"respect/guard/internal/wire"
+	"respect/guard/plan"
+	"respect/replay"
+	"respect/replay/durable"
+)
+
+// Journal is the record that a Gate writes. *journal.Writer implements it.
+type Journal interface {
+	// Append writes one event; Sync makes all that was appended durable. After an error of either, every later call must fail.
+	Append(kind replay.Kind, body any) error
+	Sync() error
+	// Session is the name of the session.
+	Session() string
+}
+
+// Operator is the person at the terminal. A Gate calls it from the goroutine that runs the statement, one call at a time.
+type Operator interface {
+	// Present says whether somebody is there who can be asked. If not, Ask and Reason are not called: what would ask is refused.
+	Present() bool
+	// Ask shows a question and returns what was answered, how, and the exact text that was shown. It decides nothing: the Gate compares.
+	// An error means that nobody could be asked.
+	Ask(ctx context.Context, q Question) (Answer, error)
+	// Reason asks what the session is for. An empty answer is no reason.
+	Reason(ctx context.Context, env environment.Environment) (Answer, error)
+	// Progress is called between batches. It may stop what has not begun.
+	Progress(Progress) Control
+	// Receipt shows what a guarded write came to.
+	Receipt(Receipt)
+}
+
+// Question is what an Operator is asked.
+type Question struct {
+	Plan        *plan.Plan
+	Environment environment.Environment
+	Deployment  string // its name
+	Phrase      string // what must be typed, with the random code if there is one
+	Why         string // which rule asks
+}
+
+// Manner says how an answer came.
+type Manner string
+
+// The manners. Only Typed can confirm.
+const (
+	Typed    Manner = "typed"
+	Pasted   Manner = "pasted"
+	Aborted  Manner = "aborted" // Ctrl-C, Ctrl-D, Esc
+	TimedOut Manner = "timeout"
+)
+
+// Answer is what came back from the terminal.
+type Answer struct {
+	Text   string
+	Manner Manner
+	Screen string // exactly what was shown, without colours
+	Note   string // why the terminal did not take it as typed, if it did not
+}
+
+// Progress of a change.
+type Progress struct {
+	Change        string
+	Done, Total   int64 // documents
+	Applied       int64
+	Skipped       int64
+	What          string // for schema work: the step
+	BatchDuration time.Duration
+}
+
+// Control is what the operator wants between batches.
+type Control uint8
+
+// The controls. The zero value goes on.
+const (
+	Go Control = iota
+	Stop
+)
+
+// Receipt sets what was predicted beside what the server did.
+type Receipt struct {
+	Change      string
+	Environment environment.Environment
+	Deployment  string
+	Summary     string
+	Status      replay.Status
+	Predicted   []replay.Count
+	Actual      []replay.Count
+	Skipped     []string // documents that were left alone
+	Alarm       []string // differences
+	Error       string
+	Undoes      string
+}
+
+// Config is what a Gate works with.
+type Config struct {
+	FS       durable.FS
+	StateDir string
+	Journal  Journal
+	Now      func() time.Time
+	Rand     io.Reader // cryptographic: ids and codes
+	Who      string    // user@host, for the comment on each command
+	Operator Operator  // nil: there is no terminal; what would ask is refused
+	Reason   string    // given beforehand; "" means that production asks
+	// NewID makes the _id of documents that come without one.
+	NewID func() bson.ObjectID
+}
+
+// Gate is one shell session: the policy, the record and the operator. It belongs to one goroutine; Deployment.Read is the
+// one method below it that others may call.
+type Gate struct {
+	cfg      Config
+	reason   string
+	changes  []string     // carried out in this session, oldest first
+	previews []*plan.Plan // of the last statement, whose files are still there
+}
+
+// New begins a session on an open journal.
+func New(cfg Config) (*Gate, error) {
+	g := &Gate{cfg: cfg}
+	if cfg.Reason != "" {
+		g.reason = cfg.Reason
+		if err := g.record(replay.KindReason, replay.Reason{Text: cfg.Reason, Manner: "flag"}); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// Previews are the plans that the last statement only previewed; their files go when the next one begins.
+func (g *Gate) Previews() []*plan.Plan { return g.previews }
+
+func (g *Gate) forgetPreviews() {
+	for _, p := range g.previews {
+		_ = p.Discard() // files that nobody refers to
+	}
+	g.previews = nil
+}
+
+// Close ends what the gate holds. The journal is its owner's to close.
+func (g *Gate) Close() { g.forgetPreviews() }
+
+// Changes are the changes that were carried out in this session, oldest first.
+func (g *Gate) Changes() []string { return g.changes }
+
+// record appends an event. It is durable at the next sync.
+func (g *Gate) record(kind replay.Kind, body any) error {
+	if err := g.cfg.Journal.Append(kind, body); err != nil {
+		return fmt.Errorf("the record cannot be written: %w", err)
+	}
+	return nil
+}
+
+func (g *Gate) recordSync(kind replay.Kind, body any) error {
+	if err := g.record(kind, body); err != nil {
+		return err
+	}
+	if err := g.cfg.Journal.Sync(); err != nil {
+		return fmt.Errorf("the record cannot be written: %w", err)
+	}
+	return nil
+}
+
+func (g *Gate) changeDir(change string) string {
+	return filepath.Join(g.cfg.StateDir, "changes", change)
+}
+
+// Target says which deployment to connect to.
+type Target struct {
+	URI      string
+	Password func(user string) (string, error) // called when the URI has a user and no password; may be nil
+	// Ours says that this process has just started the server, which is checked to be empty: evidence for development, used to load the demo's data.
+	Ours bool
+}
+
+// Connect dials a deployment, finds out which environment it is, and records both.
+func (g *Gate) Connect(ctx context.Context, t Target) (*Deployment, error) {
+	server, err := wire.Dial(ctx, wire.Config{URI: t.URI, Password: t.Password})
+	if err != nil {
+		return nil, err
+	}
+	d := &Deployment{gate: g, server: server, target: t, main: cursors{}, side: cursors{}, databases: map[string][]environment.Evidence{}}
+	if err := d.classify(ctx); err != nil {
+		return nil, errors.Join(err, server.Close(ctx))
+	}
+	if err := d.probe(ctx); err != nil {
+		return nil, errors.Join(err, server.Close(ctx))
+	}
+	return d, nil
+}
+
+// Note records text that was shown as a result.
+func (g *Gate) Note(text string, isError bool) {
+	const limit = 1 << 20
+	o := replay.Output{Text: text, Error: isError}
+	if len(text) > limit {
+		o.Text, o.Dropped = strings.ToValidUTF8(text[:limit], ""), len(text)-limit
+	}
+	_ = g.record(replay.KindOutput, o) // a broken journal stops guarded writes, not what was shown
+}

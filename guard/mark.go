@@ -1,0 +1,86 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/guard/environment"
+	"respect/guard/plan"
+	"respect/guard/policy"
+	"respect/replay"
+)
+
+// Mark writes the server's own environment marker: one document, planned, confirmed, backed up and recorded like any other change.
+// A marker may be written where there is none, and raised. Lowering one needs a second person, which does not exist yet: it is refused.
+func (s *Statement) Mark(ctx context.Context, d *Deployment, env environment.Environment) error {
+	g := s.gate
+	if err := d.verify(ctx); err != nil {
+		return err
+	}
+	was := d.seen.Marker
+	if lowers(was, env) {
+		return s.refuse(&Refused{
+			Text:  fmt.Sprintf("%s is marked %s; a marker is lowered only with the approval of a second person, which is not built yet", d.Name(), was.Value),
+			Hints: []string{"somebody with another tool and the right to write in the database respect can do it, outside of this record"},
+		})
+	}
+	c, err := command.Marker(environment.MarkerDocument(env, d.seen.Deployment(), g.cfg.Who, g.cfg.Now()))
+	if err != nil {
+		return err
+	}
+	v := policy.Verdict{Action: policy.Confirm, Why: fmt.Sprintf("writing the marker of %s: confirm", d.Name()), AskReason: d.env.Effective() == environment.Production}
+	if empty, err := d.empty(ctx); err != nil {
+		return d.fromWire(err, false)
+	} else if empty {
+		v = policy.Verdict{Action: policy.Backup, Why: "a deployment without user data may be marked without a question"}
+	}
+	j := Judged{d.env, d.evidence, v.Action}
+	cfg, err := g.planConfig(d, j, command.Security.String(), s.mode)
+	if err != nil {
+		return err
+	}
+	b, err := plan.NewBuilder(cfg)
+	if err != nil {
+		return err
+	}
+	if _, err := b.Add(ctx, []plan.Pending{{Command: c}}); err != nil {
+		return errors.Join(s.fail(err), b.Discard())
+	}
+	p, err := b.Finish()
+	if err != nil {
+		return errors.Join(err, b.Discard())
+	}
+	if s.mode == Preview {
+		return s.keep(p, j)
+	}
+	o, err := s.carryOut(ctx, d, p, v, j)
+	if err != nil {
+		return s.fail(err)
+	}
+	if o.Status == replay.StatusApplied {
+		return d.classify(ctx)
+	}
+	return nil
+}
+
+// lowers says whether a marker would become less dangerous. One that cannot be understood may say anything.
+func lowers(was environment.Marker, env environment.Environment) bool {
+	if was.State == environment.MarkerAbsent {
+		return false
+	}
+	old, ok := environment.Parse(was.Value)
+	return !ok || environment.Max(old, env) != env
+}
+
+// MarkCommand is the command that loads a marker without a plan, for a deployment where nothing is guarded: the demo's own.
+func MarkCommand(d *Deployment, env environment.Environment) (db string, cmd bson.Raw, err error) {
+	c, err := command.Marker(environment.MarkerDocument(env, d.seen.Deployment(), d.gate.cfg.Who, d.gate.cfg.Now()))
+	if err != nil {
+		return "", nil, err
+	}
+	return c.Database(), c.Raw(), nil
+}

@@ -1,0 +1,645 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/guard/environment"
+	"respect/guard/internal/wire"
+	"respect/guard/plan"
+	"respect/guard/policy"
+	"respect/replay"
+	"respect/replay/journal"
+)
+
+// Mode says what a statement may do.
+type Mode uint8
+
+// The modes.
+const (
+	// Execute carries plans out after their confirmation.
+	Execute Mode = iota
+	// Preview only plans, in every environment, and sends nothing but reads.
+	Preview
+)
+
+// Input is one statement as it came.
+type Input struct {
+	Text   string // secrets redacted
+	Manner string // typed, pasted, recalled, argument, file, pipe, undo, mark, seed
+	Mode   Mode
+}
+
+// Statement is one statement with all its commands, on all deployments. It belongs to the Gate's goroutine.
+type Statement struct {
+	gate    *Gate
+	mode    Mode
+	queue   []*queued
+	builder *plan.Builder
+	cut     bool         // the builder takes no more: what is next belongs to the next plan
+	plans   []*plan.Plan // Preview: what was planned
+	envs    []Judged     // Preview: under which environment, one each
+	planned []command.Namespace
+	outcome []*Outcome
+	asked   map[string]int // questions from the same place
+	place   string
+	stopped error // after it the statement runs nothing more
+}
+
+// Judged is an environment with its evidence, and what policy asks there.
+type Judged struct {
+	Environment environment.Environment
+	Evidence    []environment.Evidence
+	Action      policy.Action
+}
+
+// queued is a document write that waits for its plan.
+type queued struct {
+	d       *Deployment
+	cmd     *command.Command
+	verdict policy.Verdict
+	judged  Judged
+	reply   *Reply
+	sums    []sum // one a statement of the command
+	left    int   // statements that have no result yet
+	took    int   // statements that plans have taken
+}
+
+// sum is what a statement did.
+type sum struct {
+	matched, modified, inserted, deleted int64
+	upserted                             bson.RawValue
+	value                                bson.Raw // of a findAndModify
+}
+
+// Begin starts a statement and records its input.
+func (g *Gate) Begin(in Input) (*Statement, error) {
+	mode := "run"
+	if in.Mode == Preview {
+		mode = "preview"
+	}
+	if err := g.record(replay.KindInput, replay.Input{Text: in.Text, Manner: in.Manner, Mode: mode}); err != nil {
+		return nil, err
+	}
+	g.forgetPreviews()
+	return &Statement{gate: g, mode: in.Mode, asked: map[string]int{}}, nil
+}
+
+// Stopped is why the statement runs nothing more; nil while it does.
+func (s *Statement) Stopped() error { return s.stopped }
+
+// Applied are the changes of this statement that changed something.
+func (s *Statement) Applied() []string { return s.applied() }
+
+// At names the place in the script that the next commands come from, to notice a loop that asks again and again.
+func (s *Statement) At(place string) { s.place = place }
+
+// Outcomes are what the statement's guarded writes came to, oldest first.
+func (s *Statement) Outcomes() []*Outcome { return s.outcome }
+
+// Plans are what a preview planned, with the environment of each. Their files are gone.
+func (s *Statement) Plans() ([]*plan.Plan, []Judged) { return s.plans, s.envs }
+
+// Run is the waist: every command of every kind passes here on its way to a server.
+func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.Raw) (*Reply, error) {
+	if s.stopped != nil {
+		return nil, s.stopped
+	}
+	c, err := command.Parse(db, cmd, func(id int64) bool { return d.owns(d.main, id) }) // private copy of the bytes; unknown = write
+	if err != nil {
+		return nil, s.refuse(&Refused{Text: err.Error()})
+	}
+	if c.Class() == command.Read || c.Class() == command.Session {
+		return s.read(ctx, d, c)
+	}
+	v, judged, err := s.gate.decide(ctx, d, c)
+	if err != nil {
+		return nil, err
+	}
+	if s.mode == Preview && !v.Guarded() {
+		v = policy.Verdict{Action: policy.Confirm, Why: "preview"}
+	}
+	if v.Action == policy.Refuse {
+		return nil, s.refuse(refusal(d, c, v))
+	}
+	if v.Guarded() && len(c.Writes()) > 0 {
+		return s.enqueue(ctx, d, c, v, judged) // nothing is sent
+	}
+	if err := s.settleFor(ctx, d, c); err != nil {
+		return nil, err
+	}
+	if v.Guarded() {
+		return s.settleAlone(ctx, d, c, v, judged)
+	}
+	return s.send(ctx, d, c)
+}
+
+// decide says what policy asks, on a connection whose server was verified.
+func (g *Gate) decide(ctx context.Context, d *Deployment, c *command.Command) (policy.Verdict, Judged, error) {
+	if err := d.verify(ctx); err != nil {
+		return policy.Verdict{}, Judged{}, err
+	}
+	env, evidence, err := d.environmentOf(ctx, c.Targets())
+	if err != nil {
+		return policy.Verdict{}, Judged{}, d.fromWire(err, false)
+	}
+	v := policy.Decide(env, c.Class())
+	return v, Judged{env, evidence, v.Action}, nil
+}
+
+func refusal(d *Deployment, c *command.Command, v policy.Verdict) *Refused {
+	r := &Refused{Text: fmt.Sprintf("%s on %s: %s", c.Name(), d.Name(), v.Why)}
+	if c.Why() != "" {
+		r.Text = fmt.Sprintf("%s: %s", r.Text, c.Why())
+	}
+	switch c.Class() {
+	case command.Unknown:
+		r.Hints = []string{"what respect does not understand it treats as a write that nobody can preview or undo"}
+	case command.Security, command.Cluster, command.Server:
+		r.Hints = []string{"policy must allow this kind of work, and a second person approve it; neither can be given yet"}
+	}
+	for _, t := range c.Targets() {
+		if t.DB == "admin" || t.DB == "config" || t.DB == "local" || strings.HasPrefix(t.Collection, "system.") {
+			r.Code = plan.SystemCollection
+		}
+	}
+	return r
+}
+
+// refuse records a refusal and ends the statement with it.
+func (s *Statement) refuse(r *Refused) error {
+	r.Applied = s.applied()
+	if err := s.gate.record(replay.KindRefused, replay.Refused{Text: r.Text, Hints: r.Hints, Code: r.Code}); err != nil {
+		return err
+	}
+	s.stopped = r
+	return r
+}
+
+// applied are the changes of this statement that changed something.
+func (s *Statement) applied() (ids []string) {
+	for _, o := range s.outcome {
+		if o.Status != replay.StatusRejected {
+			ids = append(ids, o.Change)
+		}
+	}
+	return ids
+}
+
+// read sends a command that changes nothing, after what it depends on.
+func (s *Statement) read(ctx context.Context, d *Deployment, c *command.Command) (*Reply, error) {
+	if err := s.settleFor(ctx, d, c); err != nil {
+		return nil, err
+	}
+	return s.send(ctx, d, c)
+}
+
+// settleFor settles what is queued if a command depends on it. A preview ends there: it carries nothing out, so that what the command
+// would see is not there.
+func (s *Statement) settleFor(ctx context.Context, d *Deployment, c *command.Command) error {
+	if s.overlapsPlanned(c) {
+		return s.stop(ErrIncomplete)
+	}
+	if !s.dependsOnPending(ctx, d, c) {
+		return nil
+	}
+	if err := s.Settle(ctx); err != nil {
+		return err
+	}
+	if s.mode == Preview {
+		return s.stop(ErrIncomplete)
+	}
+	return nil
+}
+
+// send is the last step of what needs no plan. A write is bound to the connection whose server was verified.
+func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command) (*Reply, error) {
+	write := c.Class() != command.Read && c.Class() != command.Session
+	opts := wire.Options{}
+	if write {
+		if s.mode == Preview {
+			panic("guard: internal error: a preview was about to write")
+		}
+		if d.software.embedded && c.Name() == "update" && len(c.Writes()) >= 100 {
+			return nil, s.refuse(&Refused{Text: "100 or more statements in one update command would hang the embedded server", Hints: []string{"send fewer at a time"}})
+		}
+		if err := d.verify(ctx); err != nil {
+			return nil, err
+		}
+		opts.Connection = d.verified
+	}
+	start := s.gate.cfg.Now()
+	reply, err := d.server.Run(ctx, c.Database(), c.Raw(), opts)
+	if rerr := s.gate.recordCommand(d, c, "", start, reply, err); rerr != nil && write {
+		return nil, rerr
+	}
+	if errors.Is(err, wire.ErrTripwire) {
+		return nil, s.gate.security(err)
+	}
+	if err != nil {
+		return &Reply{raw: reply}, d.fromWire(err, write)
+	}
+	d.own(d.main, c, reply)
+	return &Reply{raw: reply}, nil
+}
+
+// security records a broken invariant. The wire sends nothing more after it.
+func (g *Gate) security(err error) error {
+	return errors.Join(fmt.Errorf("security: %w; the session must end", err), g.recordSync(replay.KindSecurity, replay.Security{Text: err.Error()}))
+}
+
+func (g *Gate) recordCommand(d *Deployment, c *command.Command, change string, start time.Time, reply bson.Raw, err error) error {
+	e := replay.Command{
+		Deployment: d.Name(), Database: c.Database(), Name: c.Name(), Class: c.Class().String(), Change: change,
+		Micros: g.cfg.Now().Sub(start).Microseconds(), Bytes: len(reply),
+	}
+	for _, t := range c.Targets() {
+		e.Namespaces = append(e.Namespaces, t.String())
+	}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	if c.Class() != command.Read && c.Class() != command.Session && c.Class() != command.Security {
+		e.Text = shorten(c.Raw().String(), 2000)
+	}
+	return g.record(replay.KindCommand, e)
+}
+
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + fmt.Sprintf("… (%d bytes)", len(s))
+}
+
+// enqueue keeps a document write for the plan of its statement. A findAndModify is settled at once: its reply is a document.
+func (s *Statement) enqueue(ctx context.Context, d *Deployment, c *command.Command, v policy.Verdict, judged Judged) (*Reply, error) {
+	if !d.primary() {
+		return nil, s.refuse(&Refused{Text: d.Name() + " is not a primary: it takes no writes", Hints: []string{"connect to the replica set, or to its primary"}})
+	}
+	// One question is about one deployment and one environment.
+	if len(s.queue) > 0 && (s.queue[0].d != d || s.queue[0].judged.Environment != judged.Environment) {
+		if err := s.Settle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if s.overlapsPlanned(c) {
+		return nil, s.stop(ErrIncomplete)
+	}
+	n, bytes := 0, 0
+	for _, q := range s.queue {
+		n, bytes = n+len(q.cmd.Writes()), bytes+len(q.cmd.Raw())
+	}
+	if n+len(c.Writes()) > policy.MaxOperations || bytes+len(c.Raw()) > policy.MaxCommandBytes {
+		s.Discard()
+		return nil, s.refuse(&Refused{
+			Text:  fmt.Sprintf("this statement issues more than %d operations or %d MiB of commands", policy.MaxOperations, policy.MaxCommandBytes>>20),
+			Hints: []string{"half a loop is worse than none: use one deleteMany or updateMany, or split the script"},
+		})
+	}
+	q := &queued{d: d, cmd: c, verdict: v, judged: judged, sums: make([]sum, len(c.Writes())), left: len(c.Writes())}
+	q.reply = &Reply{s: s, q: q}
+	fam := c.Writes()[0].FindAndModify
+	if fam && len(s.queue) > 0 {
+		if err := s.Settle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s.queue = append(s.queue, q)
+	if fam {
+		return q.reply, s.settleFindAndModify(ctx, q)
+	}
+	return q.reply, nil
+}
+
+// settleFindAndModify carries one out at the call and finds the document that it returns, with the fields that were asked for.
+func (s *Statement) settleFindAndModify(ctx context.Context, q *queued) error {
+	w := q.cmd.Writes()[0]
+	if err := s.take(ctx, q); err != nil {
+		return s.fail(err)
+	}
+	res := s.builder.Result(plan.Pending{Command: q.cmd})
+	id := res.Before.Lookup("_id")
+	if res.Before == nil {
+		id = res.UpsertedID
+	}
+	value := res.Before
+	var err error
+	if !w.New && res.Before != nil && w.Fields.Type != 0 {
+		if value, err = q.d.findOne(ctx, w, id); err != nil {
+			return s.fail(q.d.fromWire(err, false))
+		}
+	}
+	if err := s.Settle(ctx); err != nil {
+		return err
+	}
+	switch {
+	case w.New && s.mode == Preview:
+		if res.ModifiedUnknown || w.Fields.Type != 0 {
+			return s.stop(ErrIncomplete)
+		}
+		value = res.After
+	case w.New && id.Type != 0:
+		if value, err = q.d.findOne(ctx, w, id); err != nil {
+			return q.d.fromWire(err, false)
+		}
+	}
+	q.sums[0].value = value
+	return nil
+}
+
+// findOne reads one document by its _id, with the fields that a findAndModify asked for.
+func (d *Deployment) findOne(ctx context.Context, w command.Write, id bson.RawValue) (bson.Raw, error) {
+	cmd := bson.D{{Key: "find", Value: w.NS.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$eq", Value: id}}}}}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}}
+	if w.Fields.Type != 0 {
+		cmd = append(cmd, bson.E{Key: "projection", Value: w.Fields})
+	}
+	raw, err := bson.Marshal(cmd)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := d.Read(ctx, w.NS.DB, raw)
+	if err != nil {
+		return nil, err
+	}
+	v, err := reply.LookupErr("cursor", "firstBatch", "0")
+	if err != nil {
+		return nil, nil // gone again
+	}
+	return v.Document(), nil
+}
+
+// stop ends the statement: whatever the script does next, nothing more runs.
+func (s *Statement) stop(err error) error {
+	s.stopped = err
+	return err
+}
+
+// overlapsPlanned says whether a preview's command touches what was planned and not carried out.
+func (s *Statement) overlapsPlanned(c *command.Command) bool {
+	for _, p := range s.planned {
+		for _, t := range append(append([]command.Namespace(nil), c.Targets()...), c.Sources()...) {
+			if p.Overlaps(t) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dependsOnPending says whether a command could see what the queued writes will do.
+func (s *Statement) dependsOnPending(ctx context.Context, d *Deployment, c *command.Command) bool {
+	if len(s.queue) == 0 {
+		return false
+	}
+	if c.Class() != command.Read && c.Class() != command.Session {
+		return true
+	}
+	if c.Live() {
+		return true
+	}
+	for _, src := range c.Sources() {
+		for _, q := range s.queue {
+			if q.d != d {
+				continue
+			}
+			for _, t := range q.cmd.Targets() {
+				if t.Overlaps(src) && !untouched(c, q) {
+					return true
+				}
+				if t.DB == src.DB && src.Collection != "" && t != src && d.isView(ctx, src) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// untouched says whether a find by _id reads only documents that a queued write cannot touch, because each of its statements names
+// another one by its _id.
+func untouched(c *command.Command, q *queued) bool {
+	if c.Name() != "find" {
+		return false
+	}
+	wanted, ok := plan.FindIDs(c.Raw())
+	if !ok {
+		return false
+	}
+	for _, w := range q.cmd.Writes() {
+		id, ok := plan.OnlyID(w)
+		if !ok || plan.SameID(wanted, id) {
+			return false
+		}
+	}
+	return true
+}
+
+// Settle carries out what is queued: plans are made, shown, confirmed, backed up and executed, one after the other. In a preview they
+// are only made.
+func (s *Statement) Settle(ctx context.Context) error {
+	if s.stopped != nil {
+		return s.stopped
+	}
+	for len(s.queue) > 0 {
+		if err := s.take(ctx, nil); err != nil {
+			return s.fail(err)
+		}
+		if err := s.settleBuilt(ctx); err != nil {
+			return s.fail(err)
+		}
+		if s.mode == Preview && len(s.queue) > 0 {
+			return s.stop(ErrIncomplete)
+		}
+	}
+	return nil
+}
+
+// fail drops what is queued and ends the statement.
+func (s *Statement) fail(err error) error {
+	s.Discard()
+	var r *Refused
+	if errors.As(err, &r) {
+		r.Applied = s.applied()
+	}
+	if errors.Is(err, plan.Unpinnable) || errors.Is(err, plan.ErrNotPlanned) {
+		code := plan.NotPinnable
+		if errors.Is(err, plan.ErrNotPlanned) {
+			code = ""
+		}
+		return s.refuse(&Refused{Text: err.Error(), Code: code})
+	}
+	var f *plan.Foreseen
+	if errors.As(err, &f) {
+		err = &ServerError{Code: f.Code, Name: f.Name, Message: f.Message, Foreseen: true}
+	}
+	return s.stop(err)
+}
+
+// Discard drops what is queued: the script threw, or the operator declined. What was carried out stands.
+func (s *Statement) Discard() {
+	if s.builder != nil {
+		_ = s.builder.Discard() // files that nobody refers to
+	}
+	s.builder, s.cut, s.queue = nil, false, nil
+}
+
+// take feeds the queue to the builder, up to a cut, or until command q is in.
+func (s *Statement) take(ctx context.Context, until *queued) error {
+	if s.cut || len(s.queue) == 0 {
+		return nil
+	}
+	if s.builder == nil {
+		if err := s.newBuilder(); err != nil {
+			return err
+		}
+	}
+	var ps []plan.Pending
+	for _, q := range s.queue {
+		for i := q.took; i < len(q.cmd.Writes()); i++ {
+			ps = append(ps, plan.Pending{Command: q.cmd, Index: i})
+		}
+		if q == until {
+			break
+		}
+	}
+	n, err := s.builder.Add(ctx, ps)
+	if err != nil {
+		return err
+	}
+	s.cut = n < len(ps)
+	for _, q := range s.queue {
+		k := min(n, len(q.cmd.Writes())-q.took)
+		q.took, n = q.took+k, n-k
+	}
+	return nil
+}
+
+func (s *Statement) newBuilder() error {
+	q := s.queue[0]
+	cfg, err := s.gate.planConfig(q.d, q.judged, command.DocumentWrite.String(), s.mode)
+	if err != nil {
+		return err
+	}
+	s.builder, err = plan.NewBuilder(cfg)
+	return err
+}
+
+// planConfig begins a change: its id, its directory, and where it is planned.
+func (g *Gate) planConfig(d *Deployment, j Judged, class string, mode Mode) (plan.Config, error) {
+	id, err := journal.NewID(g.cfg.Now().UTC().Format("20060102"), g.cfg.Rand)
+	if err != nil {
+		return plan.Config{}, err
+	}
+	return plan.Config{
+		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: d, NewID: g.cfg.NewID,
+		Header: plan.Header{
+			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.identity, Environment: j.Environment.String(),
+			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: mode == Preview,
+		},
+	}, nil
+}
+
+// settleBuilt finishes the builder's plan and carries it out, or keeps it if this is a preview.
+func (s *Statement) settleBuilt(ctx context.Context) error {
+	d, verdict, judged := s.queue[0].d, s.queue[0].verdict, s.queue[0].judged // all of the queue have the same
+	p, err := s.builder.Finish()
+	if err != nil {
+		return err
+	}
+	s.builder, s.cut = nil, false
+	if s.mode == Preview {
+		return s.keep(p, judged)
+	}
+	o, err := s.carryOut(ctx, d, p, verdict, judged)
+	if err != nil {
+		return err
+	}
+	s.distribute(p, o)
+	return nil
+}
+
+// keep notes a plan of a preview. Its files stay until the next statement begins.
+func (s *Statement) keep(p *plan.Plan, j Judged) error {
+	if err := s.gate.record(replay.KindPlanned, plannedEvent(p, j)); err != nil {
+		return errors.Join(err, p.Discard())
+	}
+	s.plans, s.envs = append(s.plans, p), append(s.envs, j)
+	for _, c := range p.Counts() {
+		if ns, err := command.ParseNamespace(c.Namespace); err == nil {
+			s.planned = append(s.planned, ns)
+		}
+	}
+	for _, st := range p.Steps() {
+		if ns, err := command.ParseNamespace(st.To); err == nil {
+			s.planned = append(s.planned, ns)
+		}
+	}
+	s.shift(func(q *queued, i int) { q.sums[i] = planSum(p.Result(plan.Pending{Command: q.cmd, Index: i})) })
+	s.gate.previews = append(s.gate.previews, p)
+	return nil
+}
+
+// distribute gives each statement of the plan what it did.
+func (s *Statement) distribute(p *plan.Plan, o *Outcome) {
+	numbers := map[*command.Command]int{}
+	for i, c := range p.Commands() {
+		numbers[c] = i
+	}
+	s.shift(func(q *queued, i int) {
+		planned := planSum(p.Result(plan.Pending{Command: q.cmd, Index: i}))
+		q.sums[i] = o.sum(numbers[q.cmd], i, planned)
+	})
+}
+
+// shift hands each statement that the last plan took to each, and removes finished commands from the queue.
+func (s *Statement) shift(each func(q *queued, i int)) {
+	var rest []*queued
+	for _, q := range s.queue {
+		for i := len(q.cmd.Writes()) - q.left; i < q.took; i++ {
+			each(q, i)
+		}
+		q.left = len(q.cmd.Writes()) - q.took
+		if q.left > 0 {
+			rest = append(rest, q)
+		}
+	}
+	s.queue = rest
+}
+
+// settleAlone plans and carries out one command that is no document write.
+func (s *Statement) settleAlone(ctx context.Context, d *Deployment, c *command.Command, v policy.Verdict, j Judged) (*Reply, error) {
+	if !d.primary() {
+		return nil, s.refuse(&Refused{Text: d.Name() + " is not a primary: it takes no writes"})
+	}
+	if c.Class() != command.Schema {
+		return nil, s.refuse(&Refused{
+			Text:  fmt.Sprintf("%s (%s) on %s %v", c.Name(), c.Class(), j.Environment, plan.ErrNotPlanned),
+			Hints: []string{c.Why()},
+		})
+	}
+	cfg, err := s.gate.planConfig(d, j, c.Class().String(), s.mode)
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Schema(ctx, cfg, c)
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	if s.mode == Preview {
+		if err := s.keep(p, j); err != nil {
+			return nil, err
+		}
+		return &Reply{raw: okReply()}, nil
+	}
+	if _, err := s.carryOut(ctx, d, p, v, j); err != nil {
+		return nil, s.fail(err)
+	}
+	return &Reply{raw: schemaReply(c, p)}, nil
+}

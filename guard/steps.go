@@ -1,0 +1,288 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+	"respect/guard/plan"
+	"respect/replay"
+)
+
+// steps carries out the schema work that belongs before, or after, the documents of the plan.
+func (x *execution) steps(ctx context.Context, last bool) {
+	do := map[string]func(context.Context, plan.Step, command.Namespace) error{
+		plan.DoDrop: x.drop, plan.DoDropEmpty: x.dropEmpty, plan.DoDropIndexes: x.dropIndexes,
+		plan.DoCreate: x.create, plan.DoCreateIndexes: x.createIndexes, plan.DoRename: x.rename,
+	}
+	for _, s := range x.plan.Steps() {
+		if s.Last != last || x.fatal != nil {
+			continue
+		}
+		ns, err := command.ParseNamespace(s.NS)
+		if err == nil && do[s.Do] == nil {
+			err = fmt.Errorf("internal error: nobody knows how to %s", s.Do)
+		}
+		if err == nil {
+			err = do[s.Do](ctx, s, ns)
+		}
+		if err != nil {
+			x.fail(fmt.Errorf("%s %s: %w", s.Do, s.NS, err))
+			return
+		}
+		if err := x.stepDone(s.Do + " " + s.NS); err != nil {
+			x.fail(err)
+		}
+	}
+}
+
+func (x *execution) stepDone(step string) error {
+	if x.gate.cfg.Operator != nil {
+		x.gate.cfg.Operator.Progress(Progress{Change: x.plan.Change(), What: step})
+	}
+	return x.gate.recordSync(replay.KindProgress, replay.Progress{Change: x.plan.Change(), Step: step})
+}
+
+// schema sends one schema command. If its answer is lost, done looks whether it was carried out.
+func (x *execution) schema(ctx context.Context, db string, cmd bson.D, done func() (bool, error)) error {
+	cmd = append(cmd, x.gate.comment(x.plan.Change()))
+	reply, err := x.command(ctx, db, cmd)
+	switch {
+	case lost(err):
+		if ok, derr := done(); derr != nil {
+			x.unknown, x.changed = true, true
+			return fmt.Errorf("the answer was lost (%v), and what came of it cannot be looked at: %w", err, derr)
+		} else if !ok {
+			return fmt.Errorf("the connection was lost before it was carried out: %w", err)
+		}
+	case err != nil:
+		return x.d.fromWire(err, true)
+	}
+	x.changed = true
+	if reply != nil {
+		x.concernError(reply)
+	}
+	return nil
+}
+
+// exists says whether a collection is there, asked on the connection of the change.
+func (x *execution) exists(ctx context.Context, ns command.Namespace) (bool, error) {
+	reply, err := x.command(ctx, ns.DB, bson.D{{Key: "listCollections", Value: int32(1)}, {Key: "filter", Value: bson.D{{Key: "name", Value: ns.Collection}}}, {Key: "nameOnly", Value: true}})
+	if err != nil {
+		return false, err
+	}
+	arr, ok := reply.Lookup("cursor", "firstBatch").ArrayOK()
+	if !ok {
+		return false, errors.New("listCollections: the reply has no collections")
+	}
+	values, err := arr.Values()
+	return len(values) > 0, err
+}
+
+func (x *execution) move(ctx context.Context, from, to command.Namespace) error {
+	return x.schema(ctx, "admin", bson.D{{Key: "renameCollection", Value: from.String()}, {Key: "to", Value: to.String()}, concern()}, func() (bool, error) {
+		there, err := x.exists(ctx, to)
+		if err != nil {
+			return false, err
+		}
+		here, err := x.exists(ctx, from)
+		return there && !here, err
+	})
+}
+
+// drop takes a collection away without losing what others write meanwhile: it is renamed aside, backed up and verified there, and only then
+// dropped. If the backup fails it gets its name back.
+func (x *execution) drop(ctx context.Context, s plan.Step, ns command.Namespace) error {
+	aside, err := command.ParseNamespace(s.To)
+	if err != nil {
+		return err
+	}
+	if err := x.move(ctx, ns, aside); err != nil {
+		return err
+	}
+	if err := x.stepDone("renamed aside to " + s.To); err != nil {
+		return errors.Join(err, x.putBack(ctx, ns, aside))
+	}
+	documents, err := x.saveCollection(ctx, s, aside)
+	if err != nil {
+		return errors.Join(fmt.Errorf("back it up: %w", err), x.putBack(ctx, ns, aside))
+	}
+	if documents != s.Documents {
+		x.warn("%s had %d documents when it was dropped; the preview counted %d (all are in the backup)", s.NS, documents, s.Documents)
+	}
+	if err := x.remove(ctx, aside); err != nil {
+		return err
+	}
+	c := x.count(s.NS)
+	c.Schema, c.Deleted = s.Do, documents
+	return nil
+}
+
+// putBack gives a collection its name back. What fails here is said: the documents are there, under the other name.
+func (x *execution) putBack(ctx context.Context, ns, aside command.Namespace) error {
+	if err := x.move(ctx, aside, ns); err != nil {
+		return fmt.Errorf("it is kept as %s, and could not be renamed back: %w", aside, err)
+	}
+	x.changed = false
+	return nil
+}
+
+func (x *execution) remove(ctx context.Context, ns command.Namespace) error {
+	return x.schema(ctx, ns.DB, bson.D{{Key: "drop", Value: ns.Collection}, concern()}, func() (bool, error) {
+		there, err := x.exists(ctx, ns)
+		return !there, err
+	})
+}
+
+// saveCollection copies a whole collection into the change's backup, synced, read back and compared, and records it.
+func (x *execution) saveCollection(ctx context.Context, s plan.Step, from command.Namespace) (int64, error) {
+	b, err := x.plan.NewCollectionBackup(x.gate.cfg.FS, s)
+	if err != nil {
+		return 0, err
+	}
+	err = x.each(ctx, from, b.Add)
+	saved, serr := b.Seal(x.plan.Change())
+	if err = errors.Join(err, serr); err != nil {
+		return 0, err
+	}
+	return saved.Documents, x.gate.recordSync(replay.KindSaved, saved)
+}
+
+// each hands every document of a collection to f.
+func (x *execution) each(ctx context.Context, ns command.Namespace, f func(bson.Raw) error) error {
+	cmd := bson.D{{Key: "find", Value: ns.Collection}}
+	for batch := "firstBatch"; ; batch = "nextBatch" {
+		reply, err := x.command(ctx, ns.DB, cmd)
+		if err != nil {
+			return err
+		}
+		docs, ok := reply.Lookup("cursor", batch).ArrayOK()
+		if !ok {
+			return errors.New("find: the reply has no documents")
+		}
+		values, err := docs.Values()
+		if err != nil {
+			return err
+		}
+		for _, v := range values {
+			if err := f(v.Document()); err != nil {
+				return err
+			}
+		}
+		id := reply.Lookup("cursor", "id").AsInt64()
+		if id == 0 {
+			return nil
+		}
+		cmd = bson.D{{Key: "getMore", Value: id}, {Key: "collection", Value: ns.Collection}}
+	}
+}
+
+// dropEmpty drops a collection that must hold nothing. It is renamed aside first, so that a document that arrives in between is seen.
+func (x *execution) dropEmpty(ctx context.Context, s plan.Step, ns command.Namespace) error {
+	aside := command.Namespace{DB: ns.DB, Collection: plan.Aside(x.plan.Change(), len(x.order))}
+	if err := x.move(ctx, ns, aside); err != nil {
+		return err
+	}
+	empty := errors.New("it is not empty any more")
+	if err := x.each(ctx, aside, func(bson.Raw) error { return empty }); err != nil {
+		return errors.Join(err, x.putBack(ctx, ns, aside))
+	}
+	return x.remove(ctx, aside)
+}
+
+func (x *execution) indexes(ctx context.Context, ns command.Namespace) ([]bson.Raw, error) {
+	reply, err := x.command(ctx, ns.DB, bson.D{{Key: "listIndexes", Value: ns.Collection}})
+	if err != nil {
+		return nil, err
+	}
+	arr, ok := reply.Lookup("cursor", "firstBatch").ArrayOK()
+	if !ok {
+		return nil, errors.New("listIndexes: the reply has no indexes")
+	}
+	values, err := arr.Values()
+	if err != nil {
+		return nil, err
+	}
+	var out []bson.Raw
+	for _, v := range values {
+		out = append(out, v.Document())
+	}
+	return out, nil
+}
+
+func hasIndex(all []bson.Raw, name string) bool {
+	return slices.ContainsFunc(all, func(i bson.Raw) bool { n, _ := i.Lookup("name").StringValueOK(); return n == name })
+}
+
+func (x *execution) dropIndexes(ctx context.Context, s plan.Step, ns command.Namespace) error {
+	now, err := x.indexes(ctx, ns)
+	if err != nil {
+		return x.d.fromWire(err, false)
+	}
+	for _, spec := range s.Specs {
+		name := bson.Raw(spec).Lookup("name").StringValue()
+		if !slices.ContainsFunc(now, func(i bson.Raw) bool { return slices.Equal(i, spec) }) {
+			x.nSkipped++
+			x.skipped = append(x.skipped, fmt.Sprintf("%s index %s: is not as in the preview any more", s.NS, name))
+			continue
+		}
+		err := x.schema(ctx, ns.DB, bson.D{{Key: "dropIndexes", Value: ns.Collection}, {Key: "index", Value: name}, concern()}, func() (bool, error) {
+			all, err := x.indexes(ctx, ns)
+			return !hasIndex(all, name), err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *execution) createIndexes(ctx context.Context, s plan.Step, ns command.Namespace) error {
+	specs := bson.A{}
+	for _, spec := range s.Specs {
+		elems, err := bson.Raw(spec).Elements()
+		if err != nil {
+			return err
+		}
+		clean := bson.D{}
+		for _, e := range elems {
+			if e.Key() != "ns" { // servers before 4.4 list it, and no server takes it
+				clean = append(clean, bson.E{Key: e.Key(), Value: e.Value()})
+			}
+		}
+		specs = append(specs, clean)
+	}
+	return x.schema(ctx, ns.DB, bson.D{{Key: "createIndexes", Value: ns.Collection}, {Key: "indexes", Value: specs}, concern()}, func() (bool, error) {
+		all, err := x.indexes(ctx, ns)
+		for _, spec := range s.Specs {
+			if !hasIndex(all, bson.Raw(spec).Lookup("name").StringValue()) {
+				return false, err
+			}
+		}
+		return true, err
+	})
+}
+
+func (x *execution) create(ctx context.Context, s plan.Step, ns command.Namespace) error {
+	cmd := bson.D{{Key: "create", Value: ns.Collection}}
+	elems, err := bson.Raw(s.Options).Elements()
+	if err != nil {
+		return err
+	}
+	for _, e := range elems {
+		cmd = append(cmd, bson.E{Key: e.Key(), Value: e.Value()})
+	}
+	return x.schema(ctx, ns.DB, append(cmd, concern()), func() (bool, error) { return x.exists(ctx, ns) })
+}
+
+func (x *execution) rename(ctx context.Context, s plan.Step, ns command.Namespace) error {
+	to, err := command.ParseNamespace(s.To)
+	if err != nil {
+		return err
+	}
+	return x.move(ctx, ns, to)
+}

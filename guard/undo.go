@@ -1,0 +1,163 @@
+package guard
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"respect/guard/command"
+	"respect/guard/plan"
+	"respect/guard/policy"
+	"respect/replay"
+	"respect/replay/journal"
+)
+
+// Undo plans to take a change back and carries that out like any other plan. change is its state as the record has it.
+func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Change) error {
+	if err := undoable(change); err != nil {
+		return s.refuse(err)
+	}
+	p, err := plan.Open(s.gate.changeDir(change.ID), change.Intent.Digest)
+	if err != nil {
+		return s.refuse(&Refused{Text: "the change cannot be taken back: " + err.Error()})
+	}
+	if err := sameDeployment(d, p); err != nil {
+		return s.refuse(err)
+	}
+	after, err := readAfter(p.Dir(), change.AfterHash())
+	if err != nil {
+		return s.refuse(&Refused{Text: "the change cannot be taken back: " + err.Error()})
+	}
+	var saved []replay.SavedFile
+	if change.Saved != nil {
+		saved = change.Saved.Files
+	}
+	if !d.primary() {
+		return s.refuse(&Refused{Text: d.Name() + " is not a primary: it takes no writes"})
+	}
+	if err := d.verify(ctx); err != nil {
+		return err
+	}
+	v, judged, err := s.decideUndo(ctx, d, p)
+	if err != nil {
+		return err
+	}
+	cfg, err := s.gate.planConfig(d, judged, p.Header().Class, s.mode)
+	if err != nil {
+		return err
+	}
+	u, err := plan.Undo(ctx, cfg, p, after, saved)
+	if err != nil {
+		return s.fail(err)
+	}
+	if s.mode == Preview {
+		return s.keep(u, judged)
+	}
+	if u.Empty() && len(u.Conflicts()) > 0 {
+		err := s.gate.record(replay.KindPlanned, plannedEvent(u, judged))
+		return errors.Join(err, s.refuse(&Refused{Text: "nothing can be put back: " + u.Facts()[0].Text}), u.Discard())
+	}
+	if _, err := s.carryOut(ctx, d, u, v, judged); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+func undoable(c *journal.Change) *Refused {
+	switch {
+	case c.Running:
+		return &Refused{Text: fmt.Sprintf("change %s is being carried out by another session", c.ID)}
+	case c.Status == replay.StatusRejected:
+		return &Refused{Text: fmt.Sprintf("change %s changed nothing: there is nothing to take back", c.ID)}
+	case c.Status == replay.StatusUndone:
+		return &Refused{Text: fmt.Sprintf("change %s was taken back already, by %s", c.ID, c.UndoneBy), Hints: []string{"to make it again: undo " + c.UndoneBy}}
+	}
+	return nil
+}
+
+// decideUndo asks policy for the class of work that the change was. Marking a deployment is never undone by undo.
+func (s *Statement) decideUndo(ctx context.Context, d *Deployment, p *plan.Plan) (policy.Verdict, Judged, error) {
+	class, targets := command.DocumentWrite, []command.Namespace{}
+	if p.Header().Class == command.Schema.String() {
+		class = command.Schema
+	}
+	for _, c := range p.Counts() {
+		ns, err := command.ParseNamespace(c.Namespace)
+		if err != nil {
+			return policy.Verdict{}, Judged{}, err
+		}
+		targets = append(targets, ns)
+	}
+	if p.Header().Class == command.Security.String() {
+		return policy.Verdict{}, Judged{}, s.refuse(&Refused{Text: "a marker is not taken back with undo", Hints: []string{"respect mark writes another one"}})
+	}
+	env, evidence, err := d.environmentOf(ctx, targets)
+	if err != nil {
+		return policy.Verdict{}, Judged{}, d.fromWire(err, false)
+	}
+	v := policy.Decide(env, class)
+	return v, Judged{env, evidence, v.Action}, nil
+}
+
+// sameDeployment compares what stays the same when a server restarts.
+func sameDeployment(d *Deployment, p *plan.Plan) *Refused {
+	was := p.Header().Identity
+	for _, key := range []string{"set", "cluster", "host", "server"} {
+		if key == "host" && was["set"] != "" {
+			continue // another member may be primary now
+		}
+		if was[key] != d.identity[key] && !(key == "server" && was["set"] != "") {
+			return &Refused{
+				Text:  fmt.Sprintf("change %s was made on %s, and this is %s (%s %q, was %q)", p.Change(), p.Header().Deployment, d.Name(), key, d.identity[key], was[key]),
+				Hints: []string{"connect to the deployment that was changed"},
+			}
+		}
+	}
+	return nil
+}
+
+// readAfter reads after.idx and compares it with the hash in the record; nil if the record has none.
+func readAfter(dir, want string) ([]string, error) {
+	if want == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "after.idx"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("after.idx is missing")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != want {
+		return nil, fmt.Errorf("after.idx has hash %x, the record says %s: it was changed", sum, want)
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"), nil
+}
+
+// Recover finds out what came of a change whose session was cut off, with reads only, and records it in this session.
+func (g *Gate) Recover(ctx context.Context, d *Deployment, change *journal.Change) (replay.Recovery, error) {
+	r := replay.Recovery{Change: change.ID, Session: change.Session}
+	p, err := plan.Open(g.changeDir(change.ID), change.Intent.Digest)
+	if err != nil {
+		return r, err
+	}
+	if err := sameDeployment(d, p); err != nil {
+		return r, err
+	}
+	x, err := plan.Examine(ctx, d, p)
+	if err != nil {
+		return r, d.fromWire(err, false)
+	}
+	r.Status, r.Counts = x.Status(), x.Counts
+	r.Found = fmt.Sprintf("%d applied, %d not applied, %d changed by it or by others", x.Applied, x.NotApplied, x.Unclear)
+	if len(x.Found) > 0 {
+		r.Found += " (" + strings.Join(x.Found, "; ") + ")"
+	}
+	return r, g.recordSync(replay.KindRecovery, r)
+}
