@@ -1,0 +1,432 @@
+package render
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"encoding/base64"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/replay"
+)
+
+// The tree that Value prints: nil, bool, float64, string, bson.RawValue, bson.Raw, List, Object, Token, Undefined.
+type (
+	// Undefined prints as undefined.
+	Undefined struct{}
+	// Token is printed as it stands, made safe.
+	Token string
+	// List is an array.
+	List []any
+	// Object is a document with its fields in order.
+	Object []Field
+	// Field of an Object.
+	Field struct {
+		Key   string
+		Value any
+	}
+)
+
+const (
+	breakLength = 80 // the width that lines are broken for, as in mongosh
+	compact     = 3  // levels of nesting that are put on one line
+)
+
+// Value prints a value as mongosh does, so that it can be pasted back. It is safe on a terminal.
+func Value(v any) string {
+	p := &printer{}
+	if s, ok := v.(string); ok {
+		return SafeLines(s) // a bare string is printed without quotes
+	}
+	return p.value(v, 0, 0)
+}
+
+// Inline prints a value on one line, shortened to width.
+func Inline(v any, width int) string {
+	p := &printer{inline: true}
+	return Cut(p.value(v, 0, 0), width)
+}
+
+// printer lays values out the way Node's util.inspect does, which mongosh uses. depth is that of the value being printed; last is that of the document or array which
+// was begun last, by which a parent knows how deep its children are.
+type printer struct {
+	last   int
+	inline bool
+}
+
+func (p *printer) value(v any, depth, indent int) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case Undefined:
+		return "undefined"
+	case Token:
+		return Safe(string(v))
+	case bool:
+		return strconv.FormatBool(v)
+	case float64:
+		return Number(v)
+	case int:
+		return strconv.Itoa(v)
+	case string:
+		return p.quote(v, indent)
+	case bson.Raw:
+		return p.raw(bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: v}, depth, indent)
+	case bson.RawValue:
+		return p.raw(v, depth, indent)
+	case Object:
+		return p.object(v, depth, indent)
+	case List:
+		return p.list(v, depth, indent)
+	}
+	return Safe(fmt.Sprint(v))
+}
+
+func (p *printer) object(o Object, depth, indent int) string {
+	if len(o) == 0 {
+		return "{}"
+	}
+	p.last = depth
+	parts := make([]string, len(o))
+	for i, f := range o {
+		parts[i] = p.key(f.Key) + ": " + p.value(f.Value, depth+1, indent+2)
+	}
+	return p.join(parts, "{", "}", depth, indent, false)
+}
+
+func (p *printer) list(l List, depth, indent int) string {
+	if len(l) == 0 {
+		return "[]"
+	}
+	p.last = depth
+	parts := make([]string, len(l))
+	numbers := true
+	for i, v := range l {
+		parts[i] = p.value(v, depth+1, indent+2)
+		numbers = numbers && isNumber(v)
+	}
+	grouped := parts
+	if len(parts) > 6 && !p.inline {
+		grouped = columns(parts, numbers, indent)
+	}
+	return p.join(grouped, "[", "]", depth, indent, len(grouped) != len(parts))
+}
+
+func isNumber(v any) bool {
+	switch v := v.(type) {
+	case float64, int:
+		return true
+	case bson.RawValue:
+		return v.Type == bson.TypeInt32 || v.Type == bson.TypeDouble
+	}
+	return false
+}
+
+// join puts the parts on one line if they fit and are not nested too deep, otherwise one below the other.
+func (p *printer) join(parts []string, open, shut string, depth, indent int, grouped bool) string {
+	if p.inline {
+		return open + " " + strings.Join(parts, ", ") + " " + shut
+	}
+	if p.last-depth < compact && !grouped {
+		// What the line takes besides the parts: separators, indentation, brackets, and some air.
+		total := 2*len(parts) + indent + len(open) + 10
+		multi := false
+		for _, s := range parts {
+			total += length(s)
+			multi = multi || strings.Contains(s, "\n")
+		}
+		if total <= breakLength && !multi {
+			return open + " " + strings.Join(parts, ", ") + " " + shut
+		}
+	}
+	pad := "\n" + strings.Repeat(" ", indent)
+	return open + pad + "  " + strings.Join(parts, ","+pad+"  ") + pad + shut
+}
+
+// length in UTF-16 units, which is what JavaScript counts.
+func length(s string) int {
+	n := 0
+	for _, r := range s {
+		n += utf16.RuneLen(max(r, 0))
+	}
+	return n
+}
+
+// columns groups the elements of a long array into lines of several, as nearly square as they can be drawn.
+func columns(parts []string, numbers bool, indent int) []string {
+	const separator = 2
+	total, longest := 0, 0
+	for _, s := range parts {
+		if strings.Contains(s, "\n") {
+			return parts
+		}
+		n := length(s)
+		total += n + separator
+		longest = max(longest, n)
+	}
+	width := longest + separator
+	if width*3+indent >= breakLength || (float64(total)/float64(width) <= 5 && longest > 6) {
+		return parts
+	}
+	bias := math.Max(float64(width)-3-math.Sqrt(float64(width)-float64(total)/float64(len(parts))), 1)
+	n := min(
+		int(math.Round(math.Sqrt(2.5*bias*float64(len(parts)))/bias)),
+		(breakLength-indent)/width,
+		compact*4,
+		15,
+	)
+	if n <= 1 {
+		return parts
+	}
+	widths := make([]int, n)
+	for i, s := range parts {
+		widths[i%n] = max(widths[i%n], length(s)+separator)
+	}
+	var lines []string
+	for i := 0; i < len(parts); i += n {
+		var b strings.Builder
+		for j := i; j < min(i+n, len(parts)); j++ {
+			last := j == min(i+n, len(parts))-1
+			cell, pad := parts[j], 0
+			if !last {
+				cell += ", "
+				pad = widths[j-i] - length(cell)
+			} else if numbers {
+				pad = widths[j-i] - separator - length(cell)
+			}
+			if numbers {
+				cell = strings.Repeat(" ", max(pad, 0)) + cell
+			} else if !last {
+				cell += strings.Repeat(" ", max(pad, 0))
+			}
+			b.WriteString(cell)
+		}
+		lines = append(lines, b.String())
+	}
+	return lines
+}
+
+var plainKey = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z_0-9]*$`)
+
+func (p *printer) key(k string) string {
+	if plainKey.MatchString(k) {
+		return k
+	}
+	return Quote(k)
+}
+
+// quote writes a string, broken at its newlines if it is long.
+func (p *printer) quote(s string, indent int) string {
+	n := length(s)
+	if p.inline || n <= 16 || n <= breakLength-indent-4 || !strings.Contains(s, "\n") {
+		return Quote(s)
+	}
+	lines := strings.SplitAfter(s, "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	for i := range lines {
+		lines[i] = Quote(lines[i])
+	}
+	return strings.Join(lines, " +\n"+strings.Repeat(" ", indent+2))
+}
+
+// Quote writes a string as a JavaScript literal, in whatever quotation marks need no escapes.
+func Quote(s string) string {
+	q := byte('\'')
+	if strings.Contains(s, "'") {
+		if !strings.Contains(s, `"`) {
+			q = '"'
+		} else if !strings.Contains(s, "`") && !strings.Contains(s, "${") {
+			q = '`'
+		}
+	}
+	var b strings.Builder
+	b.WriteByte(q)
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd"):
+			fmt.Fprintf(&b, `\x%02X`, s[i])
+		case r == rune(q), r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\b':
+			b.WriteString(`\b`)
+		case r == '\f':
+			b.WriteString(`\f`)
+		case replay.Hostile(r):
+			b.WriteString(replay.EscapeRune(r))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte(q)
+	return b.String()
+}
+
+// Number writes a number as JavaScript does.
+func Number(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 1):
+		return "Infinity"
+	case math.IsInf(f, -1):
+		return "-Infinity"
+	case f == 0 && math.Signbit(f):
+		return "-0"
+	}
+	if a := math.Abs(f); a != 0 && (a >= 1e21 || a < 1e-6) {
+		s := strconv.FormatFloat(f, 'e', -1, 64)
+		mant, exp, _ := strings.Cut(s, "e")
+		sign, digits := exp[:1], strings.TrimLeft(exp[1:], "0")
+		return mant + "e" + sign + digits
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64)
+}
+
+// raw prints a BSON value.
+func (p *printer) raw(v bson.RawValue, depth, indent int) string {
+	switch v.Type {
+	case bson.TypeEmbeddedDocument:
+		return p.document(v.Value, depth, indent)
+	case bson.TypeArray:
+		values, err := bson.RawArray(v.Value).Values()
+		if err != nil {
+			return "[Invalid BSON]"
+		}
+		l := make(List, len(values))
+		for i, e := range values {
+			l[i] = e
+		}
+		return p.list(l, depth, indent)
+	case bson.TypeString:
+		return p.quote(v.StringValue(), indent)
+	case bson.TypeDouble:
+		return Number(v.Double())
+	case bson.TypeInt32:
+		return strconv.Itoa(int(v.Int32()))
+	case bson.TypeBoolean:
+		return strconv.FormatBool(v.Boolean())
+	case bson.TypeNull:
+		return "null"
+	case bson.TypeUndefined:
+		return "undefined"
+	}
+	return p.special(v, depth, indent)
+}
+
+func (p *printer) document(doc bson.Raw, depth, indent int) string {
+	elems, err := doc.Elements()
+	if err != nil {
+		return "[Invalid BSON]"
+	}
+	o := make(Object, len(elems))
+	for i, e := range elems {
+		o[i] = Field{e.Key(), e.Value()}
+	}
+	if ref, ok := p.dbRef(o, depth, indent); ok {
+		return ref
+	}
+	return p.object(o, depth, indent)
+}
+
+func (p *printer) dbRef(o Object, depth, indent int) (string, bool) {
+	if len(o) < 2 || len(o) > 3 || o[0].Key != "$ref" || o[1].Key != "$id" || (len(o) == 3 && o[2].Key != "$db") {
+		return "", false
+	}
+	var args []string
+	for _, f := range o {
+		args = append(args, p.value(f.Value, depth, indent))
+	}
+	return "DBRef(" + strings.Join(args, ", ") + ")", true
+}
+
+// special prints the types that JavaScript has no literal for, as calls of their constructors.
+func (p *printer) special(v bson.RawValue, depth, indent int) string {
+	switch v.Type {
+	case bson.TypeObjectID:
+		return "ObjectId('" + v.ObjectID().Hex() + "')"
+	case bson.TypeDateTime:
+		return "ISODate('" + ISODate(v.DateTime()) + "')"
+	case bson.TypeInt64:
+		return "Long('" + strconv.FormatInt(v.Int64(), 10) + "')"
+	case bson.TypeDecimal128:
+		return "Decimal128('" + v.Decimal128().String() + "')"
+	case bson.TypeTimestamp:
+		t, i := v.Timestamp()
+		return fmt.Sprintf("Timestamp({ t: %d, i: %d })", t, i)
+	case bson.TypeBinary:
+		sub, data := v.Binary()
+		if sub == bson.TypeBinaryUUID && len(data) == 16 {
+			return fmt.Sprintf("UUID('%x-%x-%x-%x-%x')", data[:4], data[4:6], data[6:8], data[8:10], data[10:])
+		}
+		return fmt.Sprintf("Binary.createFromBase64('%s', %d)", base64.StdEncoding.EncodeToString(data), sub)
+	case bson.TypeRegex:
+		return regex(v)
+	case bson.TypeMinKey:
+		return "MinKey()"
+	case bson.TypeMaxKey:
+		return "MaxKey()"
+	case bson.TypeJavaScript:
+		return "Code(" + Quote(v.JavaScript()) + ")"
+	case bson.TypeCodeWithScope:
+		code, scope := v.CodeWithScope()
+		return "Code(" + Quote(code) + ", " + p.document(scope, depth, indent) + ")"
+	case bson.TypeSymbol:
+		return "BSONSymbol(" + Quote(v.Symbol()) + ")"
+	case bson.TypeDBPointer:
+		ns, id := v.DBPointer()
+		return fmt.Sprintf("DBPointer(%s, ObjectId('%s'))", Quote(ns), id.Hex())
+	}
+	return Safe(v.String())
+}
+
+// regex is a literal if JavaScript has these options, otherwise a constructor call.
+func regex(v bson.RawValue) string {
+	pattern, opts := v.Regex()
+	if strings.Trim(opts, "imsu") == "" && pattern != "" {
+		var b strings.Builder
+		escaped, class := false, false
+		for _, r := range pattern {
+			switch {
+			case r == '/' && !escaped && !class:
+				b.WriteString(`\/`)
+			default:
+				b.WriteString(Safe(string(r)))
+			}
+			switch {
+			case escaped:
+				escaped = false
+			case r == '\\':
+				escaped = true
+			case r == '[':
+				class = true
+			case r == ']':
+				class = false
+			}
+		}
+		return "/" + b.String() + "/" + opts
+	}
+	return "BSONRegExp(" + Quote(pattern) + ", " + Quote(opts) + ")"
+}
+
+// ISODate writes milliseconds since 1970 as JavaScript's toISOString does, years beyond 9999 with a sign and six digits.
+func ISODate(ms int64) string {
+	t := time.UnixMilli(ms).UTC()
+	if y := t.Year(); y < 0 || y > 9999 {
+		sign := "+"
+		if y < 0 {
+			sign, y = "-", -y
+		}
+		return fmt.Sprintf("%s%06d%s", sign, y, t.Format("-01-02T15:04:05.000Z"))
+	}
+	return t.Format("2006-01-02T15:04:05.000Z")
+}
