@@ -1,0 +1,331 @@
+package js
+
+import (
+	"context"
+
+	"github.com/dop251/goja"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/shell/render"
+)
+
+// cursor is mongosh's cursor: a command that is sent when the first document is wanted.
+type cursor struct {
+	vm        *VM
+	db        *database
+	command   bson.D
+	explained string // verbosity: the cursor is an explanation instead
+	maps      []goja.Callable
+
+	begun  bool
+	closed bool
+	ns     string
+	id     int64
+	buffer []bson.Raw
+}
+
+func (*cursor) Get(string) goja.Value       { return nil }
+func (*cursor) Set(string, goja.Value) bool { return false }
+func (*cursor) Has(string) bool             { return false }
+func (*cursor) Delete(string) bool          { return false }
+func (*cursor) Keys() []string              { return nil }
+
+func (vm *VM) cursorObject(c *cursor) goja.Value {
+	obj := vm.rt.NewDynamicObject(c)
+	vm.must(obj.SetPrototype(vm.protos.cursor))
+	return obj
+}
+
+// set changes the command before it is sent.
+func (c *cursor) set(key string, v any) {
+	for i, e := range c.command {
+		if e.Key == key {
+			c.command[i].Value = v
+			return
+		}
+	}
+	c.command = append(c.command, bson.E{Key: key, Value: v})
+}
+
+func (c *cursor) begin() {
+	if c.begun || c.closed {
+		return
+	}
+	c.begun = true
+	c.take(c.vm.reply(c.vm.send(c.db.target, c.db.name, c.command)), "firstBatch")
+}
+
+func (c *cursor) take(reply bson.Raw, batch string) {
+	cur, ok := reply.Lookup("cursor").DocumentOK()
+	if !ok {
+		return
+	}
+	c.id = cur.Lookup("id").AsInt64()
+	c.ns, _ = cur.Lookup("ns").StringValueOK()
+	arr, ok := cur.Lookup(batch).ArrayOK()
+	if !ok {
+		return
+	}
+	values, err := arr.Values()
+	if err != nil {
+		c.vm.throw(err)
+	}
+	for _, v := range values {
+		c.buffer = append(c.buffer, v.Document())
+	}
+}
+
+// fill makes sure that there is a document in the buffer, if there is one at all.
+func (c *cursor) fill() bool {
+	c.begin()
+	for len(c.buffer) == 0 && c.id != 0 && !c.closed {
+		cmd := bson.D{{Key: "getMore", Value: c.id}, {Key: "collection", Value: c.collection()}}
+		for _, e := range c.command {
+			if e.Key == "batchSize" {
+				cmd = append(cmd, e)
+			}
+		}
+		c.id = 0
+		c.take(c.vm.reply(c.vm.send(c.db.target, c.db.name, cmd)), "nextBatch")
+	}
+	return len(c.buffer) > 0
+}
+
+// collection is the part of the cursor's namespace behind the database.
+func (c *cursor) collection() string {
+	if n := len(c.db.name) + 1; len(c.ns) > n {
+		return c.ns[n:]
+	}
+	return c.ns
+}
+
+// nextRaw is the next document as the server sent it, or nil.
+func (c *cursor) nextRaw() bson.Raw {
+	if !c.fill() {
+		return nil
+	}
+	doc := c.buffer[0]
+	c.buffer = c.buffer[1:]
+	return doc
+}
+
+// next is the next document, after the functions given to map; nil at the end.
+func (c *cursor) next() goja.Value {
+	doc := c.nextRaw()
+	if doc == nil {
+		return nil
+	}
+	var v goja.Value = c.vm.documentObject(doc)
+	for _, f := range c.maps {
+		var err error
+		if v, err = f(goja.Undefined(), v); err != nil {
+			c.vm.throw(err)
+		}
+	}
+	return v
+}
+
+func (c *cursor) toArray() goja.Value {
+	var out []any
+	for v := c.next(); v != nil; v = c.next() {
+		out = append(out, v)
+	}
+	return c.vm.rt.NewArray(out...)
+}
+
+func (c *cursor) close() {
+	if c.id != 0 && !c.closed {
+		c.vm.send(c.db.target, c.db.name, bson.D{{Key: "killCursors", Value: c.collection()}, {Key: "cursors", Value: bson.A{c.id}}})
+	}
+	c.closed, c.id, c.buffer = true, 0, nil
+}
+
+func (c *cursor) explain(verbosity string) goja.Value {
+	return c.vm.explained(c.db, c.command, verbosity)
+}
+
+// modifier is a method that changes the command and returns the cursor.
+func modifier(name, args_, help string, set func(c *cursor, a args)) method[*cursor] {
+	return method[*cursor]{name, args_, help, func(vm *VM, c *cursor, a args) goja.Value {
+		if c.begun {
+			a.fail("the cursor was read already")
+		}
+		set(c, a)
+		return vm.cursorObject(c)
+	}}
+}
+
+func asDoc(key string) func(*cursor, args) {
+	return func(c *cursor, a args) { c.set(key, a.doc(0, key)) }
+}
+
+func asNumber(key string) func(*cursor, args) {
+	return func(c *cursor, a args) {
+		n := a.raw(0, key)
+		if _, ok := n.AsInt64OK(); !ok {
+			a.fail("a number was expected")
+		}
+		c.set(key, n)
+	}
+}
+
+func cursorMethods() []method[*cursor] {
+	return []method[*cursor]{
+		modifier("allowDiskUse", "true", "let the server use disk for sorting", func(c *cursor, a args) { c.set("allowDiskUse", !a.has(0) || a.at(0).ToBoolean()) }),
+		modifier("batchSize", "n", "how many documents a round trip brings", asBatchSize),
+		{"close", "", "close the cursor", func(vm *VM, c *cursor, _ args) goja.Value { c.close(); return goja.Undefined() }},
+		modifier("collation", "{ locale }", "compare strings by the rules of a language", asDoc("collation")),
+		modifier("comment", "text", "a comment for the server's log", func(c *cursor, a args) { c.set("comment", a.raw(0, "comment")) }),
+		{"count", "", "how many documents match", cursorCount},
+		{"explain", "verbosity", "how the server would do it", func(vm *VM, c *cursor, a args) goja.Value {
+			v := "queryPlanner"
+			if a.has(0) {
+				v = options{args: a, elems: explainElem(a)}.explain()
+			}
+			return c.explain(v)
+		}},
+		{"finish", "", "the explanation, after explain().find()", func(vm *VM, c *cursor, _ args) goja.Value {
+			if c.explained == "" {
+				return vm.typeError("finish() belongs to explain().find()")
+			}
+			return c.explain(c.explained)
+		}},
+		{"forEach", "function", "call a function with each document", func(vm *VM, c *cursor, a args) goja.Value {
+			f, ok := goja.AssertFunction(a.at(0))
+			if !ok {
+				a.fail("a function was expected")
+			}
+			for v := c.next(); v != nil; v = c.next() {
+				if _, err := f(goja.Undefined(), v); err != nil {
+					return vm.throw(err)
+				}
+			}
+			return goja.Undefined()
+		}},
+		{"hasNext", "", "whether there is another document", func(vm *VM, c *cursor, _ args) goja.Value { return vm.rt.ToValue(c.fill()) }},
+		{"help", "", "what a cursor can do", func(vm *VM, _ *cursor, _ args) goja.Value { return vm.printHelp("Cursor") }},
+		modifier("hint", "index", "which index to use", func(c *cursor, a args) { c.set("hint", a.raw(0, "hint")) }),
+		{"isClosed", "", "whether the cursor is closed", func(vm *VM, c *cursor, _ args) goja.Value { return vm.rt.ToValue(c.closed) }},
+		{"isExhausted", "", "whether all was read", func(vm *VM, c *cursor, _ args) goja.Value {
+			return vm.rt.ToValue(c.closed || (c.begun && c.id == 0 && len(c.buffer) == 0))
+		}},
+		{"itcount", "", "count by reading all", func(vm *VM, c *cursor, _ args) goja.Value {
+			n := 0
+			for c.nextRaw() != nil {
+				n++
+			}
+			return vm.rt.ToValue(n)
+		}},
+		modifier("limit", "n", "at most n documents", asNumber("limit")),
+		{"map", "function", "change each document with a function", func(vm *VM, c *cursor, a args) goja.Value {
+			f, ok := goja.AssertFunction(a.at(0))
+			if !ok {
+				a.fail("a function was expected")
+			}
+			c.maps = append(c.maps, f)
+			return vm.cursorObject(c)
+		}},
+		modifier("maxTimeMS", "milliseconds", "stop after this time", asNumber("maxTimeMS")),
+		{"next", "", "the next document, or null", func(vm *VM, c *cursor, _ args) goja.Value {
+			if v := c.next(); v != nil {
+				return v
+			}
+			return goja.Null()
+		}},
+		{"objsLeftInBatch", "", "documents that were sent and not read", func(vm *VM, c *cursor, _ args) goja.Value { return vm.rt.ToValue(len(c.buffer)) }},
+		{"pretty", "", "does nothing: all is printed pretty", func(vm *VM, c *cursor, _ args) goja.Value { return vm.cursorObject(c) }},
+		modifier("projection", "{ field: 1 }", "which fields to bring", asDoc("projection")),
+		{"size", "", "how many documents match, with skip and limit", cursorCount},
+		modifier("skip", "n", "leave out the first n", asNumber("skip")),
+		modifier("sort", "{ field: 1 }", "in which order", func(c *cursor, a args) { orderMatters(a, 0, "sort"); c.set("sort", a.raw(0, "sort")) }),
+		{"toArray", "", "all documents as an array", func(_ *VM, c *cursor, _ args) goja.Value { return c.toArray() }},
+	}
+}
+
+// asBatchSize: in an aggregate it belongs to the cursor option.
+func asBatchSize(c *cursor, a args) {
+	n := a.raw(0, "batchSize")
+	if _, ok := n.AsInt64OK(); !ok {
+		a.fail("a number was expected")
+	}
+	if c.command[0].Key == "aggregate" {
+		c.set("cursor", bson.D{{Key: "batchSize", Value: n}})
+		return
+	}
+	c.set("batchSize", n)
+}
+
+func cursorCount(vm *VM, c *cursor, a args) goja.Value {
+	if c.command[0].Key != "find" {
+		a.fail("only what find returns can be counted; use itcount()")
+	}
+	cmd := bson.D{{Key: "count", Value: c.command[0].Value}}
+	for _, e := range c.command[1:] {
+		switch e.Key {
+		case "filter":
+			cmd = append(cmd, bson.E{Key: "query", Value: e.Value})
+		case "collation", "hint", "maxTimeMS", "comment":
+			cmd = append(cmd, e)
+		case "limit", "skip":
+			if a.method == "size" {
+				cmd = append(cmd, e)
+			}
+		}
+	}
+	return vm.number(vm.reply(vm.send(c.db.target, c.db.name, cmd)).Lookup("n"))
+}
+
+// Page fetches the next documents of a cursor, up to BatchSize, while the statement that made it runs: functions given to map may issue
+// commands. more says that there are others, for It.
+func (vm *VM) Page(ctx context.Context, r Result) (docs render.List, more bool, err error) {
+	err = vm.run(ctx, func() error {
+		docs, more, err = vm.pageOf(r.cursor)
+		return err
+	})
+	return docs, more, err
+}
+
+func (vm *VM) pageOf(c *cursor) (docs render.List, more bool, err error) {
+	if c.explained != "" {
+		err := vm.inEngine(func() { docs = render.List{vm.tree(c.explain(c.explained))} })
+		return docs, false, err
+	}
+	vm.it = c
+	err = vm.inEngine(func() {
+		for len(docs) < BatchSize {
+			if len(c.maps) == 0 {
+				doc := c.nextRaw()
+				if doc == nil {
+					return
+				}
+				docs = append(docs, doc)
+				continue
+			}
+			v := c.next()
+			if v == nil {
+				return
+			}
+			docs = append(docs, vm.tree(v))
+		}
+		more = c.fill()
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if !more {
+		vm.it = nil
+	}
+	return docs, more, nil
+}
+
+// It is Page for the cursor that was shown last. ok is false if there is none.
+func (vm *VM) It(ctx context.Context) (docs render.List, more, ok bool, err error) {
+	if vm.it == nil {
+		return nil, false, false, nil
+	}
+	docs, more, err = vm.Page(ctx, Result{cursor: vm.it})
+	return docs, more, true, err
+}
+
+// Explains says that a page is an explanation, one document and not a list.
+func (r Result) Explains() bool { return r.cursor != nil && r.cursor.explained != "" }

@@ -1,0 +1,505 @@
+// Package js is the JavaScript quarantine: the one importer of goja. It turns calls of mongosh's API into (database, command
+// bytes) for a Runner, and replies into values.
+//
+//	"db.users.deleteOne({_id: 1})" ─► goja ─► methods (collection.go, …: tables of name, arguments, help, function)
+//	                                           └► convert.go: JavaScript to BSON, once and strictly ─► Runner.Run(bytes)
+//	reply ─► value.go: documents that keep the BSON types of what nobody touched ─► tree.go ─► text, running no user code
+//
+// It decides nothing: every command goes to the Runner as bytes, whatever called it. It has no timers, no require, no process, no
+// files except load(). What mongosh has and this package has not says so by name (notyet.go).
+//
+// A VM belongs to one goroutine.
+package js
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dop251/goja"
+	"github.com/dop251/goja/ast"
+	"github.com/dop251/goja/token"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/shell/render"
+)
+
+// Target is a connection that commands go to. It is opaque here.
+type Target any
+
+// Runner runs commands. It is all that JavaScript can reach.
+type Runner interface {
+	// Run sends a command, or keeps it for later. place names where in the script the call stands. An error that wraps a *Stop ends the statement:
+	// the script cannot catch it. A *ServerError becomes an exception that it can.
+	Run(ctx context.Context, t Target, db string, cmd bson.Raw, place string) (Reply, error)
+	// MaxStatements is how many statements one command should hold at most.
+	MaxStatements(t Target) int
+}
+
+// Reply is a server's reply, or the promise of one.
+type Reply interface {
+	// Raw is the reply. For a write that waits for its plan it may plan, and ask the operator.
+	Raw(ctx context.Context) (bson.Raw, error)
+}
+
+// Stop is an error that ends the statement at once, past every catch.
+type Stop struct{ Err error }
+
+func (s *Stop) Error() string { return s.Err.Error() }
+
+// Unwrap is the reason.
+func (s *Stop) Unwrap() error { return s.Err }
+
+// ServerError is what a server answered; scripts can catch it.
+type ServerError struct {
+	Code    int32
+	Name    string
+	Message string // whole, as it is shown
+}
+
+func (e *ServerError) Error() string { return e.Message }
+
+// Refusal is a value that is not turned into BSON, or a call that makes no sense. Nothing was sent.
+type Refusal struct {
+	Text string
+	Hint string
+	Code string // a fact's code, where one says it
+	// Namespace and Method that were called, where known.
+	Namespace, Method string
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Config is what a VM works with.
+type Config struct {
+	Runner   Runner
+	Print    func(text string)                 // print(), console.log(): one call a line, already safe
+	ReadFile func(name string) ([]byte, error) // load(); nil: there is none
+	NewID    func() bson.ObjectID
+	Sleep    func(ctx context.Context, d time.Duration) error
+	Version  string
+}
+
+// VM is a JavaScript world with a current database.
+type VM struct {
+	cfg     Config
+	rt      *goja.Runtime
+	ctx     context.Context // of the statement that runs; nil between statements
+	db      *goja.Object
+	current *database
+	protos  protos
+	aborted error
+	it      *cursor // what "it" goes on with
+	loading int
+	pristine
+}
+
+// pristine are built-ins taken before any user code could replace them.
+type pristine struct {
+	objectProto, arrayProto, dateProto, regexpProto *goja.Object
+	descriptor, keys                                goja.Callable
+	newDate, newRegExp, newError                    goja.Constructor
+}
+
+// BatchSize is how many documents are shown at a time.
+const BatchSize = 20
+
+// New makes a VM whose db is the named database of t.
+func New(cfg Config, t Target, db string) (*VM, error) {
+	vm := &VM{cfg: cfg, rt: goja.New()}
+	vm.rt.SetMaxCallStackSize(2000)
+	vm.rt.SetParserOptions()
+	if err := vm.keepPristine(); err != nil {
+		return nil, err
+	}
+	vm.defineTypes()
+	vm.defineGlobals()
+	vm.Use(t, db)
+	return vm, nil
+}
+
+func (vm *VM) keepPristine() error {
+	object := vm.rt.GlobalObject().Get("Object").ToObject(vm.rt)
+	proto := func(class string) *goja.Object {
+		return vm.rt.GlobalObject().Get(class).ToObject(vm.rt).Get("prototype").ToObject(vm.rt)
+	}
+	vm.objectProto, vm.arrayProto, vm.dateProto, vm.regexpProto = proto("Object"), proto("Array"), proto("Date"), proto("RegExp")
+	var ok1, ok2, ok3, ok4, ok5 bool
+	vm.descriptor, ok1 = goja.AssertFunction(object.Get("getOwnPropertyDescriptor"))
+	vm.keys, ok2 = goja.AssertFunction(object.Get("keys"))
+	vm.newDate, ok3 = goja.AssertConstructor(vm.rt.Get("Date"))
+	vm.newRegExp, ok4 = goja.AssertConstructor(vm.rt.Get("RegExp"))
+	vm.newError, ok5 = goja.AssertConstructor(vm.rt.Get("Error"))
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
+		return errors.New("js: internal error: the engine lacks a built-in")
+	}
+	return nil
+}
+
+// Use makes the named database of t the current one.
+func (vm *VM) Use(t Target, db string) {
+	vm.current = &database{vm: vm, target: t, name: db}
+	vm.db = vm.databaseObject(vm.current)
+	vm.must(vm.rt.GlobalObject().Set("db", vm.db))
+}
+
+// Database is the name of the current database, which a script may have changed by assigning to db.
+func (vm *VM) Database() (Target, string) {
+	if d, ok := export[*database](vm.rt.Get("db")); ok {
+		return d.target, d.name
+	}
+	return vm.current.target, vm.current.name
+}
+
+func (vm *VM) must(err error) {
+	if err != nil {
+		panic("js: internal error: " + err.Error())
+	}
+}
+
+// Result is what a statement evaluated to.
+type Result struct {
+	v      goja.Value
+	cursor *cursor
+}
+
+// Cursor says whether the result is a cursor, whose documents are shown.
+func (r Result) Cursor() bool { return r.cursor != nil }
+
+// Empty says that there is nothing to show.
+func (r Result) Empty() bool { return r.v == nil || goja.IsUndefined(r.v) }
+
+// Eval runs one statement. If it evaluates to a cursor, its first documents are fetched by Page, while the statement still runs.
+func (vm *VM) Eval(ctx context.Context, name, src string) (Result, error) {
+	p, err := compile(name, src)
+	if err != nil {
+		return Result{}, err
+	}
+	var v goja.Value
+	err = vm.run(ctx, func() (err error) {
+		v, err = vm.rt.RunProgram(p)
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	c, _ := export[*cursor](v)
+	if p, ok := v.Export().(*goja.Promise); ok && v != nil {
+		return vm.settled(p)
+	}
+	return Result{v: v, cursor: c}, nil
+}
+
+// settled is what an async function came to: its jobs have all run when the statement ends.
+func (vm *VM) settled(p *goja.Promise) (Result, error) {
+	switch p.State() {
+	case goja.PromiseStateFulfilled:
+		c, _ := export[*cursor](p.Result())
+		return Result{v: p.Result(), cursor: c}, nil
+	case goja.PromiseStateRejected:
+		return Result{}, fmt.Errorf("Uncaught %s", vm.errorText(p.Result()))
+	}
+	return Result{}, errors.New("the promise is never settled: there are no timers here")
+}
+
+// run calls f with ctx as the context of all commands. Ending ctx interrupts the script.
+func (vm *VM) run(ctx context.Context, f func() error) error {
+	vm.ctx, vm.aborted = ctx, nil
+	vm.rt.ClearInterrupt()
+	stop := context.AfterFunc(ctx, func() { vm.rt.Interrupt(context.Canceled) })
+	err := f()
+	stop()
+	vm.ctx = nil
+	vm.rt.ClearInterrupt()
+	if vm.aborted != nil {
+		return vm.aborted
+	}
+	return vm.explain(err)
+}
+
+// explain makes an engine's error one for people.
+func (vm *VM) explain(err error) error {
+	var interrupted *goja.InterruptedError
+	var ex *goja.Exception
+	switch {
+	case errors.As(err, &interrupted):
+		return ErrInterrupted
+	case errors.As(err, &ex):
+		return &Exception{text: vm.errorText(ex.Value()), at: position(ex)}
+	}
+	return err
+}
+
+// ErrInterrupted is the error of a script that was ended with Ctrl-C.
+var ErrInterrupted = errors.New("interrupted")
+
+// Exception is what a script threw and did not catch.
+type Exception struct{ text, at string }
+
+// Error implements error. Safe on a terminal.
+func (e *Exception) Error() string {
+	if e.at == "" {
+		return "Uncaught " + e.text
+	}
+	return "Uncaught " + e.text + " (" + e.at + ")"
+}
+
+func position(ex *goja.Exception) string {
+	for _, f := range ex.Stack() {
+		if p := f.Position(); p.Line > 0 && f.SrcName() != "" && f.SrcName() != "<native>" {
+			return fmt.Sprintf("%s:%d:%d", render.Safe(f.SrcName()), p.Line, p.Column)
+		}
+	}
+	return ""
+}
+
+var noMember = regexp.MustCompile(`Object has no member '([^']+)'`)
+
+// errorText is an exception's text, made without running user code.
+func (vm *VM) errorText(v goja.Value) string {
+	obj, ok := v.(*goja.Object)
+	if !ok || obj.ClassName() != "Error" {
+		return render.Inline(vm.tree(v), 500)
+	}
+	name, message := vm.ownText(obj, "name"), vm.ownText(obj, "message")
+	if m := noMember.FindStringSubmatch(message); m != nil {
+		message = fmt.Sprintf("%q is not a function", m[1])
+		if near := nearest(m[1], methodNames()); near != "" {
+			message += fmt.Sprintf("; did you mean %q?", near)
+		}
+	}
+	if name == "" {
+		name = "Error"
+	}
+	if strings.HasPrefix(message, name) {
+		return render.SafeLines(message)
+	}
+	return render.SafeLines(name + ": " + message)
+}
+
+// ownText reads a data property of an error, from it or from its prototypes, running nothing.
+func (vm *VM) ownText(obj *goja.Object, key string) string {
+	for o := obj; o != nil; o = o.Prototype() {
+		if _, isProxy := o.Export().(goja.Proxy); isProxy {
+			return ""
+		}
+		if v, getter := vm.property(o, key); v != nil && !getter {
+			if s, ok := v.Export().(string); ok {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+// abort ends the statement from inside a function that the engine called: it unwinds the script, and no catch and no finally sees it.
+// The engine knows one such error, its own for interrupts; what it means is in vm.aborted.
+func (vm *VM) abort(err error) goja.Value {
+	if vm.aborted == nil {
+		vm.aborted = err
+	}
+	panic(&goja.InterruptedError{})
+}
+
+// inEngine calls f as a function of the engine, so that what it throws is an error here.
+func (vm *VM) inEngine(f func()) error {
+	call, ok := goja.AssertFunction(vm.rt.ToValue(func(goja.FunctionCall) goja.Value { f(); return goja.Undefined() }))
+	if !ok {
+		panic("js: internal error: a function is none")
+	}
+	_, err := call(goja.Undefined())
+	if vm.aborted != nil {
+		return vm.aborted
+	}
+	return vm.explain(err)
+}
+
+// throw never returns: it throws what scripts can catch, and ends the statement for the rest.
+func (vm *VM) throw(err error) goja.Value {
+	var stop *Stop
+	var refusal *Refusal
+	var server *ServerError
+	var interrupted *goja.InterruptedError
+	var ex *goja.Exception
+	switch {
+	case errors.As(err, &interrupted):
+		panic(interrupted)
+	case errors.As(err, &ex):
+		panic(ex.Value())
+	case errors.As(err, &stop), errors.As(err, &refusal):
+		return vm.abort(err)
+	case vm.ctx != nil && vm.ctx.Err() != nil:
+		return vm.abort(ErrInterrupted)
+	case errors.As(err, &server):
+		panic(vm.errorObject("MongoServerError", server.Message, map[string]any{"code": server.Code, "codeName": server.Name}))
+	}
+	panic(vm.errorObject("Error", err.Error(), nil))
+}
+
+func (vm *VM) errorObject(name, message string, more map[string]any) *goja.Object {
+	obj, err := vm.newError(nil, vm.rt.ToValue(message))
+	vm.must(err)
+	vm.must(obj.Set("name", name))
+	for k, v := range more {
+		vm.must(obj.Set(k, v))
+	}
+	return obj
+}
+
+func (vm *VM) typeError(format string, a ...any) goja.Value {
+	panic(vm.rt.NewTypeError(fmt.Sprintf(format, a...)))
+}
+
+// export is the Go value behind an object of ours.
+func export[T any](v goja.Value) (T, bool) {
+	var zero T
+	obj, ok := v.(*goja.Object)
+	if !ok {
+		return zero, false
+	}
+	t, ok := obj.Export().(T)
+	return t, ok
+}
+
+// compile parses a statement. Top-level let and const become var: what a person declared at the prompt can be declared again.
+func compile(name, src string) (*goja.Program, error) {
+	prg, err := goja.Parse(name, src)
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	b := []byte(src)
+	for _, s := range prg.Body {
+		d, ok := s.(*ast.LexicalDeclaration)
+		if !ok {
+			continue
+		}
+		i := int(d.Idx) - 1
+		switch {
+		case d.Token == token.LET && strings.HasPrefix(src[i:], "let"):
+			copy(b[i:], "var")
+		case d.Token == token.CONST && strings.HasPrefix(src[i:], "const"):
+			copy(b[i:], "var  ")
+		}
+	}
+	p, err := goja.Compile(name, string(b), false)
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	return p, nil
+}
+
+func syntaxError(err error) error {
+	text := strings.TrimPrefix(err.Error(), "SyntaxError: ")
+	return fmt.Errorf("SyntaxError: %s", render.SafeLines(text))
+}
+
+// Complete says whether src is a whole statement; if not, more lines are wanted. What is wrong in another way is whole: evaluating it
+// says what is wrong.
+func Complete(src string) bool {
+	_, err := goja.Parse("", src)
+	if err == nil {
+		return true
+	}
+	if strings.Contains(err.Error(), "Unexpected end of input") {
+		return false
+	}
+	return !open(src)
+}
+
+// open says whether src ends inside a template literal or a block comment, which the parser reports as an illegal token.
+func open(src string) bool {
+	const (
+		code = iota
+		single
+		double
+		template
+		line
+		block
+	)
+	state := code
+	for i := 0; i < len(src); i++ {
+		c, next := src[i], byte(0)
+		if i+1 < len(src) {
+			next = src[i+1]
+		}
+		switch state {
+		case code:
+			switch {
+			case c == '\'':
+				state = single
+			case c == '"':
+				state = double
+			case c == '`':
+				state = template
+			case c == '/' && next == '/':
+				state = line
+			case c == '/' && next == '*':
+				state = block
+				i++
+			}
+		case single, double, template:
+			quote := map[int]byte{single: '\'', double: '"', template: '`'}[state]
+			switch {
+			case c == '\\':
+				i++
+			case c == quote, c == '\n' && state != template:
+				state = code
+			}
+		case line:
+			if c == '\n' {
+				state = code
+			}
+		case block:
+			if c == '*' && next == '/' {
+				state = code
+				i++
+			}
+		}
+	}
+	return state == template || state == block
+}
+
+// place names where in the script a command is issued.
+func (vm *VM) place() string {
+	for _, f := range vm.rt.CaptureCallStack(12, nil) {
+		if p := f.Position(); p.Line > 0 && f.SrcName() != "" && f.SrcName() != "<native>" {
+			return fmt.Sprintf("%s:%d:%d", f.SrcName(), p.Line, p.Column)
+		}
+	}
+	return ""
+}
+
+// send runs a command and throws what went wrong.
+func (vm *VM) send(t Target, db string, cmd bson.D) Reply {
+	raw, err := bson.Marshal(cmd)
+	if err != nil {
+		vm.throw(err)
+	}
+	return vm.sendRaw(t, db, raw)
+}
+
+func (vm *VM) sendRaw(t Target, db string, raw bson.Raw) Reply {
+	if vm.ctx == nil {
+		panic("js: internal error: a command outside of a statement")
+	}
+	r, err := vm.cfg.Runner.Run(vm.ctx, t, db, raw, vm.place())
+	if err != nil {
+		vm.throw(err)
+	}
+	return r
+}
+
+func (vm *VM) reply(r Reply) bson.Raw {
+	ctx := vm.ctx
+	if ctx == nil {
+		ctx = context.Background() // the statement is over: what is read now was settled with it
+	}
+	raw, err := r.Raw(ctx)
+	if err != nil {
+		vm.throw(err)
+	}
+	return raw
+}

@@ -1,0 +1,180 @@
+package js
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dop251/goja"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/shell/render"
+)
+
+// Tree is what a result looks like, as a tree for render.Value. It runs no user code: getters are named, not called.
+func (vm *VM) Tree(r Result) any { return vm.tree(r.v) }
+
+const maxDepth = 100
+
+func (vm *VM) tree(v goja.Value) any { return vm.branch(v, nil) }
+
+func (vm *VM) branch(v goja.Value, above []*goja.Object) any {
+	switch {
+	case v == nil || goja.IsUndefined(v):
+		return render.Undefined{}
+	case goja.IsNull(v):
+		return nil
+	}
+	obj, ok := v.(*goja.Object)
+	if !ok {
+		return primitive(v)
+	}
+	if slices.Contains(above, obj) {
+		return render.Token("[Circular]")
+	}
+	if len(above) > maxDepth {
+		return render.Token("[Object]")
+	}
+	return vm.objectTree(obj, append(above, obj))
+}
+
+func primitive(v goja.Value) any {
+	switch x := v.Export().(type) {
+	case string:
+		return x
+	case bool:
+		return x
+	case int64:
+		return float64(x)
+	case float64:
+		return x
+	case fmt.Stringer: // *big.Int
+		return render.Token(x.String() + "n")
+	}
+	return render.Token(v.String()) // a symbol
+}
+
+func (vm *VM) objectTree(obj *goja.Object, above []*goja.Object) any {
+	switch x := obj.Export().(type) {
+	case *document:
+		o := make(render.Object, len(x.keys))
+		for i, k := range x.keys {
+			o[i] = render.Field{Key: k, Value: vm.slotTree(&x.slots[i], above)}
+		}
+		return o
+	case *array:
+		l := make(render.List, len(x.slots))
+		for i := range x.slots {
+			l[i] = vm.slotTree(&x.slots[i], above)
+		}
+		return l
+	case *wrapped:
+		return wrappedTree(x)
+	case *lazy:
+		o := render.Object{}
+		for _, k := range x.names {
+			o = append(o, render.Field{Key: k, Value: vm.branch(x.Get(k), above)})
+		}
+		return o
+	case *database:
+		return render.Token(x.name)
+	case *collection:
+		return render.Token(x.db.name + "." + x.name)
+	case *mongo:
+		return render.Token("connection to " + vm.describeTarget(x.target))
+	case *cursor:
+		return render.Token("[cursor]")
+	case *explainable:
+		return render.Token("Explainable(" + x.coll.db.name + "." + x.coll.name + ")")
+	case goja.Proxy:
+		return render.Token("[Proxy]")
+	case *goja.Promise:
+		return render.Token("[Promise]")
+	case time.Time:
+		return rawOf(bson.DateTime(x.UnixMilli()))
+	}
+	if _, ok := goja.AssertFunction(obj); ok {
+		name, _ := vm.property(obj, "name")
+		if s, ok := exported[string](name); ok && s != "" {
+			return render.Token("[Function: " + s + "]")
+		}
+		return render.Token("[Function (anonymous)]")
+	}
+	switch obj.ClassName() {
+	case "Error":
+		return render.Token("[" + vm.errorText(obj) + "]")
+	case "Date":
+		return render.Token("Invalid Date")
+	case "RegExp":
+		c := converter{vm: vm}
+		if v := c.regexp(obj, ""); c.err == nil {
+			return v
+		}
+		return render.Token("[RegExp]")
+	case "Array":
+		return vm.listTree(obj, above)
+	case "Object":
+		return vm.plainTree(obj, above)
+	}
+	return render.Token("[" + obj.ClassName() + "]")
+}
+
+func exported[T any](v goja.Value) (T, bool) {
+	var zero T
+	if v == nil {
+		return zero, false
+	}
+	t, ok := v.Export().(T)
+	return t, ok
+}
+
+func (vm *VM) slotTree(s *slot, above []*goja.Object) any {
+	if s.js == nil || (s.raw.Type != 0 && !isObject(s.js)) {
+		return s.raw
+	}
+	return vm.branch(s.js, above)
+}
+
+func isObject(v goja.Value) bool { _, ok := v.(*goja.Object); return ok }
+
+// wrappedTree shows Int32 and Double by name where a script made them, as mongosh does; a server's are plain numbers.
+func wrappedTree(w *wrapped) any {
+	switch w.raw.Type {
+	case bson.TypeInt32:
+		return render.Token(fmt.Sprintf("Int32(%d)", w.raw.Int32()))
+	case bson.TypeDouble:
+		return render.Token("Double(" + render.Number(w.raw.Double()) + ")")
+	}
+	return w.raw
+}
+
+func (vm *VM) listTree(obj *goja.Object, above []*goja.Object) any {
+	lv, _ := vm.property(obj, "length")
+	n, _ := exported[int64](lv)
+	l := render.List{}
+	for i := range int(min(n, maxArray)) {
+		v, getter := vm.property(obj, itoa(i))
+		switch {
+		case getter:
+			l = append(l, render.Token("[Getter]"))
+		case v == nil:
+			l = append(l, render.Token("<empty item>"))
+		default:
+			l = append(l, vm.branch(v, above))
+		}
+	}
+	return l
+}
+
+func (vm *VM) plainTree(obj *goja.Object, above []*goja.Object) any {
+	o := render.Object{}
+	for _, k := range obj.Keys() {
+		v, getter := vm.property(obj, k)
+		if getter {
+			o = append(o, render.Field{Key: k, Value: render.Token("[Getter]")})
+			continue
+		}
+		o = append(o, render.Field{Key: k, Value: vm.branch(v, above)})
+	}
+	return o
+}
