@@ -1,0 +1,189 @@
+package shell
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"respect/guard/environment"
+	"respect/replay/durable"
+	"respect/shell/js"
+	"respect/shell/render"
+	"respect/shell/terminal"
+)
+
+// Interactive reads statements from the terminal until the operator leaves. It returns the exit status of the session.
+func (s *Shell) Interactive(ctx context.Context) int {
+	var ed *terminal.Editor
+	s.cat = newCatalogue(s.cfg.Deployment, s.cfg.Database, func() { ed.Refresh() })
+	defer s.cat.close()
+	h := openHistory(s.cfg.StateDir)
+	ed = terminal.NewEditor(s.cfg.TTY, s.cfg.Style.Color, h.lines, func(text string) []terminal.Suggestion {
+		var out []terminal.Suggestion
+		for _, x := range s.cat.complete(text) {
+			if x.Text == render.Safe(x.Text) {
+				out = append(out, terminal.Suggestion{Text: x.Text, Help: x.Help})
+			}
+		}
+		return out
+	})
+	worst := ExitDone
+	for !s.exiting && ctx.Err() == nil {
+		text, manner, err := s.readStatement(ctx, ed)
+		if errors.Is(err, terminal.ErrInterrupted) {
+			continue
+		}
+		if err != nil {
+			fmt.Fprintln(s.cfg.Out)
+			break
+		}
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		if !Secret(text) {
+			ed.Remember(text)
+			h.add(text)
+		}
+		code := s.execInterruptible(ctx, text, manner)
+		if code == ExitPartly {
+			worst = ExitPartly
+		}
+		s.cat.changed()
+	}
+	return worst
+}
+
+// execInterruptible runs one statement; Ctrl-C ends it and not the shell.
+func (s *Shell) execInterruptible(ctx context.Context, text, manner string) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	return s.Exec(ctx, text, manner)
+}
+
+// readStatement reads lines until they are a whole statement.
+func (s *Shell) readStatement(ctx context.Context, ed *terminal.Editor) (text, manner string, err error) {
+	prompt := s.prompt()
+	for {
+		line, err := ed.ReadLine(ctx, prompt)
+		if err != nil {
+			return "", "", err
+		}
+		if text != "" {
+			text += "\n"
+		}
+		text += line.Text
+		if manner == "" || line.Manner != "typed" {
+			manner = line.Manner
+		}
+		if whole(text) {
+			return text, manner, nil
+		}
+		prompt = terminal.Prompt{Text: "... ", Color: prompt.Color}
+	}
+}
+
+func whole(text string) bool {
+	if _, args, ok := findWord(text); ok {
+		return !strings.HasPrefix(strings.TrimSpace(text), "preview") || js.Complete(args)
+	}
+	return js.Complete(text)
+}
+
+// prompt says where one is: the database, and in capitals the environment if it is dangerous.
+func (s *Shell) prompt() terminal.Prompt {
+	_, db := s.vm.Database()
+	name := render.Cut(render.Safe(db), 30)
+	switch env := s.cfg.Deployment.Environment(); env.Effective() {
+	case environment.Production:
+		word := "PRODUCTION"
+		if env == environment.Unknown {
+			word = "UNKNOWN=PRODUCTION"
+		}
+		return terminal.Prompt{Text: word + " " + name + "> ", Color: terminal.Danger}
+	case environment.Staging:
+		return terminal.Prompt{Text: "staging " + name + "> ", Color: terminal.Caution}
+	}
+	return terminal.Prompt{Text: name + "> ", Color: terminal.Calm}
+}
+
+// Lines runs what is piped in, statement by statement, and stops at the first that fails.
+func (s *Shell) Lines(ctx context.Context, in io.Reader) int {
+	sc := bufio.NewScanner(in)
+	sc.Buffer(make([]byte, 64<<10), 64<<20)
+	text := ""
+	for sc.Scan() {
+		if text != "" {
+			text += "\n"
+		}
+		text += sc.Text()
+		if !whole(text) {
+			continue
+		}
+		if code := s.Exec(ctx, text, "pipe"); code != ExitDone {
+			return code
+		}
+		text = ""
+		if s.exiting || ctx.Err() != nil {
+			return ExitDone
+		}
+	}
+	if err := sc.Err(); err != nil {
+		s.say("error: " + render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	if strings.TrimSpace(text) != "" {
+		return s.Exec(ctx, text, "pipe") // not whole: the engine says what is missing
+	}
+	return ExitDone
+}
+
+// history is the file of entries, one JSON string a line, oldest first. Entries that may hold a password are not in it.
+type history struct {
+	name  string
+	lines []string
+}
+
+const maxHistory = 1000
+
+// openHistory reads the history. Without it the shell works as well.
+func openHistory(stateDir string) *history {
+	h := &history{name: filepath.Join(stateDir, "history.jsonl")}
+	f, err := os.Open(h.name)
+	if err != nil {
+		return h
+	}
+	defer f.Close() // read only
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		var line string
+		if json.Unmarshal(sc.Bytes(), &line) == nil && line != "" {
+			h.lines = append(h.lines, strings.ReplaceAll(line, "\n", "\u23ce"))
+		}
+	}
+	if len(h.lines) > maxHistory {
+		h.lines = h.lines[len(h.lines)-maxHistory:]
+	}
+	return h
+}
+
+// add appends an entry. A history that cannot be written is no reason to stop.
+func (h *history) add(text string) {
+	b, err := json.Marshal(text)
+	if err != nil {
+		return
+	}
+	f, err := durable.OS{}.Append(h.name)
+	if err != nil {
+		return
+	}
+	_, _ = f.Write(append(b, '\n'))
+	_ = f.Close()
+}

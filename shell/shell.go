@@ -1,0 +1,283 @@
+// Package shell is what happens between a line that was read and a result that is printed.
+//
+//	line ─► words.go: show, use, undo … ─┐
+//	     └► js.Eval ─► runner.go ─────────┴► guard.Statement ─► result, receipt, refusal ─► stdout, stderr, journal
+//
+// The Operator (operator.go) is the person at the terminal. Nothing here can reach a server but through a Statement.
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard"
+	"respect/replay"
+	"respect/shell/js"
+	"respect/shell/render"
+	"respect/shell/terminal"
+)
+
+// The exit statuses.
+const (
+	ExitDone    = 0
+	ExitError   = 1
+	ExitUsage   = 2
+	ExitRefused = 3 // the guard refused or the operator declined; nothing was changed
+	ExitPartly  = 4 // something was applied, and something later was refused, skipped, drifted or is unknown
+	ExitRecord  = 5 // a record failed verification
+)
+
+// JSON says how documents are printed.
+type JSON uint8
+
+// The formats.
+const (
+	Pretty JSON = iota // as mongosh prints them
+	Relaxed
+	Canonical
+)
+
+// Config is what a Shell works with.
+type Config struct {
+	Gate       *guard.Gate
+	Deployment *guard.Deployment
+	Database   string // to begin with
+	StateDir   string
+	Out, Err   io.Writer
+	Style      render.Style // of Err and of a terminal's Out
+	JSON       JSON
+	TTY        *terminal.TTY // nil: there is none
+	Version    string
+	NewID      func() bson.ObjectID
+	// All prints every document of a cursor, not the first page.
+	All bool
+}
+
+// Shell runs statements on one deployment. It belongs to one goroutine.
+type Shell struct {
+	cfg     Config
+	vm      *js.VM
+	run     *runner
+	notes   strings.Builder // output that is not recorded yet
+	exiting bool
+	cat     *catalogue
+}
+
+// New makes a shell.
+func New(cfg Config) (*Shell, error) {
+	s := &Shell{cfg: cfg, run: &runner{}}
+	if cfg.Database == "" {
+		s.cfg.Database = "test" // as in mongosh
+	}
+	vm, err := js.New(js.Config{
+		Runner: s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Sleep: js.Sleep, NewID: cfg.NewID, Version: cfg.Version,
+	}, cfg.Deployment, s.cfg.Database)
+	if err != nil {
+		return nil, err
+	}
+	s.vm = vm
+	return s, nil
+}
+
+// out prints a result.
+func (s *Shell) out(text string) {
+	fmt.Fprint(s.cfg.Out, text)
+	s.notes.WriteString(text)
+	const limit = 1 << 20
+	if s.notes.Len() > limit {
+		s.Flush()
+	}
+}
+
+// say prints what is no result.
+func (s *Shell) say(text string) {
+	fmt.Fprint(s.cfg.Err, text)
+	s.Flush()
+	s.cfg.Gate.Note(text, true)
+}
+
+// Flush records what was printed so far.
+func (s *Shell) Flush() {
+	if s.notes.Len() > 0 {
+		s.cfg.Gate.Note(s.notes.String(), false)
+		s.notes.Reset()
+	}
+}
+
+// Exec runs one entry and returns the exit status that it deserves.
+func (s *Shell) Exec(ctx context.Context, text, manner string) int {
+	defer s.Flush()
+	if strings.TrimSpace(text) == "" {
+		return ExitDone
+	}
+	if w, args, ok := findWord(text); ok {
+		return w.run(s, ctx, args, text, manner)
+	}
+	return s.statement(ctx, text, text, manner, guard.Execute)
+}
+
+// statement runs JavaScript. recorded is the whole entry as it came.
+func (s *Shell) statement(ctx context.Context, src, recorded, manner string, mode guard.Mode) int {
+	st, err := s.cfg.Gate.Begin(guard.Input{Text: RedactInput(recorded), Manner: manner, Mode: mode})
+	if err != nil {
+		s.say(render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	shown, err := s.evaluate(ctx, st, src)
+	if mode == guard.Preview {
+		return s.preview(st, err)
+	}
+	if err != nil {
+		st.Discard()
+		return s.Failed(st, err)
+	}
+	s.out(shown)
+	return codeOf(st)
+}
+
+// evaluate runs a script to its end: its cursor page, what it queued, its result. After an error what it queued is still there: the
+// caller discards it.
+func (s *Shell) evaluate(ctx context.Context, st *guard.Statement, src string) (shown string, err error) {
+	s.run.st = st
+	defer func() { s.run.st = nil }()
+	r, err := s.vm.Eval(ctx, "statement", src)
+	if err != nil {
+		return "", err
+	}
+	if r.Cursor() {
+		if shown, err = s.pages(ctx, r); err != nil {
+			return "", err
+		}
+	}
+	if err := st.Settle(ctx); err != nil {
+		return "", err
+	}
+	if !r.Cursor() && !r.Empty() {
+		shown = s.value(s.vm.Tree(r))
+	}
+	return shown, nil
+}
+
+// pages prints the first page of a cursor, or all of it.
+func (s *Shell) pages(ctx context.Context, r js.Result) (string, error) {
+	docs, more, err := s.vm.Page(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	if r.Explains() {
+		return s.value(docs[0]), nil
+	}
+	for s.cfg.All && more {
+		s.out(s.list(docs, false)) // long results are printed as they come
+		if docs, more, _, err = s.vm.It(ctx); err != nil {
+			return "", err
+		}
+	}
+	return s.list(docs, more), nil
+}
+
+func (s *Shell) list(docs render.List, more bool) string {
+	if s.cfg.JSON != Pretty {
+		var b strings.Builder
+		for _, d := range docs {
+			b.WriteString(s.value(d))
+		}
+		return b.String()
+	}
+	if len(docs) == 0 && !more {
+		return "[]\n" // as mongosh says that nothing matches
+	}
+	text := render.Value(docs) + "\n"
+	if more {
+		text += "Type \"it\" for more\n"
+	}
+	return text
+}
+
+// value is one result as it is printed.
+func (s *Shell) value(v any) string {
+	if s.cfg.JSON == Pretty {
+		return render.Value(v) + "\n"
+	}
+	return extJSON(v, s.cfg.JSON == Canonical) + "\n"
+}
+
+// codeOf is the exit status of a statement that ran to its end.
+func codeOf(st *guard.Statement) int {
+	for _, o := range st.Outcomes() {
+		if o.Status != replay.StatusApplied {
+			return ExitPartly
+		}
+	}
+	return ExitDone
+}
+
+// Failed prints why a statement did not run to its end, and what of it was done, and returns the exit status.
+func (s *Shell) Failed(st *guard.Statement, err error) int {
+	applied := st.Applied()
+	code := ExitError
+	var refused *guard.Refused
+	var value *js.Refusal
+	var stopped *guard.Stopped
+	switch {
+	case errors.As(err, &refused):
+		s.say(s.cfg.Style.Refusal(refused.Lines()))
+		code = ExitRefused
+	case errors.As(err, &value):
+		r := &guard.Refused{Text: value.Text, Applied: applied}
+		if value.Hint != "" {
+			r.Hints = []string{value.Hint}
+		}
+		s.say(s.cfg.Style.Refusal(r.Lines()))
+		code = ExitRefused
+	case errors.As(err, &stopped):
+		s.say(render.SafeLines(err.Error()) + "\n")
+		if stopped.Outcome.Status != replay.StatusRejected {
+			return ExitPartly
+		}
+	default:
+		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(applied))
+	}
+	if len(applied) > 0 {
+		return ExitPartly
+	}
+	return code
+}
+
+// changedLine says whether anything was changed.
+func changedLine(applied []string) string {
+	if len(applied) == 0 {
+		return ""
+	}
+	return "nothing further was changed; already applied: " + strings.Join(applied, ", ") + "\n"
+}
+
+// preview prints the plans of a preview.
+func (s *Shell) preview(st *guard.Statement, err error) int {
+	defer st.Discard()
+	plans, judged := st.Plans()
+	for i, p := range plans {
+		s.out(s.cfg.Style.Plan(p, judged[i].Environment, 0))
+		if phrase := confirmPhrase(p, judged[i]); phrase != "" {
+			s.out(s.cfg.Style.Instruction(phrase) + "\n")
+		}
+	}
+	switch {
+	case errors.Is(err, guard.ErrIncomplete):
+		s.say("the preview ends here: " + guard.ErrIncomplete.Error() + "\n")
+		return ExitDone
+	case err != nil:
+		return s.Failed(st, err)
+	case len(plans) == 0:
+		s.say("this changes nothing: there is nothing to preview\n")
+	}
+	return ExitDone
+}
+
+// ID makes document ids like any driver's.
+func ID() bson.ObjectID { return bson.NewObjectID() }

@@ -1,0 +1,380 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sort"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard"
+	"respect/guard/plan"
+	"respect/replay/journal"
+	"respect/shell/js"
+	"respect/shell/render"
+)
+
+// word is a command of the shell itself. It is one when it stands first in an entry and what follows is not code.
+type word struct {
+	name, args, help string
+	pattern          *regexp.Regexp // of what may follow the name
+	run              func(s *Shell, ctx context.Context, args, text, manner string) int
+}
+
+var (
+	nothing = regexp.MustCompile(`^$`)
+	oneWord = regexp.MustCompile(`^[^\s()=;]+$`)
+	maybe   = regexp.MustCompile(`^[^\s()=;.]*$`)
+	code    = regexp.MustCompile(`(?s)^\S.*$`)
+	showID  = regexp.MustCompile(`^(?:|list|show\s+\S+)$`)
+)
+
+func words() []word {
+	return []word{
+		{"changes", "[show ID]", "what was changed from here", showID, changesWord},
+		{"cls", "", "clear the screen", nothing, func(s *Shell, _ context.Context, _, _, _ string) int {
+			if s.cfg.TTY != nil {
+				fmt.Fprint(s.cfg.Out, "\x1b[H\x1b[2J")
+			}
+			return ExitDone
+		}},
+		{"details", "[ID]", "every document of the last preview, or of a change", maybe, detailsWord},
+		{"env", "", "which environment this is, and why", nothing, func(s *Shell, _ context.Context, _, _, _ string) int {
+			d := s.cfg.Deployment
+			s.out(s.cfg.Style.Evidence(d.Environment(), d.Name(), d.Evidence()))
+			return ExitDone
+		}},
+		{"exit", "", "leave", nothing, leave},
+		{"help", "[collection|cursor|database]", "this list, or the methods of an object", maybe, helpWord},
+		{"it", "", "the next documents of the last cursor", nothing, itWord},
+		{"preview", "STATEMENT", "show what a statement would change, and change nothing", code, func(s *Shell, ctx context.Context, args, text, manner string) int {
+			return s.previewWord(ctx, args, text, manner)
+		}},
+		{"quit", "", "leave", nothing, leave},
+		{"show", "dbs|collections|…", "what there is", oneWord, showWord},
+		{"undo", "[ID]", "take back the last change, or the one with this id", maybe, func(s *Shell, ctx context.Context, args, text, manner string) int {
+			return s.Undo(ctx, args, manner)
+		}},
+		{"use", "DATABASE", "switch to another database", oneWord, func(s *Shell, _ context.Context, args, _, _ string) int {
+			return s.use(args)
+		}},
+	}
+}
+
+// findWord tells a word of the shell from JavaScript. What begins like one and goes on otherwise is JavaScript, except for show and use,
+// which mongosh never takes as code.
+func findWord(text string) (w word, args string, ok bool) {
+	text = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), ";"))
+	name, rest, _ := strings.Cut(text, " ")
+	if i := strings.IndexAny(name, "\t\n"); i >= 0 {
+		name, rest = text[:i], text[i+1:]
+	}
+	rest = strings.TrimSpace(rest)
+	for _, w := range words() {
+		if w.name == name && w.pattern.MatchString(rest) {
+			return w, rest, true
+		}
+		if w.name == name && (name == "show" || name == "use") && !strings.HasPrefix(rest, "(") {
+			return word{name: name, run: func(s *Shell, _ context.Context, _, _, _ string) int {
+				s.say(fmt.Sprintf("error: %s wants one word: %s %s\n", name, name, w.args))
+				return ExitError
+			}}, rest, true
+		}
+	}
+	return word{}, "", false
+}
+
+func leave(s *Shell, _ context.Context, _, _, _ string) int {
+	s.exiting = true
+	return ExitDone
+}
+
+func helpWord(s *Shell, _ context.Context, args, _, _ string) int {
+	if args != "" {
+		object := strings.ToUpper(args[:1]) + strings.ToLower(args[1:])
+		if text := js.Help(object); text != "" {
+			s.out(text + "\n")
+			return ExitDone
+		}
+		s.say(fmt.Sprintf("error: there is no help on %s; try collection, cursor or database\n", render.Safe(args)))
+		return ExitError
+	}
+	var b strings.Builder
+	for _, w := range words() {
+		fmt.Fprintf(&b, "  %-34s %s\n", w.name+" "+w.args, w.help)
+	}
+	b.WriteString("\n  db.<collection>.find({…})          everything else is JavaScript, as in mongosh\n")
+	s.out(b.String())
+	return ExitDone
+}
+
+func itWord(s *Shell, ctx context.Context, _, text, manner string) int {
+	st, err := s.cfg.Gate.Begin(guard.Input{Text: text, Manner: manner})
+	if err != nil {
+		s.say(render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	s.run.st = st
+	docs, more, ok, err := s.vm.It(ctx)
+	if err == nil {
+		err = st.Settle(ctx)
+	}
+	s.run.st = nil
+	switch {
+	case err != nil:
+		st.Discard()
+		return s.Failed(st, err)
+	case !ok:
+		s.out("no cursor\n")
+	default:
+		s.out(s.list(docs, more))
+	}
+	return codeOf(st)
+}
+
+func (s *Shell) use(name string) int {
+	if strings.ContainsAny(name, "/\\. \"'$\x00") || len(name) > 63 {
+		s.say(fmt.Sprintf("error: %s is not a valid database name\n", render.Quote(name)))
+		return ExitError
+	}
+	t, _ := s.vm.Database()
+	s.vm.Use(t, name)
+	s.cfg.Database = name
+	if s.cat != nil {
+		s.cat.use(name)
+	}
+	s.out("switched to db " + render.Safe(name) + "\n")
+	return ExitDone
+}
+
+// read runs one read of the shell's own as a statement.
+func (s *Shell) read(ctx context.Context, text, manner, db string, cmd bson.D) (bson.Raw, int) {
+	st, err := s.cfg.Gate.Begin(guard.Input{Text: text, Manner: manner})
+	if err != nil {
+		s.say(render.SafeLines(err.Error()) + "\n")
+		return nil, ExitError
+	}
+	raw, err := bson.Marshal(cmd)
+	if err != nil {
+		return nil, s.Failed(st, err)
+	}
+	r, err := st.Run(ctx, s.cfg.Deployment, db, raw)
+	if err != nil {
+		return nil, s.Failed(st, err)
+	}
+	reply, err := r.Raw(ctx)
+	if err != nil {
+		return nil, s.Failed(st, err)
+	}
+	return reply, ExitDone
+}
+
+func showWord(s *Shell, ctx context.Context, args, text, manner string) int {
+	_, db := s.vm.Database()
+	switch args {
+	case "dbs", "databases":
+		reply, code := s.read(ctx, text, manner, "admin", bson.D{{Key: "listDatabases", Value: int32(1)}})
+		if code != ExitDone {
+			return code
+		}
+		return s.showDatabases(reply)
+	case "collections", "tables":
+		reply, code := s.read(ctx, text, manner, db, bson.D{{Key: "listCollections", Value: int32(1)}, {Key: "cursor", Value: bson.D{{Key: "batchSize", Value: int32(10000)}}}})
+		if code != ExitDone {
+			return code
+		}
+		return s.showCollections(reply)
+	case "profile", "users", "roles", "log", "logs", "startupWarnings", "automationNotices", "nonGenuineMongoDBCheck":
+		s.say(fmt.Sprintf("error: show %s is in mongosh and not in respect yet\n", args))
+		return ExitError
+	}
+	s.say(fmt.Sprintf("error: there is nothing called %s to show; try: show dbs, show collections\n", render.Quote(args)))
+	return ExitError
+}
+
+func (s *Shell) showDatabases(reply bson.Raw) int {
+	arr, ok := reply.Lookup("databases").ArrayOK()
+	if !ok {
+		return s.badReply("listDatabases")
+	}
+	values, err := arr.Values()
+	if err != nil {
+		return s.badReply("listDatabases")
+	}
+	width := 0
+	for _, v := range values {
+		width = max(width, render.Width(render.Safe(v.Document().Lookup("name").StringValue())))
+	}
+	for _, v := range values {
+		name := render.Safe(v.Document().Lookup("name").StringValue())
+		size, _ := v.Document().Lookup("sizeOnDisk").AsFloat64OK()
+		s.out(fmt.Sprintf("%s%s  %s\n", name, strings.Repeat(" ", width-render.Width(name)), render.Bytes(int64(size))))
+	}
+	return ExitDone
+}
+
+func (s *Shell) badReply(cmd string) int {
+	s.say("error: the server's answer to " + cmd + " is not understood\n")
+	return ExitError
+}
+
+func (s *Shell) showCollections(reply bson.Raw) int {
+	arr, ok := reply.Lookup("cursor", "firstBatch").ArrayOK()
+	if !ok {
+		return s.badReply("listCollections")
+	}
+	values, err := arr.Values()
+	if err != nil {
+		return s.badReply("listCollections")
+	}
+	var lines []string
+	for _, v := range values {
+		line := render.Safe(v.Document().Lookup("name").StringValue())
+		switch kind, _ := v.Document().Lookup("type").StringValueOK(); kind {
+		case "view":
+			line += "  [view]"
+		case "timeseries":
+			line += "  [time-series]"
+		}
+		lines = append(lines, line)
+	}
+	sort.Slice(lines, func(i, j int) bool {
+		a, b := strings.HasPrefix(lines[i], "system."), strings.HasPrefix(lines[j], "system.")
+		if a != b {
+			return b
+		}
+		return lines[i] < lines[j]
+	})
+	for _, l := range lines {
+		s.out(l + "\n")
+	}
+	return ExitDone
+}
+
+func (s *Shell) previewWord(ctx context.Context, args, text, manner string) int {
+	if w, _, ok := findWord(args); ok && w.name == "undo" {
+		id := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(args), "undo"))
+		return s.undo(ctx, id, text, manner, guard.Preview)
+	}
+	return s.statement(ctx, args, text, manner, guard.Preview)
+}
+
+// Undo takes back a change, or the last one.
+func (s *Shell) Undo(ctx context.Context, id, manner string) int {
+	return s.undo(ctx, id, strings.TrimSpace("undo "+id), manner, guard.Execute)
+}
+
+func (s *Shell) undo(ctx context.Context, id, text, manner string, mode guard.Mode) int {
+	changes, err := s.changes()
+	if err != nil {
+		s.say(render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	c, err := FindChange(changes, id)
+	if err != nil {
+		s.say("error: " + render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	st, err := s.cfg.Gate.Begin(guard.Input{Text: text, Manner: manner, Mode: mode})
+	if err != nil {
+		s.say(render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	err = st.Undo(ctx, s.cfg.Deployment, c)
+	if mode == guard.Preview {
+		return s.preview(st, err)
+	}
+	if err != nil {
+		return s.Failed(st, err)
+	}
+	for _, o := range st.Outcomes() {
+		if o.Empty {
+			s.say("everything is already as it was before " + c.ID + "\n")
+		}
+	}
+	if len(st.Outcomes()) == 0 {
+		s.say("everything is already as it was before " + c.ID + "\n")
+	}
+	return codeOf(st)
+}
+
+func (s *Shell) changes() ([]*journal.Change, error) {
+	return ReadChanges(s.cfg.StateDir)
+}
+
+func changesWord(s *Shell, _ context.Context, args, _, _ string) int {
+	changes, err := s.changes()
+	if err != nil {
+		s.say(render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	if id, ok := strings.CutPrefix(args, "show"); ok {
+		c, err := FindChange(changes, strings.TrimSpace(id))
+		if err != nil {
+			s.say("error: " + render.SafeLines(err.Error()) + "\n")
+			return ExitError
+		}
+		s.out(ShowChange(c))
+		return ExitDone
+	}
+	s.out(ListChanges(changes))
+	return ExitDone
+}
+
+// detailsWord lists every document of the last preview, or of a change.
+func detailsWord(s *Shell, _ context.Context, args, _, _ string) int {
+	plans := s.cfg.Gate.Previews()
+	if args != "" || len(plans) == 0 {
+		changes, err := s.changes()
+		if err == nil {
+			var c *journal.Change
+			if c, err = FindChange(changes, args); err == nil {
+				var p *plan.Plan
+				if p, err = plan.Open(changeDir(s.cfg.StateDir, c.ID), c.Intent.Digest); err == nil {
+					plans = []*plan.Plan{p}
+				}
+			}
+		}
+		if err != nil {
+			s.say("error: " + render.SafeLines(err.Error()) + "\n")
+			return ExitError
+		}
+	}
+	for _, p := range plans {
+		if err := s.details(p); err != nil {
+			s.say("error: " + render.SafeLines(err.Error()) + "\n")
+			return ExitError
+		}
+	}
+	return ExitDone
+}
+
+func (s *Shell) details(p *plan.Plan) (err error) {
+	images := p.Images()
+	defer func() { err = errors.Join(err, images.Close()) }()
+	return p.Items(func(it plan.Item) error {
+		before, err := images.Before(it)
+		if err != nil {
+			return err
+		}
+		after, err := images.After(it)
+		if err != nil {
+			return err
+		}
+		s.out(fmt.Sprintf("%s %s %s\n", it.Op, render.Safe(it.NS), render.Safe(string(it.ID))))
+		switch {
+		case before != nil && after != nil:
+			for _, l := range render.Diff(before, after) {
+				s.out("  " + l + "\n")
+			}
+		case before != nil:
+			s.out("  - " + render.Inline(before, 2000) + "\n")
+		case after != nil:
+			s.out("  + " + render.Inline(after, 2000) + "\n")
+		}
+		return nil
+	})
+}
