@@ -1,0 +1,378 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"respect/guard"
+	"respect/guard/environment"
+	"respect/replay"
+	"respect/replay/journal"
+	"respect/replay/player"
+	"respect/shell"
+)
+
+func (a *app) classify() *cobra.Command {
+	return &cobra.Command{
+		Use: "classify URI", Short: "which environment a deployment is, and why", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			uri, err := oneURI(cmd, args)
+			if err != nil {
+				return err
+			}
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return a.with(ctx, uri, true, func(s *session, d *guard.Deployment) int {
+				return a.printEvidence(s, d)
+			})
+		},
+	}
+}
+
+func (a *app) printEvidence(s *session, d *guard.Deployment) int {
+	if a.flags.json == "" {
+		st := s.style
+		st.Color = colored(a.out)
+		fmt.Fprint(a.out, st.Evidence(d.Environment(), d.Name(), d.Evidence()))
+		return shell.ExitDone
+	}
+	out := struct {
+		Environment string            `json:"environment"`
+		Deployment  string            `json:"deployment"`
+		Evidence    []replay.Evidence `json:"evidence"`
+	}{d.Environment().String(), d.Name(), []replay.Evidence{}}
+	for _, e := range d.Evidence() {
+		out.Evidence = append(out.Evidence, e.Record())
+	}
+	return a.printJSON(out)
+}
+
+func (a *app) printJSON(v any) int {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		fmt.Fprintf(a.err, "error: %s\n", safe(err.Error()))
+		return shell.ExitError
+	}
+	fmt.Fprintln(a.out, shell.EscapeJSON(string(b)))
+	return shell.ExitDone
+}
+
+func (a *app) mark() *cobra.Command {
+	return &cobra.Command{
+		Use: "mark development|staging|production URI", Short: "write the server's own marker", Args: cobra.ArbitraryArgs,
+		Long: "mark writes one document into the database respect of the server, which says which environment it is and travels\nwith no connection string, tunnel or profile. It is a guarded write. A marker can be written where there is none, and raised.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return &usage{text: "an environment and a connection string are wanted", hint: cmd.UseLine()}
+			}
+			env, ok := environment.Parse(args[0])
+			if !ok {
+				return &usage{text: fmt.Sprintf("%q is no environment", args[0]), hint: "development, staging or production"}
+			}
+			if err := checkURI(args[1]); err != nil {
+				return err
+			}
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return a.with(ctx, args[1], true, func(s *session, d *guard.Deployment) int {
+				return s.mark(ctx, d, env)
+			})
+		},
+	}
+}
+
+func (a *app) plan() *cobra.Command {
+	var js, file string
+	c := &cobra.Command{
+		Use: "plan -e JS|--file F URI", Short: "show what a script would change, and change nothing", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			uri, err := oneURI(cmd, args)
+			if err != nil {
+				return err
+			}
+			src, manner, err := script(cmd, js, file)
+			if err != nil {
+				return err
+			}
+			if manner == "" {
+				return &usage{text: "what is to be planned?", hint: "respect plan -e 'db.users.deleteMany({})' URI"}
+			}
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return a.with(ctx, uri, false, func(s *session, d *guard.Deployment) int {
+				return s.plan(ctx, d, src, manner)
+			})
+		},
+	}
+	c.Flags().StringVarP(&js, "eval", "e", "", "the script")
+	c.Flags().StringVarP(&file, "file", "f", "", "a file that holds the script")
+	return c
+}
+
+func (a *app) changes() *cobra.Command {
+	list := func(*cobra.Command, []string) error {
+		changes, err := a.readChanges()
+		if err != nil {
+			return err
+		}
+		if a.flags.json == "" {
+			fmt.Fprint(a.out, shell.ListChanges(changes))
+			return nil
+		}
+		out := []shell.ChangeJSON{}
+		for _, c := range changes {
+			out = append(out, shell.ToJSON(c))
+		}
+		return status(a.printJSON(out))
+	}
+	c := &cobra.Command{Use: "changes", Short: "what was changed from here", Args: noArgs, RunE: list}
+	c.AddCommand(
+		&cobra.Command{Use: "list", Short: "all changes, oldest first", Args: noArgs, RunE: list},
+		&cobra.Command{Use: "show ID", Short: "all that the record has of one change", Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return &usage{text: "which change?", hint: "respect changes lists them"}
+			}
+			changes, err := a.readChanges()
+			if err != nil {
+				return err
+			}
+			c, err := shell.FindChange(changes, args[0])
+			if err != nil {
+				return err
+			}
+			if a.flags.json != "" {
+				return status(a.printJSON(shell.ToJSON(c)))
+			}
+			fmt.Fprint(a.out, shell.ShowChange(c))
+			return nil
+		}},
+	)
+	return c
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usage{text: fmt.Sprintf("%s takes no argument %q", cmd.CommandPath(), args[0]), hint: cmd.CommandPath() + " --help"}
+	}
+	return nil
+}
+
+func (a *app) readChanges() ([]*journal.Change, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	return shell.ReadChanges(dir)
+}
+
+func (a *app) undo() *cobra.Command {
+	return &cobra.Command{
+		Use: "undo [ID] [URI]", Short: "take back a change, or the last one", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, uri := "", ""
+			for _, arg := range args {
+				switch {
+				case strings.Contains(arg, "://") && uri == "":
+					uri = arg
+				case id == "":
+					id = arg
+				default:
+					return &usage{text: fmt.Sprintf("what is %q?", arg), hint: cmd.UseLine()}
+				}
+			}
+			if uri != "" {
+				if err := checkURI(uri); err != nil {
+					return err
+				}
+			}
+			changes, err := a.readChanges()
+			if err != nil {
+				return err
+			}
+			c, err := shell.FindChange(changes, id)
+			if err != nil {
+				return err
+			}
+			if uri == "" {
+				uri = c.Intent.URI
+			}
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return a.with(ctx, uri, true, func(s *session, d *guard.Deployment) int {
+				return s.undo(ctx, d, c.ID)
+			})
+		},
+	}
+}
+
+func (a *app) replay() *cobra.Command {
+	c := &cobra.Command{Use: "replay", Short: "look at recorded sessions", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return &usage{text: "list, show or verify?", hint: cmd.CommandPath() + " --help"}
+	}}
+	c.AddCommand(
+		&cobra.Command{Use: "list", Short: "all sessions, oldest first", Args: noArgs, RunE: func(*cobra.Command, []string) error { return a.replayList() }},
+		&cobra.Command{Use: "show ID", Short: "a session: what was typed, shown, answered and changed", Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error { return a.replayShow(args) }},
+		&cobra.Command{Use: "verify [ID]", Short: "check that records were not edited", Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error { return a.replayVerify(args) }},
+	)
+	return c
+}
+
+func (a *app) replayList() error {
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	sessions, problems, err := journal.ReadAll(dir)
+	if err != nil {
+		return err
+	}
+	lines := []player.Line{}
+	for _, s := range sessions {
+		l, err := player.Summarize(s)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, l)
+	}
+	if a.flags.json != "" {
+		return status(a.printJSON(lines))
+	}
+	for _, l := range lines {
+		fmt.Fprintf(a.out, "%s  %-10s %-11s %-8s %d statement(s), %d change(s), %d refusal(s)  %s\n", l.Session, safe(l.User), strings.ToUpper(l.Environment), l.State, l.Statements, l.Changes, l.Refusals, safe(strings.Join(l.Deployments, ", ")))
+		if l.Problems > 0 {
+			fmt.Fprintf(a.out, "  DOES NOT VERIFY: respect replay verify %s\n", l.Session)
+		}
+	}
+	for _, p := range problems {
+		fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p.String()))
+	}
+	return nil
+}
+
+// findSession finds a session by its name or the beginning or end of it; without one, the last.
+func findSession(dir, id string) (*journal.Session, error) {
+	ids, err := journal.SessionIDs(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, s := range ids {
+		if id == "" || s == id || strings.HasPrefix(s, id) || strings.HasSuffix(s, id) {
+			found = append(found, s)
+		}
+	}
+	switch {
+	case len(found) == 0 && id == "":
+		return nil, fmt.Errorf("there are no sessions in %s", dir)
+	case len(found) == 0:
+		return nil, fmt.Errorf("there is no session %q; respect replay list lists them", id)
+	case id != "" && len(found) > 1:
+		return nil, fmt.Errorf("%q means %d sessions; give more of the name", id, len(found))
+	}
+	return journal.ReadSession(dir, found[len(found)-1])
+}
+
+func (a *app) replayShow(args []string) error {
+	if len(args) > 1 {
+		return &usage{text: "one session at a time"}
+	}
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	s, err := findSession(dir, strings.Join(args, ""))
+	if err != nil {
+		return err
+	}
+	text, err := player.Story(s)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(a.out, text)
+	if len(s.Problems) > 0 {
+		return exit(shell.ExitRecord)
+	}
+	return nil
+}
+
+// replayVerify checks one session, or all of them and what they say of each other.
+func (a *app) replayVerify(args []string) error {
+	if len(args) > 1 {
+		return &usage{text: "one session at a time, or all without an argument"}
+	}
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	all, between, err := journal.ReadAll(dir)
+	if err != nil {
+		return err
+	}
+	want := ""
+	if len(args) == 1 {
+		s, err := findSession(dir, args[0])
+		if err != nil {
+			return err
+		}
+		want = s.ID
+	}
+	var problems []string
+	for _, s := range all {
+		if want != "" && s.ID != want {
+			continue
+		}
+		fmt.Fprintf(a.out, "%s  %d event(s)  %s\n", s.ID, len(s.Events), verdict(s))
+		for _, p := range s.Problems {
+			problems = append(problems, p.String())
+		}
+	}
+	for _, p := range between {
+		if want == "" || p.Session == want {
+			problems = append(problems, p.String())
+		}
+	}
+	for _, p := range problems {
+		fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p))
+	}
+	if len(problems) > 0 {
+		return exit(shell.ExitRecord)
+	}
+	fmt.Fprintln(a.out, "the chain holds; not witnessed: somebody who can write these files could have written all of it anew")
+	return nil
+}
+
+func verdict(s *journal.Session) string {
+	switch {
+	case len(s.Problems) > 0:
+		return "DOES NOT VERIFY"
+	case s.Live:
+		return "verifies so far; it is running"
+	case !s.Closed:
+		return "verifies; ends without close: crash or truncation"
+	}
+	return "verifies"
+}
+
+func (a *app) version() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "which build this is", Args: noArgs, RunE: func(*cobra.Command, []string) error {
+		b := build()
+		if a.flags.json != "" {
+			return status(a.printJSON(struct {
+				replay.Build
+				Embedded string `json:"embedded"`
+			}{b, embeddedVersion()}))
+		}
+		fmt.Fprintf(a.out, "respect %s\n", b.Version)
+		if b.Revision != "" {
+			fmt.Fprintf(a.out, "revision       %s\n", b.Revision)
+		}
+		fmt.Fprintf(a.out, "go             %s\nmongo-driver   %s\ncommand table  %s\nembedded       %s\n", b.Go, b.Driver, b.Commands, embeddedVersion())
+		return nil
+	}}
+}
+
+var errNoDemo = errors.New("this build has no embedded server; build without the tag respect_no_embedded, and without -race")

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"respect/shell"
+)
+
+// exit is an error that ends the program with a status; what there was to say has been said.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// usage is an error in how the program was called.
+type usage struct {
+	text string
+	hint string
+}
+
+func (u *usage) Error() string { return u.text }
+
+// app is one call of the program.
+type app struct {
+	in       *os.File
+	out, err io.Writer
+	flags    flags
+}
+
+// flags are those that all commands share.
+type flags struct {
+	stateDir string
+	reason   string
+	json     string
+}
+
+// run is the program: arguments and streams in, exit status out.
+func run(ctx context.Context, args []string, in *os.File, out, errw io.Writer) int {
+	a := &app{in: in, out: out, err: errw}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errw)
+	err := root.ExecuteContext(ctx)
+	var code exit
+	var wrong *usage
+	switch {
+	case err == nil:
+		return shell.ExitDone
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &wrong):
+		fmt.Fprintf(errw, "error: %s\n", safe(wrong.text))
+		if wrong.hint != "" {
+			fmt.Fprintf(errw, "hint: %s\n", wrong.hint)
+		}
+		return shell.ExitUsage
+	}
+	fmt.Fprintf(errw, "error: %s\n", safe(err.Error()))
+	return shell.ExitError
+}
+
+// status turns an exit status into the error that run turns back.
+func status(code int) error {
+	if code == shell.ExitDone {
+		return nil
+	}
+	return exit(code)
+}
+
+const about = `respect is a guarded interactive shell for MongoDB.
+
+It works out which environment it is connected to. Reads never ask anything. On production, and on whatever
+cannot be told, nothing is changed without a preview, a typed confirmation and a verified backup; everything is
+recorded, and can be undone.
+
+Exit status: 0 done, 1 error, 2 usage, 3 refused or declined and nothing changed, 4 something was applied
+and something later was refused, skipped, drifted or is unknown, 5 a record failed verification.`
+
+func (a *app) root() *cobra.Command {
+	var js, file string
+	c := &cobra.Command{
+		Use: "respect [flags] URI", Short: "a guarded shell for MongoDB", Long: about,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			uri, err := oneURI(cmd, args)
+			if err != nil {
+				return err
+			}
+			src, manner, err := script(cmd, js, file)
+			if err != nil {
+				return err
+			}
+			return a.shell(cmd.Context(), uri, src, manner)
+		},
+	}
+	c.Flags().StringVarP(&js, "eval", "e", "", "evaluate this and leave")
+	c.Flags().StringVarP(&file, "file", "f", "", "evaluate this file and leave")
+	c.PersistentFlags().StringVar(&a.flags.stateDir, "state-dir", "", "where the record and the backups are kept (default $RESPECT_STATE_DIR, or $XDG_STATE_HOME/respect)")
+	c.PersistentFlags().StringVar(&a.flags.reason, "reason", "", "what the session is for; production asks otherwise")
+	c.PersistentFlags().StringVar(&a.flags.json, "json", "", "print Extended JSON: relaxed or canonical")
+	c.PersistentFlags().Lookup("json").NoOptDefVal = "relaxed"
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usage{text: err.Error(), hint: "respect --help"} })
+	c.CompletionOptions.DisableDefaultCmd = false
+	c.AddCommand(a.demo(), a.classify(), a.mark(), a.plan(), a.changes(), a.undo(), a.replay(), a.version())
+	return c
+}
+
+// oneURI is the only argument.
+func oneURI(cmd *cobra.Command, args []string) (string, error) {
+	switch {
+	case len(args) == 0:
+		return "", &usage{text: "which deployment?", hint: cmd.CommandPath() + " mongodb://host:27017/database; without a server: respect demo"}
+	case len(args) > 1:
+		return "", &usage{text: fmt.Sprintf("one connection string is wanted, not %d arguments", len(args)), hint: "quote the connection string and the script"}
+	}
+	return args[0], checkURI(args[0])
+}
+
+func checkURI(uri string) error {
+	if strings.HasPrefix(uri, "mongodb://") || strings.HasPrefix(uri, "mongodb+srv://") {
+		return nil
+	}
+	return &usage{text: fmt.Sprintf("%q is neither a command nor a connection string", uri), hint: "a connection string begins with mongodb:// or mongodb+srv://; profiles are not built yet"}
+}
+
+// script is what -e or --file gives; manner is "" if neither does.
+func script(cmd *cobra.Command, js, file string) (src, manner string, err error) {
+	e, f := cmd.Flags().Changed("eval"), cmd.Flags().Changed("file")
+	switch {
+	case e && f:
+		return "", "", &usage{text: "-e and --file do not go together"}
+	case e:
+		return js, "argument", nil
+	case f:
+		b, err := os.ReadFile(file)
+		return string(b), "file", err
+	}
+	return "", "", nil
+}
+
+// stateDir is where the record is kept.
+func (a *app) stateDir() (string, error) {
+	dir := a.flags.stateDir
+	if dir == "" {
+		dir = os.Getenv("RESPECT_STATE_DIR")
+	}
+	if dir == "" {
+		base := os.Getenv("XDG_STATE_HOME")
+		if base == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return "", fmt.Errorf("where to keep the record: %w; say it with --state-dir", err)
+			}
+			base = filepath.Join(home, ".local", "state")
+		}
+		dir = filepath.Join(base, "respect")
+	}
+	return filepath.Abs(dir)
+}
+
+func (a *app) jsonFormat() (shell.JSON, error) {
+	switch a.flags.json {
+	case "":
+		return shell.Pretty, nil
+	case "relaxed", "true":
+		return shell.Relaxed, nil
+	case "canonical":
+		return shell.Canonical, nil
+	}
+	return 0, &usage{text: fmt.Sprintf("--json=%s", a.flags.json), hint: "--json=relaxed or --json=canonical"}
+}
+
+// interruptible is ctx that Ctrl-C ends, for what runs without a prompt.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt)
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+
+	"respect/guard"
+	"respect/guard/command"
+	"respect/guard/environment"
+	"respect/replay"
+	"respect/replay/durable"
+	"respect/replay/journal"
+	"respect/shell"
+	"respect/shell/render"
+	"respect/shell/terminal"
+)
+
+func safe(s string) string { return replay.SafeLines(s) }
+
+// session is a journal, a gate, and the terminal if there is one.
+type session struct {
+	app     *app
+	dir     string
+	journal *journal.Writer
+	gate    *guard.Gate
+	tty     *terminal.TTY
+	style   render.Style
+	code    int
+	before  func() // of the operator: output is recorded before a question
+}
+
+// open begins a session. asks says that it may need a person.
+func (a *app) open(dir string, asks bool) (*session, error) {
+	s := &session{app: a, dir: dir, style: render.Style{Color: colored(a.err)}}
+	if asks {
+		if tty, err := terminal.Open(); err == nil {
+			s.tty = tty
+			w, _ := tty.Size()
+			s.style.Width = min(w, 120)
+			if err := tty.Busy(); err != nil {
+				return nil, errors.Join(err, tty.Close())
+			}
+		}
+	}
+	w, err := journal.Create(journal.Config{FS: durable.OS{}, Dir: dir, Now: time.Now, Rand: rand.Reader, Who: who(), Build: build()})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the record cannot be begun in %s: %w", dir, err), s.closeTTY())
+	}
+	s.journal = w
+	s.gate, err = guard.New(guard.Config{
+		FS: durable.OS{}, StateDir: dir, Journal: w, Now: time.Now, Rand: rand.Reader, Who: who().User + "@" + who().Host,
+		Operator: s.operator(), Reason: a.flags.reason, NewID: shell.ID,
+	})
+	if err != nil {
+		return nil, errors.Join(err, w.Close(shell.ExitError), s.closeTTY())
+	}
+	return s, nil
+}
+
+func (s *session) operator() guard.Operator {
+	if s.tty == nil {
+		return &shell.Silent{Err: s.app.err, Style: s.style}
+	}
+	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, Before: func() {
+		if s.before != nil {
+			s.before()
+		}
+	}}
+}
+
+func (s *session) closeTTY() error {
+	if s.tty == nil {
+		return nil
+	}
+	return s.tty.Close()
+}
+
+// close ends the session with the status it came to.
+func (s *session) close(code int) error {
+	s.gate.Close()
+	return errors.Join(s.journal.Close(code), s.closeTTY())
+}
+
+// connect dials a deployment, asking for a password on the terminal if one is missing.
+func (s *session) connect(ctx context.Context, uri string) (*guard.Deployment, error) {
+	return s.gate.Connect(ctx, guard.Target{URI: uri, Password: func(user string) (string, error) {
+		if s.tty == nil {
+			return "", fmt.Errorf("the connection string names user %q and no password, and there is no terminal to ask for it", user)
+		}
+		a, err := s.tty.ReadText(ctx, fmt.Sprintf("password of %s: ", replay.Safe(user)), true)
+		if err == nil && a.Manner == terminal.Aborted {
+			err = errors.New("no password was given")
+		}
+		return a.Text, err
+	}})
+}
+
+// with runs f in a session on a deployment, and ends it with the status that f returns.
+func (a *app) with(ctx context.Context, uri string, asks bool, f func(*session, *guard.Deployment) int) error {
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	return a.withIn(ctx, dir, uri, asks, f)
+}
+
+func (a *app) withIn(ctx context.Context, dir, uri string, asks bool, f func(*session, *guard.Deployment) int) error {
+	s, err := a.open(dir, asks)
+	if err != nil {
+		return err
+	}
+	code := shell.ExitError
+	d, err := s.connect(ctx, uri)
+	if err == nil {
+		code = f(s, d)
+		err = d.Close(context.WithoutCancel(ctx))
+		if err != nil && code != shell.ExitDone {
+			err = nil // there is something worse to tell
+		}
+	} else {
+		err = fmt.Errorf("%s: %w", guard.Redact(uri), err)
+	}
+	if cerr := s.close(code); cerr != nil {
+		fmt.Fprintf(a.err, "error: the record could not be ended: %s\n", safe(cerr.Error()))
+		if code == shell.ExitDone {
+			code = shell.ExitError
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return status(code)
+}
+
+func colored(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isatty.IsTerminal(f.Fd())
+}
+
+func isTerminal(f *os.File) bool { return f != nil && isatty.IsTerminal(f.Fd()) }
+
+func who() replay.Who {
+	w := replay.Who{User: "unknown", UID: os.Getuid(), PID: os.Getpid(), SSH: os.Getenv("SSH_CONNECTION")}
+	if u, err := user.Current(); err == nil {
+		w.User = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		w.Host = h
+	}
+	if t, err := os.Readlink("/proc/self/fd/0"); err == nil && strings.HasPrefix(t, "/dev/") && t != "/dev/null" {
+		w.Terminal = t
+	}
+	return w
+}
+
+// build is what the build information says.
+func build() replay.Build {
+	b := replay.Build{Version: "(devel)", Go: "unknown", Driver: "unknown", Commands: command.TableVersion}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	b.Go = info.GoVersion
+	if v := info.Main.Version; v != "" {
+		b.Version = v
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Revision = s.Value
+		case "vcs.modified":
+			if s.Value == "true" {
+				b.Revision += " with changes"
+			}
+		}
+	}
+	for _, d := range info.Deps {
+		if d.Path == "go.mongodb.org/mongo-driver/v2" {
+			b.Driver = d.Version
+		}
+	}
+	return b
+}
+
+// shell opens the guarded shell, or evaluates a script and leaves.
+func (a *app) shell(ctx context.Context, uri, src, manner string) error {
+	return a.with(ctx, uri, true, func(s *session, d *guard.Deployment) int {
+		return s.run(ctx, d, src, manner)
+	})
+}
+
+// run runs a script, or what is piped in, or the interactive shell.
+func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner string) int {
+	format, err := s.app.jsonFormat()
+	if err != nil {
+		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))
+		return shell.ExitUsage
+	}
+	sh, err := shell.New(shell.Config{
+		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style,
+		JSON: format, TTY: s.tty, Version: build().Version, NewID: shell.ID, All: format != shell.Pretty,
+	})
+	if err != nil {
+		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))
+		return shell.ExitError
+	}
+	s.before = sh.Flush
+	s.recoverChanges(ctx, d)
+	switch {
+	case manner != "":
+		ctx, stop := interruptible(ctx)
+		defer stop()
+		return sh.Exec(ctx, src, manner)
+	case s.tty == nil || !isTerminal(s.app.in):
+		ctx, stop := interruptible(ctx)
+		defer stop()
+		return sh.Lines(ctx, s.app.in)
+	}
+	s.welcome(d)
+	return sh.Interactive(ctx)
+}
+
+// welcome says where one is, before the first prompt.
+func (s *session) welcome(d *guard.Deployment) {
+	fmt.Fprint(s.app.err, s.style.Evidence(d.Environment(), d.Name(), d.Evidence()))
+	fmt.Fprintf(s.app.err, "record and backups: %s\n", safe(s.dir))
+	if d.Embedded() {
+		fmt.Fprintln(s.app.err, "this is an embedded server (FerretDB): it cannot do all that MongoDB can")
+	}
+	if d.Environment() == environment.Unknown {
+		fmt.Fprintln(s.app.err, "until somebody says what it is, it is treated as production")
+	}
+	fmt.Fprintln(s.app.err, "help lists the words of this shell; everything else is JavaScript, as in mongosh")
+}
+
+// recoverChanges looks at changes of this deployment whose session was cut off, and says what came of them.
+func (s *session) recoverChanges(ctx context.Context, d *guard.Deployment) {
+	changes, err := shell.ReadChanges(s.dir)
+	if err != nil {
+		fmt.Fprintf(s.app.err, "warning: %s\n", safe(err.Error()))
+		return
+	}
+	for _, c := range changes {
+		if !c.CutOff || c.Intent.Deployment != d.Name() {
+			continue
+		}
+		r, err := s.gate.Recover(ctx, d, c)
+		if err != nil {
+			fmt.Fprintf(s.app.err, "warning: change %s was cut off, and what came of it cannot be told: %s\n", c.ID, safe(err.Error()))
+			continue
+		}
+		fmt.Fprintf(s.app.err, "change %s was cut off: %s\n  it is %s: %s\n  to take it back: undo %s\n", c.ID, safe(c.Intent.Summary), r.Status, safe(r.Found), c.ID)
+	}
+}
