@@ -1,0 +1,345 @@
+package wiretest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// Command is one command that a client sent.
+type Command struct {
+	DB   string
+	Name string
+	Doc  bson.Raw // whole, with what the driver added
+	Conn int      // which connection, counted from 1
+}
+
+// Fault says what happens to one command.
+type Fault uint8
+
+// The faults.
+const (
+	None      Fault = iota
+	LoseReply       // it is carried out, and the connection is closed before the answer
+	Drop            // the connection is closed before it is carried out
+)
+
+// Double is a proxy in front of a real server.
+type Double struct {
+	backend string
+	l       net.Listener
+	exact   *mongo.Client // looks at documents for whole-document equality; nil: the double does not know it
+
+	mu       sync.Mutex
+	commands []Command
+	fault    func(Command) Fault
+	before   func(Command) // runs before a command is carried out
+	conns    map[net.Conn]bool
+	nconns   int
+
+	one sync.Mutex // one command at a time: the look and the write of an equality are one step
+}
+
+// NewDouble starts a proxy in front of the server at address. With exact it implements whole-document equality.
+func NewDouble(t testing.TB, address string, exact bool) *Double {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Double{backend: address, l: l, conns: map[net.Conn]bool{}}
+	if exact {
+		d.exact, err = mongo.Connect(options.Client().ApplyURI("mongodb://" + address).SetDirect(true))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	go d.accept()
+	t.Cleanup(func() {
+		_ = l.Close()
+		d.CloseConnections()
+		if d.exact != nil {
+			_ = d.exact.Disconnect(context.Background())
+		}
+	})
+	return d
+}
+
+// URI of the double, without a database.
+func (d *Double) URI() string { return "mongodb://" + d.l.Addr().String() + "/" }
+
+// Address of the double.
+func (d *Double) Address() string { return d.l.Addr().String() }
+
+// SetBackend makes new connections go to another server.
+func (d *Double) SetBackend(address string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.backend = address
+}
+
+// CloseConnections breaks all connections.
+func (d *Double) CloseConnections() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		_ = c.Close()
+	}
+}
+
+// OnCommand makes f decide what happens to each command.
+func (d *Double) OnCommand(f func(Command) Fault) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fault = f
+}
+
+// Before makes f run before each command is carried out, while no other is.
+func (d *Double) Before(f func(Command)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.before = f
+}
+
+// Commands are the commands so far, in order.
+func (d *Double) Commands() []Command {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]Command(nil), d.commands...)
+}
+
+// Forget empties the list of commands.
+func (d *Double) Forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.commands = nil
+}
+
+func (d *Double) accept() {
+	for {
+		c, err := d.l.Accept()
+		if err != nil {
+			return
+		}
+		go d.serve(c)
+	}
+}
+
+func (d *Double) serve(client net.Conn) {
+	d.mu.Lock()
+	d.conns[client] = true
+	d.nconns++
+	n, backend := d.nconns, d.backend
+	d.mu.Unlock()
+	defer func() {
+		_ = client.Close()
+		d.mu.Lock()
+		delete(d.conns, client)
+		d.mu.Unlock()
+	}()
+	server, err := net.Dial("tcp", backend)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	for {
+		m, err := readMessage(client)
+		if err != nil {
+			return
+		}
+		if !d.pass(client, server, m, n) {
+			return
+		}
+	}
+}
+
+// pass carries one message there and back; false ends the connection.
+func (d *Double) pass(client, server net.Conn, m message, conn int) bool {
+	doc, err := m.document()
+	if err != nil { // the handshake of old
+		reply, err := roundTrip(server, m)
+		return err == nil && reply.writeTo(client) == nil
+	}
+	cmd := Command{Doc: bytes.Clone(doc), Conn: conn}
+	cmd.DB, _ = doc.Lookup("$db").StringValueOK()
+	if e, err := doc.IndexErr(0); err == nil {
+		cmd.Name = e.Key()
+	}
+	d.mu.Lock()
+	d.commands = append(d.commands, cmd)
+	fault, before := d.fault, d.before
+	d.mu.Unlock()
+
+	d.one.Lock()
+	defer d.one.Unlock()
+	if before != nil {
+		before(cmd)
+	}
+	f := None
+	if fault != nil {
+		f = fault(cmd)
+	}
+	if f == Drop {
+		return false
+	}
+	if d.exact != nil {
+		if m, err = d.rewrite(m, doc, cmd.DB); err != nil {
+			return false
+		}
+	}
+	reply, err := roundTrip(server, m)
+	if err != nil || f == LoseReply {
+		return false
+	}
+	return reply.writeTo(client) == nil
+}
+
+func roundTrip(server net.Conn, m message) (message, error) {
+	if err := m.writeTo(server); err != nil {
+		return message{}, err
+	}
+	return readMessage(server)
+}
+
+// rewrite replaces each whole-document equality by whether it holds: the statement keeps its _id, or selects nothing.
+func (d *Double) rewrite(m message, doc bson.Raw, db string) (message, error) {
+	if !bytes.Contains(doc, []byte("$$ROOT")) {
+		return m, nil
+	}
+	elems, err := doc.Elements()
+	if err != nil {
+		return m, err
+	}
+	coll, _ := elems[0].Value().StringValueOK()
+	var out bson.D
+	for _, e := range elems {
+		v := any(e.Value())
+		switch e.Key() {
+		case "filter", "query":
+			if v, err = d.filter(db, coll, e.Value().Document()); err != nil {
+				return m, err
+			}
+		case "updates", "deletes":
+			if v, err = d.statements(db, coll, e.Value().Array()); err != nil {
+				return m, err
+			}
+		}
+		out = append(out, bson.E{Key: e.Key(), Value: v})
+	}
+	raw, err := bson.Marshal(out)
+	return m.withDocument(raw), err
+}
+
+func (d *Double) statements(db, coll string, list bson.RawArray) (bson.A, error) {
+	values, err := list.Values()
+	if err != nil {
+		return nil, err
+	}
+	var out bson.A
+	for _, v := range values {
+		elems, err := v.Document().Elements()
+		if err != nil {
+			return nil, err
+		}
+		var s bson.D
+		for _, e := range elems {
+			v := any(e.Value())
+			if e.Key() == "q" {
+				if v, err = d.filter(db, coll, e.Value().Document()); err != nil {
+					return nil, err
+				}
+			}
+			s = append(s, bson.E{Key: e.Key(), Value: v})
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+var errNotOurs = errors.New("wiretest: $$ROOT in a form that the double does not know")
+
+// filter evaluates {_id: …, $expr: {$and: [{$eq: ["$$ROOT", {$literal: doc}]}, {$eq: [{$bsonSize: "$$ROOT"}, n]}]}}.
+func (d *Double) filter(db, coll string, q bson.Raw) (bson.D, error) {
+	var out bson.D
+	elems, err := q.Elements()
+	if err != nil {
+		return nil, err
+	}
+	holds := true
+	for _, e := range elems {
+		if e.Key() != "$expr" {
+			out = append(out, bson.E{Key: e.Key(), Value: e.Value()})
+			continue
+		}
+		want, ok1 := e.Value().Document().Lookup("$and", "0", "$eq", "1", "$literal").DocumentOK()
+		size, ok2 := e.Value().Document().Lookup("$and", "1", "$eq", "1").AsInt64OK()
+		if root, _ := e.Value().Document().Lookup("$and", "0", "$eq", "0").StringValueOK(); !ok1 || !ok2 || root != "$$ROOT" {
+			return nil, errNotOurs
+		}
+		have, err := d.exact.Database(db).Collection(coll).FindOne(context.Background(), bson.D{{Key: "_id", Value: want.Lookup("_id")}}).Raw()
+		if errors.Is(err, mongo.ErrNoDocuments) {
+			holds = false
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		holds = holds && int64(len(have)) == size && looselyEqual(have, want)
+	}
+	if !holds {
+		return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: bson.A{}}}}}, nil
+	}
+	return out, nil
+}
+
+// looselyEqual compares as $eq does: numbers by value, everything else by bytes, fields in order.
+func looselyEqual(a, b bson.Raw) bool {
+	x, err1 := a.Elements()
+	y, err2 := b.Elements()
+	if err1 != nil || err2 != nil || len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		v, w := x[i].Value(), y[i].Value()
+		if x[i].Key() != y[i].Key() {
+			return false
+		}
+		f, ok1 := v.AsFloat64OK()
+		g, ok2 := w.AsFloat64OK()
+		switch {
+		case ok1 && ok2:
+			if f != g {
+				return false
+			}
+		case v.Type == bson.TypeEmbeddedDocument && w.Type == bson.TypeEmbeddedDocument, v.Type == bson.TypeArray && w.Type == bson.TypeArray:
+			if !looselyEqual(bson.Raw(v.Value), bson.Raw(w.Value)) {
+				return false
+			}
+		case v.Type != w.Type || !bytes.Equal(v.Value, w.Value):
+			return false
+		}
+	}
+	return true
+}
+
+// Writes are the commands of a list that are no reads, by name: what a guard must account for.
+func Writes(commands []Command) (out []Command) {
+	reads := map[string]bool{}
+	for _, n := range strings.Fields("hello isMaster ismaster ping buildInfo hostInfo serverStatus connectionStatus listDatabases listCollections listIndexes find getMore killCursors count distinct aggregate collStats dbStats endSessions explain getParameter getCmdLineOpts") {
+		reads[n] = true
+	}
+	for _, c := range commands {
+		if !reads[c.Name] {
+			out = append(out, c)
+		}
+	}
+	return out
+}
