@@ -87,7 +87,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	if err != nil {
 		return o, fmt.Errorf("the change %s was made, and its outcome could not be written down: %w", o.Change, err)
 	}
-	if o.Status != replay.StatusApplied {
+	if o.Status != replay.StatusApplied && !(p.Header().Undoes != "" && o.Error == "") {
 		return o, &Stopped{Outcome: o}
 	}
 	return o, nil

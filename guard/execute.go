@@ -72,7 +72,19 @@ func newExecution(g *Gate, d *Deployment, p *plan.Plan) *execution {
 	for _, c := range p.Counts() {
 		x.count(c.Namespace).Schema = c.Schema
 	}
+	for _, c := range p.Conflicts() { // an undo that leaves documents alone is not whole
+		x.leave(c.NS, fmt.Sprintf("%s %s: %s", c.NS, c.ID, c.Why))
+	}
 	return x
+}
+
+// leave counts and lists a document that is left alone.
+func (x *execution) leave(ns, why string) {
+	x.nSkipped++
+	x.count(ns).Skipped++
+	if len(x.skipped) < 100 {
+		x.skipped = append(x.skipped, why)
+	}
 }
 
 func (x *execution) count(ns string) *replay.Count {
@@ -376,11 +388,7 @@ func (x *execution) find(ctx context.Context, ns command.Namespace, works []work
 }
 
 func (x *execution) skip(w work, why string) {
-	x.nSkipped++
-	x.count(w.item.NS).Skipped++
-	if len(x.skipped) < 100 {
-		x.skipped = append(x.skipped, fmt.Sprintf("%s %s: %s", w.item.NS, w.item.ID, why))
-	}
+	x.leave(w.item.NS, fmt.Sprintf("%s %s: %s", w.item.NS, w.item.ID, why))
 }
 
 // applied counts a document that was changed.

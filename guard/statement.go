@@ -468,7 +468,7 @@ func (s *Statement) fail(err error) error {
 	if errors.As(err, &r) {
 		r.Applied = s.applied()
 	}
-	if errors.Is(err, plan.Unpinnable) || errors.Is(err, plan.ErrNotPlanned) {
+	if errors.Is(err, plan.ErrUnpinnable) || errors.Is(err, plan.ErrNotPlanned) {
 		code := plan.NotPinnable
 		if errors.Is(err, plan.ErrNotPlanned) {
 			code = ""

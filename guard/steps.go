@@ -226,8 +226,7 @@ func (x *execution) dropIndexes(ctx context.Context, s plan.Step, ns command.Nam
 	for _, spec := range s.Specs {
 		name := bson.Raw(spec).Lookup("name").StringValue()
 		if !slices.ContainsFunc(now, func(i bson.Raw) bool { return slices.Equal(i, spec) }) {
-			x.nSkipped++
-			x.skipped = append(x.skipped, fmt.Sprintf("%s index %s: is not as in the preview any more", s.NS, name))
+			x.leave(s.NS, fmt.Sprintf("%s index %s: is not as in the preview any more", s.NS, name))
 			continue
 		}
 		err := x.schema(ctx, ns.DB, bson.D{{Key: "dropIndexes", Value: ns.Collection}, {Key: "index", Value: name}, concern()}, func() (bool, error) {

@@ -35,7 +35,6 @@ type session struct {
 	gate    *guard.Gate
 	tty     *terminal.TTY
 	style   render.Style
-	code    int
 	before  func() // of the operator: output is recorded before a question
 }
 

@@ -46,8 +46,8 @@ type Foreseen struct {
 // Error implements error.
 func (f *Foreseen) Error() string { return fmt.Sprintf("%s (%s)", f.Message, f.Name) }
 
-// Unpinnable is wrapped by the refusal of a statement that cannot be bound to documents that were shown.
-var Unpinnable = errors.New("cannot be bound to the documents shown")
+// ErrUnpinnable is wrapped by the refusal of a statement that cannot be bound to documents that were shown.
+var ErrUnpinnable = errors.New("cannot be bound to the documents shown")
 
 // Result is what a statement will have done, known from the plan.
 type Result struct {
@@ -379,9 +379,9 @@ func (b *Builder) info(ctx context.Context, ns command.Namespace) (*collectionIn
 	}
 	switch i.kind {
 	case "view":
-		return nil, fmt.Errorf("%w: %s is a view", Unpinnable, ns)
+		return nil, fmt.Errorf("%w: %s is a view", ErrUnpinnable, ns)
 	case "timeseries":
-		return nil, fmt.Errorf("%w: %s is a time series", Unpinnable, ns)
+		return nil, fmt.Errorf("%w: %s is a time series", ErrUnpinnable, ns)
 	}
 	b.infos[ns.String()] = i
 	total := i.total
@@ -492,7 +492,7 @@ func (b *Builder) insert(p Pending, doc bson.Raw) error {
 		var err error
 		doc, err = update.Inserted(w.Doc, b.cfg.NewID)
 		if errors.Is(err, update.ErrNotPredictable) {
-			return fmt.Errorf("%w: %v; give it a value", Unpinnable, err)
+			return fmt.Errorf("%w: %v; give it a value", ErrUnpinnable, err)
 		}
 		if err != nil {
 			return err
@@ -516,13 +516,13 @@ func (b *Builder) insert(p Pending, doc bson.Raw) error {
 func (b *Builder) upsert(p Pending) error {
 	w := p.write()
 	if w.Pipeline() {
-		return fmt.Errorf("%w: what an upsert with a pipeline creates", Unpinnable)
+		return fmt.Errorf("%w: what an upsert with a pipeline creates", ErrUnpinnable)
 	}
 	doc, err := update.Upserted(w.Filter, w.Update.Document(), w.Op == command.Replace, b.cfg.NewID)
 	var server *update.Error
 	switch {
 	case errors.Is(err, update.ErrNotPredictable):
-		return fmt.Errorf("%w: which document the upsert creates %v", Unpinnable, err)
+		return fmt.Errorf("%w: which document the upsert creates %v", ErrUnpinnable, err)
 	case errors.As(err, &server):
 		return &Foreseen{server.Code, server.Name, server.Message}
 	case err != nil:

@@ -170,7 +170,7 @@ func positional(u bson.RawValue) bool {
 // withTypedFilter keeps what the user's filter says of arrays, for a positional $.
 func withTypedFilter(q bson.D, filter bson.Raw, road Road) (bson.D, error) {
 	if road == RoadFields {
-		return nil, fmt.Errorf("%w: a positional $ on a server without $expr", Unpinnable)
+		return nil, fmt.Errorf("%w: a positional $ on a server without $expr", ErrUnpinnable)
 	}
 	elems, err := filter.Elements()
 	if err != nil {
@@ -181,7 +181,7 @@ func withTypedFilter(q bson.D, filter bson.Raw, road Road) (bson.D, error) {
 		switch e.Key() {
 		case "_id":
 		case "$text", "$near", "$nearSphere", "$where", "$expr":
-			return nil, fmt.Errorf("%w: a positional $ with %s in the filter", Unpinnable, e.Key())
+			return nil, fmt.Errorf("%w: a positional $ with %s in the filter", ErrUnpinnable, e.Key())
 		default:
 			own = append(own, bson.E{Key: e.Key(), Value: e.Value()})
 		}

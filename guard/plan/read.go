@@ -91,7 +91,6 @@ type collectionInfo struct {
 	uuid    string   // hex; "" if the server has none
 	indexes []bson.Raw
 	total   int64 // documents, from the collection's metadata
-	size    int64 // bytes, uncompressed; 0 if not told
 }
 
 // collation says whether strings may be equal without being the same bytes.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -63,20 +64,19 @@ func (u *undo) plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Last first: what a change did in order is taken back in the opposite order.
-	var items []Item
-	if err := u.of.Items(func(it Item) error { items = append(items, it); return nil }); err != nil {
+	items, err := u.items()
+	if err != nil {
 		return nil, err
 	}
-	for end := len(items); end > 0; {
-		start := end - 1
-		for start > 0 && end-start < maxGroup && items[start-1].NS == items[end-1].NS {
-			start--
+	for start := 0; start < len(items); {
+		end := start + 1
+		for end < len(items) && end-start < maxGroup && items[end].NS == items[start].NS {
+			end++
 		}
 		if err := u.group(ctx, items[start:end]); err != nil {
 			return nil, err
 		}
-		end = start
+		start = end
 	}
 	t := totals{Documents: u.n, Saved: Backup{Possible: true, Documents: u.saved(), Bytes: u.bytes}, Facts: append(facts, u.facts()...)}
 	sortFacts(t.Facts)
@@ -89,7 +89,22 @@ func (u *undo) plan(ctx context.Context) (*Plan, error) {
 	return u.finish(t, steps)
 }
 
-// group looks at documents of one namespace as they are now, last first.
+// items are the documents of the change: those it inserted first, since deleting them frees unique values that others had; then the
+// rest in their order, so that deleted documents come back as they stood.
+func (u *undo) items() ([]Item, error) {
+	var inserted, rest []Item
+	err := u.of.Items(func(it Item) error {
+		if it.Op == "insert" {
+			inserted = append(inserted, it)
+		} else {
+			rest = append(rest, it)
+		}
+		return nil
+	})
+	return append(inserted, rest...), err
+}
+
+// group looks at documents of one namespace as they are now.
 func (u *undo) group(ctx context.Context, items []Item) error {
 	ns, err := command.ParseNamespace(items[0].NS)
 	if err != nil {
@@ -120,7 +135,7 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 		}
 	}
 	var back []restore
-	for i := len(items) - 1; i >= 0; i-- {
+	for i := range items {
 		r, err := u.look(items[i], now[idKey(ids[i].(bson.RawValue))])
 		if err != nil {
 			return err
@@ -308,7 +323,7 @@ func (u *undo) facts() []Fact {
 		c := u.stats[ns].count
 		if conflicts := u.conflicts[ns]; len(conflicts) > 0 {
 			out = append(out, fact(Conflicts, Danger, map[string]any{"namespace": ns, "documents": len(conflicts), "list": conflicts[:min(len(conflicts), 100)]},
-				"%s of %s left alone: %s", plural(int64(len(conflicts)), "document"), ns, conflicts[0].Why))
+				"%s of %s left alone: %s", plural(int64(len(conflicts)), "document"), ns, conflictText(conflicts)))
 		}
 		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": *c.Total},
 			"%s: %s of the change, %s to put back", ns, plural(c.Matched, "document"), Number(c.Changed())))
@@ -323,6 +338,19 @@ func (u *undo) facts() []Fact {
 		out = append(out, fact(PartialUndo, Warn, nil, "the change was cut off: a document that another client deleted in the same moment cannot be told from one that the change deleted"))
 	}
 	return out
+}
+
+// conflictText names the first conflicts; all of them are in the fact's data.
+func conflictText(list []Conflict) string {
+	const most = 3
+	var parts []string
+	for _, c := range list[:min(len(list), most)] {
+		parts = append(parts, c.ID+" ("+c.Why+")")
+	}
+	if len(list) > most {
+		parts = append(parts, fmt.Sprintf("and %d more", len(list)-most))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // Conflicts are the documents that an undo leaves alone, by namespace.

@@ -1,7 +1,6 @@
 package update
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strconv"
@@ -106,9 +105,6 @@ func (v *value) bytes() []byte {
 }
 
 func (v *value) rawValue() bson.RawValue { return bson.RawValue{Type: v.t, Value: v.bytes()} }
-
-// same says whether two values are equal to the byte, type included.
-func same(a, b *value) bool { return a.t == b.t && bytes.Equal(a.bytes(), b.bytes()) }
 
 // typeName is the type's alias as MongoDB names it.
 // Source: https://www.mongodb.com/docs/manual/reference/bson-types/

@@ -200,7 +200,7 @@ func (vm *VM) settled(p *goja.Promise) (Result, error) {
 		c, _ := export[*cursor](p.Result())
 		return Result{v: p.Result(), cursor: c}, nil
 	case goja.PromiseStateRejected:
-		return Result{}, fmt.Errorf("Uncaught %s", vm.errorText(p.Result()))
+		return Result{}, &Exception{text: vm.errorText(p.Result())}
 	}
 	return Result{}, errors.New("the promise is never settled: there are no timers here")
 }

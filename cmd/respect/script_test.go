@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"respect/guard/embedded/embeddedtest"
+	"respect/shell/terminal/terminaltest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"respect": func() {
+			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
+	})
+}
+
+// TestScript runs testdata/script: what a user could have typed.
+func TestScript(t *testing.T) {
+	t.Parallel()
+	binary := embeddedtest.Binary(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("RESPECT_STATE_DIR", e.WorkDir+"/state")
+			e.Setenv("PLAIN", binary)
+			e.Setenv("HOME", e.WorkDir)
+			return nil
+		},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "tty": tty, "other": other},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// serve starts a server and puts its connection string into $URI: serve production [dir].
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: serve environment [directory]")
+	}
+	dir := ts.MkAbs("server-" + args[0])
+	if len(args) == 2 {
+		dir = ts.MkAbs(args[1])
+	}
+	s, err := embeddedtest.Run(ts.Getenv("PLAIN"), dir, args[0])
+	ts.Check(err)
+	ts.Defer(s.Stop)
+	ts.Setenv("URI", s.URI+"famigo")
+	ts.Setenv("SERVER", strings.TrimSuffix(s.URI, "/"))
+}
+
+// other is another client of the server, which knows nothing of guards: other db.collection insert|delete|update JSON…
+func other(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: other db.collection insert|delete|update|drop JSON [JSON]")
+	}
+	ctx := context.Background()
+	c, err := mongo.Connect(options.Client().ApplyURI(ts.Getenv("SERVER")).SetDirect(true).SetRetryWrites(false))
+	ts.Check(err)
+	defer func() { ts.Check(c.Disconnect(ctx)) }()
+	db, coll, _ := strings.Cut(args[0], ".")
+	target := c.Database(db).Collection(coll)
+	var docs []bson.D
+	for _, a := range args[2:] {
+		var d bson.D
+		ts.Check(bson.UnmarshalExtJSON([]byte(a), false, &d))
+		docs = append(docs, d)
+	}
+	switch args[1] {
+	case "insert":
+		_, err = target.InsertOne(ctx, docs[0])
+	case "delete":
+		_, err = target.DeleteMany(ctx, docs[0])
+	case "update":
+		_, err = target.UpdateMany(ctx, docs[0], docs[1])
+	default:
+		err = fmt.Errorf("other cannot %s", args[1])
+	}
+	ts.Check(err)
+}
+
+// tty runs a program on a terminal and plays a file of steps: tty steps respect -e … $URI. Its screen goes to stdout.
+//
+//	expect TEXT   wait until TEXT stands in the output, behind what was expected before
+//	type TEXT     type it key by key         key NAME    ctrl-c, ctrl-d, escape, tab, up, enter, backspace, ctrl-r
+//	line TEXT     type it, then Enter        burst TEXT  all at once, as a paste without brackets; \r is Enter
+//	phrase        type what the question wants, then Enter
+//	paste TEXT    a bracketed paste          paste-phrase  … of what the question wants
+//	wait MS       do nothing                 exit CODE   the program ends with this status
+//	absent TEXT   it stands nowhere in the output so far
+func tty(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: tty steps program args…")
+	}
+	steps := ts.ReadFile(args[0])
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	if args[1] == "respect" {
+		path = lookIn(ts.Getenv("PATH"), "respect")
+	}
+	cmd := exec.Command(path, args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, k := range []string{"PATH", "HOME", "RESPECT_STATE_DIR", "TMPDIR", "NO_COLOR"} {
+		if v := ts.Getenv(k); v != "" {
+			cmd.Env = append(cmd.Env, k+"="+v)
+		}
+	}
+	s, err := terminaltest.Start(cmd, 0, 0)
+	ts.Check(err)
+	defer s.Close()
+	for n, line := range strings.Split(steps, "\n") {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := step(s, line); err != nil {
+			ts.Fatalf("%s:%d: %s: %v", args[0], n+1, line, err)
+		}
+	}
+	_, err = ts.Stdout().Write([]byte(s.Screen() + "\n"))
+	ts.Check(err)
+}
+
+func lookIn(path, name string) string {
+	for _, dir := range strings.Split(path, string(os.PathListSeparator)) {
+		if fi, err := os.Stat(dir + "/" + name); err == nil && fi.Mode()&0o111 != 0 {
+			return dir + "/" + name
+		}
+	}
+	return name
+}
+
+var keys = map[string]string{"ctrl-c": "\x03", "ctrl-d": "\x04", "ctrl-r": "\x12", "escape": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "enter": "\r", "backspace": "\x7f"}
+
+func step(s *terminaltest.Session, line string) error {
+	verb, arg, _ := strings.Cut(line, " ")
+	switch verb {
+	case "expect":
+		return s.Expect(arg)
+	case "absent":
+		if strings.Contains(terminaltest.Plain(s.Output()), arg) {
+			return fmt.Errorf("it is there; the screen:\n%s", s.Screen())
+		}
+		return nil
+	case "type":
+		return s.Type(arg)
+	case "line":
+		if err := s.Type(arg); err != nil {
+			return err
+		}
+		return s.Enter()
+	case "phrase", "paste-phrase":
+		phrase, err := s.Phrase()
+		if err != nil {
+			return err
+		}
+		settle()
+		if verb == "paste-phrase" {
+			return s.Paste(phrase)
+		}
+		if err := s.Type(phrase); err != nil {
+			return err
+		}
+		return s.Enter()
+	case "paste":
+		return s.Paste(strings.ReplaceAll(arg, `\n`, "\n"))
+	case "burst":
+		return s.Send(strings.ReplaceAll(arg, `\r`, "\r"))
+	case "key":
+		if arg == "enter" {
+			return s.Enter()
+		}
+		return s.Send(keys[arg])
+	case "wait":
+		ms, err := strconv.Atoi(arg)
+		time.Sleep(time.Duration(ms) * time.Millisecond)
+		return err
+	case "exit":
+		code, err := s.Wait()
+		if want, _ := strconv.Atoi(arg); err == nil && code != want {
+			err = fmt.Errorf("status %d; the screen:\n%s", code, s.Screen())
+		}
+		return err
+	}
+	return fmt.Errorf("what is %q?", verb)
+}
+
+// settle waits for the silence after which a question can be answered.
+func settle() { time.Sleep(400 * time.Millisecond) }
