@@ -119,6 +119,9 @@ func (p *Update) add(op, path string, arg *value) error {
 }
 
 func (p *Update) insert(op, path string, arg *value) error {
+	if strings.ContainsRune(path, 0) { // the new name of $rename is a string, which may hold one
+		return badValue("The path '%s' contains a NUL character", path)
+	}
 	parts := strings.Split(path, ".")
 	if slices.Contains(parts, "") {
 		return &Error{56, "EmptyFieldName", fmt.Sprintf("The update path '%s' contains an empty field name, which is not allowed.", path)}

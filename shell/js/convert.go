@@ -73,6 +73,9 @@ func (c *converter) value(v goja.Value, path, key string) bson.RawValue {
 	if obj, ok := v.(*goja.Object); ok {
 		return c.object(obj, path, key)
 	}
+	if _, ok := v.(*goja.Symbol); ok {
+		return c.refuse("", "", "%s is a symbol, which BSON has no type for", path)
+	}
 	switch x := v.Export().(type) {
 	case string:
 		return rawString(x)
@@ -92,8 +95,8 @@ func (c *converter) value(v goja.Value, path, key string) bson.RawValue {
 }
 
 func (c *converter) number(f float64, path string) bson.RawValue {
-	if f == math.Trunc(f) && math.Abs(f) > 1<<53 && math.Abs(f) < 1<<63 {
-		return c.refuse("", "write it as NumberLong('…'), in quotation marks", "%s is an integer beyond 2^53: as a JavaScript number it has lost digits", path)
+	if f == math.Trunc(f) && math.Abs(f) >= 1<<53 && math.Abs(f) < 1<<63 {
+		return c.refuse("", "write it as NumberLong('…'), in quotation marks", "%s is an integer beyond 2^53: as a JavaScript number it may have lost digits", path)
 	}
 	return numberToRaw(f)
 }
@@ -107,7 +110,7 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 	}
 	c.seen = append(c.seen, obj)
 	defer func() { c.seen = c.seen[:len(c.seen)-1] }()
-	switch x := obj.Export().(type) {
+	switch x := inner(obj).(type) {
 	case *document:
 		return c.document(x, path)
 	case *array:
@@ -137,6 +140,9 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 	case "Array":
 		return c.list(obj, path)
 	case "Object":
+		if name := c.vm.builtin(obj); name != "" {
+			return c.refuse("", "use a plain value", "%s is a %s, which BSON has no type for", path, name)
+		}
 		if p := obj.Prototype(); p != nil && p != c.vm.objectProto {
 			return c.refuse("", "use a plain object", "%s is an instance of a class, which BSON has no type for", path)
 		}
@@ -156,7 +162,7 @@ func (c *converter) date(obj *goja.Object, path string) bson.RawValue {
 
 // dateMillis is the engine's own value of a Date, whatever a script made of its methods; false for an invalid one.
 func (vm *VM) dateMillis(obj *goja.Object) (int64, bool) {
-	t, ok := obj.Export().(time.Time)
+	t, ok := inner(obj).(time.Time)
 	return t.UnixMilli(), ok
 }
 
@@ -262,7 +268,7 @@ func join(path, key string) string {
 
 // property reads an own data property without running code; getter says that it is an accessor. Nil if there is none.
 func (vm *VM) property(obj *goja.Object, key string) (v goja.Value, getter bool) {
-	switch x := obj.Export().(type) {
+	switch x := inner(obj).(type) {
 	case *document:
 		return x.Get(key), false
 	case *lazy:

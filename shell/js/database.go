@@ -138,7 +138,7 @@ func orderMatters(a args, i int, what string) {
 	if !ok {
 		return
 	}
-	if _, ok := obj.Export().(*document); ok {
+	if _, ok := inner(obj).(*document); ok {
 		return // it has kept its order
 	}
 	keys := obj.Keys()

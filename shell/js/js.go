@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -94,6 +95,7 @@ type VM struct {
 	aborted error
 	it      *cursor // what "it" goes on with
 	loading int
+	src     string // of the statement
 	pristine
 }
 
@@ -102,6 +104,7 @@ type pristine struct {
 	objectProto, arrayProto, dateProto, regexpProto *goja.Object
 	descriptor, keys                                goja.Callable
 	newDate, newRegExp, newError                    goja.Constructor
+	builtins                                        map[*goja.Object]string // prototypes of Map, Set and their kind
 }
 
 // BatchSize is how many documents are shown at a time.
@@ -136,7 +139,23 @@ func (vm *VM) keepPristine() error {
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
 		return errors.New("js: internal error: the engine lacks a built-in")
 	}
+	vm.builtins = map[*goja.Object]string{}
+	for _, class := range []string{"Map", "Set", "WeakMap", "WeakSet", "WeakRef", "ArrayBuffer"} {
+		if v := vm.rt.Get(class); v != nil {
+			vm.builtins[proto(class)] = class
+		}
+	}
 	return nil
+}
+
+// builtin names the built-in class that an object is of, if the engine does not tell it otherwise.
+func (vm *VM) builtin(obj *goja.Object) string {
+	for p := obj.Prototype(); p != nil; p = p.Prototype() {
+		if name := vm.builtins[p]; name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // Use makes the named database of t the current one.
@@ -178,6 +197,7 @@ func (vm *VM) Eval(ctx context.Context, name, src string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	vm.src = src
 	var v goja.Value
 	err = vm.run(ctx, func() (err error) {
 		v, err = vm.rt.RunProgram(p)
@@ -187,7 +207,7 @@ func (vm *VM) Eval(ctx context.Context, name, src string) (Result, error) {
 		return Result{}, err
 	}
 	c, _ := export[*cursor](v)
-	if p, ok := v.Export().(*goja.Promise); ok && v != nil {
+	if p, ok := export[*goja.Promise](v); ok {
 		return vm.settled(p)
 	}
 	return Result{v: v, cursor: c}, nil
@@ -228,9 +248,36 @@ func (vm *VM) explain(err error) error {
 	case errors.As(err, &interrupted):
 		return ErrInterrupted
 	case errors.As(err, &ex):
-		return &Exception{text: vm.errorText(ex.Value()), at: position(ex)}
+		text := vm.errorText(ex.Value())
+		if strings.HasSuffix(text, "Dynamic object is not callable") {
+			text = vm.notCallable(ex)
+		}
+		return &Exception{text: text, at: position(ex)}
 	}
 	return err
+}
+
+// notCallable says what was called that is no function: db.users.fnid() is the collection users.fnid.
+func (vm *VM) notCallable(ex *goja.Exception) string {
+	name := ""
+	if st := ex.Stack(); len(st) > 0 && st[0].SrcName() != "<native>" {
+		p := st[0].Position()
+		if lines := strings.Split(vm.src, "\n"); p.Line > 0 && p.Line <= len(lines) && p.Column > 0 && p.Column <= len(lines[p.Line-1]) {
+			name = lastWord.FindString(lines[p.Line-1][:p.Column-1])
+		}
+	}
+	return vm.noFunction(name)
+}
+
+var lastWord = regexp.MustCompile(`[\w$]+$`)
+
+// noFunction names what is no function, and the method that was probably meant.
+func (vm *VM) noFunction(name string) string {
+	text := fmt.Sprintf("TypeError: %q is not a function", name)
+	if near := nearest(name, methodNames()); near != "" {
+		text += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return render.Safe(text)
 }
 
 // ErrInterrupted is the error of a script that was ended with Ctrl-C.
@@ -266,10 +313,7 @@ func (vm *VM) errorText(v goja.Value) string {
 	}
 	name, message := vm.ownText(obj, "name"), vm.ownText(obj, "message")
 	if m := noMember.FindStringSubmatch(message); m != nil {
-		message = fmt.Sprintf("%q is not a function", m[1])
-		if near := nearest(m[1], methodNames()); near != "" {
-			message += fmt.Sprintf("; did you mean %q?", near)
-		}
+		return vm.noFunction(m[1])
 	}
 	if name == "" {
 		name = "Error"
@@ -283,11 +327,11 @@ func (vm *VM) errorText(v goja.Value) string {
 // ownText reads a data property of an error, from it or from its prototypes, running nothing.
 func (vm *VM) ownText(obj *goja.Object, key string) string {
 	for o := obj; o != nil; o = o.Prototype() {
-		if _, isProxy := o.Export().(goja.Proxy); isProxy {
+		if _, isProxy := inner(o).(goja.Proxy); isProxy {
 			return ""
 		}
 		if v, getter := vm.property(o, key); v != nil && !getter {
-			if s, ok := v.Export().(string); ok {
+			if s, ok := exported[string](v); ok {
 				return s
 			}
 		}
@@ -353,14 +397,39 @@ func (vm *VM) typeError(format string, a ...any) goja.Value {
 	panic(vm.rt.NewTypeError(fmt.Sprintf(format, a...)))
 }
 
-// export is the Go value behind an object of ours.
+// inner is the Go value behind an object of ours, a Proxy, a Promise or a Date; nil for any other. The engine's own Export copies an object and runs
+// its getters to do so: it is called only where the type says that there is nothing to run.
+func inner(obj *goja.Object) any {
+	if innerTypes[obj.ExportType()] {
+		return obj.Export()
+	}
+	return nil
+}
+
+var innerTypes = map[reflect.Type]bool{
+	reflect.TypeFor[*document](): true, reflect.TypeFor[*array](): true, reflect.TypeFor[*wrapped](): true, reflect.TypeFor[*lazy](): true,
+	reflect.TypeFor[*database](): true, reflect.TypeFor[*collection](): true, reflect.TypeFor[*cursor](): true, reflect.TypeFor[*mongo](): true,
+	reflect.TypeFor[*explainable](): true, reflect.TypeFor[goja.Proxy](): true, reflect.TypeFor[*goja.Promise](): true, reflect.TypeFor[time.Time](): true,
+}
+
+// export is the Go value of type T behind an object.
 func export[T any](v goja.Value) (T, bool) {
 	var zero T
 	obj, ok := v.(*goja.Object)
 	if !ok {
 		return zero, false
 	}
-	t, ok := obj.Export().(T)
+	t, ok := inner(obj).(T)
+	return t, ok
+}
+
+// exported is a primitive as a Go value.
+func exported[T any](v goja.Value) (T, bool) {
+	var zero T
+	if v == nil || isObject(v) {
+		return zero, false
+	}
+	t, ok := v.Export().(T)
 	return t, ok
 }
 

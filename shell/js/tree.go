@@ -55,7 +55,7 @@ func primitive(v goja.Value) any {
 }
 
 func (vm *VM) objectTree(obj *goja.Object, above []*goja.Object) any {
-	switch x := obj.Export().(type) {
+	switch x := inner(obj).(type) {
 	case *document:
 		o := make(render.Object, len(x.keys))
 		for i, k := range x.keys {
@@ -117,15 +117,6 @@ func (vm *VM) objectTree(obj *goja.Object, above []*goja.Object) any {
 		return vm.plainTree(obj, above)
 	}
 	return render.Token("[" + obj.ClassName() + "]")
-}
-
-func exported[T any](v goja.Value) (T, bool) {
-	var zero T
-	if v == nil {
-		return zero, false
-	}
-	t, ok := v.Export().(T)
-	return t, ok
 }
 
 func (vm *VM) slotTree(s *slot, above []*goja.Object) any {

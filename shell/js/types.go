@@ -249,6 +249,9 @@ func (vm *VM) longOf(v goja.Value, method string) int64 {
 			return n
 		}
 	}
+	if isObject(v) {
+		vm.typeError("%s wants an integer", method)
+	}
 	switch x := v.Export().(type) {
 	case string:
 		n, err := strconv.ParseInt(strings.TrimSpace(x), 10, 64)
@@ -257,12 +260,12 @@ func (vm *VM) longOf(v goja.Value, method string) int64 {
 		}
 		return n
 	case int64:
-		if x > 1<<53 || x < -(1<<53) {
+		if x >= 1<<53 || x <= -(1<<53) {
 			vm.typeError("%s: the number has lost digits: write it in quotation marks", method)
 		}
 		return x
 	case float64:
-		if math.Abs(x) > 1<<53 || math.IsNaN(x) {
+		if math.Abs(x) >= 1<<53 || math.IsNaN(x) {
 			vm.typeError("%s: the number has lost digits: write it in quotation marks", method)
 		}
 		return int64(x)

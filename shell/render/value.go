@@ -93,6 +93,9 @@ func (p *printer) object(o Object, depth, indent int) string {
 	if len(o) == 0 {
 		return "{}"
 	}
+	if ref, ok := p.dbRef(o, depth, indent); ok {
+		return ref
+	}
 	p.last = depth
 	parts := make([]string, len(o))
 	for i, f := range o {
@@ -331,9 +334,6 @@ func (p *printer) document(doc bson.Raw, depth, indent int) string {
 	o := make(Object, len(elems))
 	for i, e := range elems {
 		o[i] = Field{e.Key(), e.Value()}
-	}
-	if ref, ok := p.dbRef(o, depth, indent); ok {
-		return ref
 	}
 	return p.object(o, depth, indent)
 }
