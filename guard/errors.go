@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"respect/guard/environment"
 	"respect/guard/internal/wire"
+	"respect/guard/policy"
 )
 
 // Refused is what the guard did not let through, or what the operator declined. Nothing of it was sent.
@@ -43,6 +45,7 @@ type ServerError struct {
 	Message  string // untrusted text
 	Foreseen bool   // the preview knew it: nothing was sent
 	Embedded bool   // the embedded server said so, of something that MongoDB can do
+	Bounded  bool   // a read on production took longer than it may
 }
 
 // Error implements error.
@@ -58,6 +61,9 @@ func (e *ServerError) Error() string {
 	if e.Embedded {
 		s += "\nnote: this is the embedded server (FerretDB), which cannot do this; MongoDB may"
 	}
+	if e.Bounded {
+		s += fmt.Sprintf("\nnote: on production a read may take %d s, unless it says .maxTimeMS(n) itself", policy.MaxTimeMS/1000)
+	}
 	return s
 }
 
@@ -71,8 +77,11 @@ func (d *Deployment) fromWire(err error, write bool) error {
 	case !ok:
 		return err
 	case e.Answered():
-		// 238 NotImplemented, 59 CommandNotFound: https://www.mongodb.com/docs/manual/reference/error-codes/
-		return &ServerError{Code: e.Code, Name: e.Name, Message: e.Message, Embedded: d.software.embedded && (e.Code == 238 || e.Code == 59)}
+		// 50 MaxTimeMSExpired, 59 CommandNotFound, 238 NotImplemented: https://www.mongodb.com/docs/manual/reference/error-codes/
+		return &ServerError{
+			Code: e.Code, Name: e.Name, Message: e.Message,
+			Embedded: d.software.embedded && (e.Code == 238 || e.Code == 59), Bounded: !write && e.Code == 50 && d.env.Effective() == environment.Production,
+		}
 	case e.Canceled && !write:
 		return errInterrupted
 	case write && e.Sent:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,7 +198,22 @@ func (s *Statement) read(ctx context.Context, d *Deployment, c *command.Command)
 	if err := s.settleFor(ctx, d, c); err != nil {
 		return nil, err
 	}
+	if d.boundsReads(c) {
+		c = c.Bounded(policy.MaxTimeMS)
+	}
 	return s.send(ctx, d, c)
+}
+
+// boundsReads says whether reads get a limit of time: on production, where a forgotten one costs others.
+func (d *Deployment) boundsReads(c *command.Command) bool {
+	if d.software.embedded && c.Name() == "distinct" {
+		return false // FerretDB's distinct knows no maxTimeMS
+	}
+	env := d.env
+	for _, src := range c.Sources() {
+		env = environment.Max(env, environment.Classify(append(slices.Clone(d.evidence), environment.JudgeDatabase(src.DB)...), src.DB))
+	}
+	return env.Effective() == environment.Production
 }
 
 // settleFor settles what is queued if a command depends on it. A preview ends there: it carries nothing out, so that what the command

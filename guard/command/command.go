@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // TableVersion changes with every change of what a row means. It is recorded with each session.
@@ -197,6 +198,19 @@ func (c *Command) Writes() []Write { return c.writes }
 
 // Cursors are the ids that a getMore or killCursors names.
 func (c *Command) Cursors() []int64 { return c.cursors }
+
+// Bounded is the command with a limit of time in milliseconds, if it is a read of documents that has none of its own; otherwise it is the command
+// itself. A tailable cursor waits for as long as it is wanted. maxTimeMS counts for the getMores of a cursor too:
+// https://www.mongodb.com/docs/manual/reference/method/cursor.maxTimeMS/
+func (c *Command) Bounded(ms int64) *Command {
+	if _, has := c.Lookup("maxTimeMS"); has || c.class != Read || c.live || !slices.Contains([]string{"find", "aggregate", "count", "distinct"}, c.name) {
+		return c
+	}
+	out := *c
+	body := bsoncore.AppendInt64Element(slices.Clone(c.raw[4:len(c.raw)-1]), "maxTimeMS", ms)
+	out.raw = bson.Raw(bsoncore.BuildDocument(nil, body))
+	return &out
+}
 
 // Live says that a read waits for what happens later: a change stream or a tailable cursor.
 func (c *Command) Live() bool { return c.live }

@@ -73,6 +73,9 @@ const (
 	MaxCommandBytes = 256 << 20
 )
 
+// MaxTimeMS is how long a read may take on production, in milliseconds, if it does not say so itself.
+const MaxTimeMS = 60_000
+
 // Decide says what env asks for a command of class c.
 func Decide(env environment.Environment, c command.Class) Verdict {
 	v := Verdict{Action: defaults[env.Effective()][c]}
