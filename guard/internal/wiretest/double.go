@@ -284,6 +284,10 @@ func (d *Double) filter(db, coll string, q bson.Raw) (bson.D, error) {
 		if root, _ := e.Value().Document().Lookup("$and", "0", "$eq", "0").StringValueOK(); !ok1 || !ok2 || root != "$$ROOT" {
 			return nil, errNotOurs
 		}
+		if want.Lookup("_id").Type == 0 { // of no document in the database
+			holds = false
+			continue
+		}
 		have, err := d.exact.Database(db).Collection(coll).FindOne(context.Background(), bson.D{{Key: "_id", Value: want.Lookup("_id")}}).Raw()
 		if errors.Is(err, mongo.ErrNoDocuments) {
 			holds = false
