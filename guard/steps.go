@@ -187,8 +187,16 @@ func (x *execution) dropEmpty(ctx context.Context, s plan.Step, ns command.Names
 	if err := x.move(ctx, ns, aside); err != nil {
 		return err
 	}
+	changed := x.changed
 	empty := errors.New("it is not empty any more")
-	if err := x.each(ctx, aside, func(bson.Raw) error { return empty }); err != nil {
+	err := x.each(ctx, aside, func(bson.Raw) error { return empty })
+	if errors.Is(err, empty) {
+		x.leave(s.NS, s.NS+" holds documents by now, and is left")
+		err = x.putBack(ctx, ns, aside)
+		x.changed = changed
+		return err
+	}
+	if err != nil {
 		return errors.Join(err, x.putBack(ctx, ns, aside))
 	}
 	return x.remove(ctx, aside)
@@ -249,7 +257,8 @@ func (x *execution) createIndexes(ctx context.Context, s plan.Step, ns command.N
 		}
 		clean := bson.D{}
 		for _, e := range elems {
-			if e.Key() != "ns" { // servers before 4.4 list it, and no server takes it
+			// ns: servers before 4.4 list it, and no later one takes it. v: 2 is what every server makes since 3.4, and FerretDB takes no v.
+			if v, _ := e.Value().AsInt64OK(); e.Key() != "ns" && !(e.Key() == "v" && v == 2) {
 				clean = append(clean, bson.E{Key: e.Key(), Value: e.Value()})
 			}
 		}

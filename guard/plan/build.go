@@ -654,6 +654,12 @@ func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
 	if t.Facts == nil {
 		t.Facts = []Fact{}
 	}
+	for _, ns := range b.order {
+		made := slices.ContainsFunc(steps, func(s Step) bool { return s.Do == DoCreate && s.NS == ns })
+		if !b.infos[ns].exists && b.stats[ns].count.Inserted > 0 && !made {
+			t.Creates = append(t.Creates, ns)
+		}
+	}
 	if err := b.sp.line(line{Totals: &t}); err != nil {
 		return nil, err
 	}

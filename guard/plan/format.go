@@ -73,6 +73,7 @@ type totals struct {
 	Counts    []replay.Count `json:"counts"`
 	Facts     []Fact         `json:"facts"`
 	Saved     Backup         `json:"backup"`
+	Creates   []string       `json:"creates,omitempty"` // namespaces that do not exist and that inserts create
 }
 
 // Backup says what is saved before the change.

@@ -60,10 +60,6 @@ type undo struct {
 }
 
 func (u *undo) plan(ctx context.Context) (*Plan, error) {
-	steps, facts, err := u.steps(ctx)
-	if err != nil {
-		return nil, err
-	}
 	items, err := u.items()
 	if err != nil {
 		return nil, err
@@ -78,6 +74,10 @@ func (u *undo) plan(ctx context.Context) (*Plan, error) {
 		}
 		start = end
 	}
+	steps, facts, err := u.steps(ctx)
+	if err != nil {
+		return nil, err
+	}
 	t := totals{Documents: u.n, Saved: Backup{Possible: true, Documents: u.saved(), Bytes: u.bytes}, Facts: append(facts, u.facts()...)}
 	sortFacts(t.Facts)
 	for _, ns := range u.order {
@@ -86,7 +86,7 @@ func (u *undo) plan(ctx context.Context) (*Plan, error) {
 			return nil, err
 		}
 	}
-	return u.finish(t, steps)
+	return u.finish(t, append(steps, u.uncreated()...))
 }
 
 // items are the documents of the change: those it inserted first, since deleting them frees unique values that others had; then the

@@ -37,6 +37,24 @@ func (u *undo) steps(ctx context.Context) (steps []Step, facts []Fact, err error
 	return steps, facts, nil
 }
 
+// deletes is how many documents of a namespace this undo deletes.
+func (u *undo) deletes(ns string) int64 {
+	if st := u.stats[ns]; st != nil {
+		return st.count.Deleted
+	}
+	return 0
+}
+
+// uncreated are the last steps: a collection that the change's inserts created goes with them, if it holds nothing else.
+func (u *undo) uncreated() (steps []Step) {
+	for _, ns := range u.of.totals.Creates {
+		if now := u.infos[ns]; now != nil && now.exists && len(now.indexes) < 2 && now.total == u.deletes(ns) {
+			steps = append(steps, Step{Do: DoDropEmpty, NS: ns, Options: now.options, Last: true})
+		}
+	}
+	return steps
+}
+
 func (u *undo) describe(ctx context.Context, name string) (command.Namespace, *collectionInfo, error) {
 	ns, err := command.ParseNamespace(name)
 	if err != nil {
@@ -239,10 +257,10 @@ func (u *undo) uncreate(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	switch {
 	case !now.exists:
 		return nil, nothingToDo(s.NS, "does not exist"), nil
-	case now.total > 0:
+	case now.total > u.deletes(s.NS):
 		return nil, leftAlone(s.NS, fmt.Sprintf("it has %s by now", plural(now.total, "document"))), nil
 	}
-	drop := Step{Do: DoDropEmpty, NS: s.NS, Options: s.Options}
+	drop := Step{Do: DoDropEmpty, NS: s.NS, Options: s.Options, Last: u.deletes(s.NS) > 0}
 	drop.Phrase = drop.words()
 	return []Step{drop}, nil, nil
 }
@@ -257,7 +275,9 @@ func (u *undo) uncreateInverse(ctx context.Context, s Step) ([]Step, []Fact, err
 		return nil, nothingToDo(s.NS, "exists"), nil
 	}
 	create := Step{Do: DoCreate, NS: s.NS, Options: s.Options}
-	create.Phrase = create.words()
+	if s.Phrase != "" {
+		create.Phrase = create.words()
+	}
 	return []Step{create}, nil, nil
 }
 
