@@ -546,18 +546,20 @@ func (x *execution) concernError(reply bson.Raw) {
 	}
 }
 
-// examine decides document by document what came of a batch whose answer was lost. Nothing more is begun after it.
+// examine decides document by document what came of a batch whose answer was lost. It goes on only if all of it was applied.
 func (x *execution) examine(ctx context.Context, ns command.Namespace, sent []work, cause error) error {
 	now, err := x.find(ctx, ns, sent)
 	if err != nil {
 		x.unknown, x.changed = true, true
 		return fmt.Errorf("the answer was lost (%v), and the documents cannot be looked at: %w", cause, err)
 	}
+	applied := 0
 	for _, w := range sent {
 		current := now[key(w)]
 		switch {
 		case changedTo(w, current):
 			x.applied(w)
+			applied++
 		case bytes.Equal(current, w.before) && (current == nil) == (w.before == nil):
 			x.skip(w, "not changed: the connection was lost before")
 		default:
@@ -565,6 +567,10 @@ func (x *execution) examine(ctx context.Context, ns command.Namespace, sent []wo
 			x.after[w.item.N].state = afterUnread
 			x.skip(w, "changed by this, or by somebody else: the answer was lost")
 		}
+	}
+	if applied == len(sent) {
+		x.warn("the answer to a batch was lost (%v); its documents were looked at one by one, and all of them are changed", cause)
+		return nil
 	}
 	return fmt.Errorf("the answer to a batch was lost (%v); its documents were looked at one by one", cause)
 }
