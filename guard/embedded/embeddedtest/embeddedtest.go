@@ -51,6 +51,9 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
+// Build is Binary for callers without a test at hand.
+func Build() (string, error) { return build() }
+
 // Binary is the path of the program, built without the race detector and with the embedded server.
 func Binary(t testing.TB) string {
 	t.Helper()

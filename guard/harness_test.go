@@ -1,0 +1,434 @@
+package guard_test
+
+import (
+	"context"
+	"crypto/rand"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"respect/guard"
+	"respect/guard/embedded/embeddedtest"
+	"respect/guard/environment"
+	"respect/guard/internal/wiretest"
+	"respect/replay"
+	"respect/replay/durable"
+	"respect/replay/journal"
+)
+
+// Tests of the gate run over the plain embedded server, over the double in front of it, which knows whole-document
+// equality, and over a real mongod if RESPECT_TEST_MONGODB names one. That one should be there for tests only: it is marked as production.
+
+var (
+	startProduction = sync.OnceValues(func() (*embeddedtest.Server, error) { return start("production") })
+	started         struct {
+		sync.Mutex
+		servers []*embeddedtest.Server
+		dirs    []string
+	}
+)
+
+func start(env string) (*embeddedtest.Server, error) {
+	binary, err := embeddedtest.Build()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "respect-gate-test-")
+	if err != nil {
+		return nil, err
+	}
+	s, err := embeddedtest.Run(binary, dir, env)
+	if err != nil {
+		return nil, err
+	}
+	started.Lock()
+	defer started.Unlock()
+	started.servers, started.dirs = append(started.servers, s), append(started.dirs, dir)
+	return s, nil
+}
+
+func TestMain(m *testing.M) {
+	// Most of what these tests do is wait: for a disk, for the driver to dial again.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	for i, s := range started.servers {
+		s.Stop()
+		_ = os.RemoveAll(started.dirs[i])
+	}
+	os.Exit(code)
+}
+
+// server is one that a test works on, with a database of its own.
+type server struct {
+	uri    string
+	db     string
+	other  *mongo.Client    // another client, which knows nothing of guards
+	double *wiretest.Double // nil if there is none in between
+	real   bool             // a real mongod
+}
+
+var nextDatabase atomic.Int64
+
+// production is a server of one kind: plain, proxy (plain behind a double that changes nothing), double, mongod.
+func production(t *testing.T, kind string) *server {
+	t.Helper()
+	out := &server{db: fmt.Sprintf("gate%d", nextDatabase.Add(1))}
+	address := ""
+	if kind == "mongod" {
+		out.uri, out.real = os.Getenv("RESPECT_TEST_MONGODB"), true
+		if out.uri == "" {
+			t.Skip("SKIPPED, and not tested on a real MongoDB: RESPECT_TEST_MONGODB names no server")
+		}
+	} else {
+		s, err := startProduction()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.uri, address = s.URI, s.Address
+	}
+	if kind == "double" || kind == "proxy" {
+		out.double = wiretest.NewDouble(t, address, kind == "double")
+	}
+	other, err := mongo.Connect(options.Client().ApplyURI(out.uri).SetDirect(true).SetRetryWrites(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.other = other
+	t.Cleanup(func() {
+		_ = other.Database(out.db).Drop(context.Background())
+		_ = other.Disconnect(context.Background())
+	})
+	if out.real {
+		doc := environment.MarkerDocument(environment.Production, "any", "test", time.Now())
+		_, err := other.Database("respect").Collection("environment").ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "environment"}}, doc, options.Replace().SetUpsert(true))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out.double != nil {
+		out.uri = out.double.URI()
+	}
+	return out
+}
+
+// eachServer runs a test on each kind of server.
+func eachServer(t *testing.T, f func(t *testing.T, s *server)) {
+	t.Helper()
+	each(t, f, "plain", "double", "mongod")
+}
+
+// eachRoad runs a test on both roads of execution, with a double in between.
+func eachRoad(t *testing.T, f func(t *testing.T, s *server)) {
+	t.Helper()
+	each(t, f, "proxy", "double")
+}
+
+func each(t *testing.T, f func(t *testing.T, s *server), kinds ...string) {
+	t.Helper()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f(t, production(t, kind))
+		})
+	}
+}
+
+// setup puts documents, given as Extended JSON, into a collection.
+func (s *server) setup(t *testing.T, coll string, docs ...string) {
+	t.Helper()
+	for _, d := range docs {
+		if _, err := s.other.Database(s.db).Collection(coll).InsertOne(t.Context(), doc(t, d)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (s *server) command(t *testing.T, text string) {
+	t.Helper()
+	if err := s.other.Database(s.db).RunCommand(t.Context(), doc(t, text)).Err(); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+func doc(t testing.TB, text string) bson.D {
+	t.Helper()
+	var d bson.D
+	if err := bson.UnmarshalExtJSON([]byte(text), false, &d); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return d
+}
+
+func raw(t testing.TB, text string) bson.Raw {
+	t.Helper()
+	b, err := bson.Marshal(doc(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// state is all that a database holds: per collection its documents, indexes and options as canonical Extended JSON, in which equal means
+// equal bytes. The order of documents is not part of it.
+type state map[string][]string
+
+func (s *server) state(t testing.TB) state { return stateOf(t, s.other, s.db) }
+
+func stateOf(t testing.TB, c *mongo.Client, db string) state {
+	t.Helper()
+	ctx := context.Background()
+	out := state{}
+	cur, err := c.Database(db).ListCollections(ctx, bson.D{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var specs []bson.Raw
+	if err := cur.All(ctx, &specs); err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range specs {
+		name := spec.Lookup("name").StringValue()
+		if strings.HasPrefix(name, "system.") {
+			continue
+		}
+		var list []string
+		add := func(prefix string, docs []bson.Raw) {
+			for _, d := range docs {
+				text, err := bson.MarshalExtJSON(d, true, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, prefix+string(text))
+			}
+		}
+		if o, ok := spec.Lookup("options").DocumentOK(); ok {
+			add("options ", []bson.Raw{o})
+		}
+		var docs, indexes []bson.Raw
+		if cur, err = c.Database(db).Collection(name).Find(ctx, bson.D{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := cur.All(ctx, &docs); err != nil {
+			t.Fatal(err)
+		}
+		if cur, err = c.Database(db).Collection(name).Indexes().List(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := cur.All(ctx, &indexes); err != nil {
+			t.Fatal(err)
+		}
+		add("", docs)
+		add("index ", indexes)
+		slices.Sort(list)
+		out[name] = list
+	}
+	return out
+}
+
+// operator is a person who was told what to do. It implements guard.Operator.
+type operator struct {
+	absent   bool
+	answer   func(guard.Question) guard.Answer // nil: types the phrase
+	progress func(guard.Progress) guard.Control
+	asked    []guard.Question
+	receipts []guard.Receipt
+}
+
+func (o *operator) Present() bool { return !o.absent }
+
+func (o *operator) Ask(_ context.Context, q guard.Question) (guard.Answer, error) {
+	o.asked = append(o.asked, q)
+	if o.answer != nil {
+		return o.answer(q), nil
+	}
+	return typed(q), nil
+}
+
+func typed(q guard.Question) guard.Answer { return guard.Answer{Text: q.Phrase, Manner: guard.Typed} }
+
+func (o *operator) Reason(context.Context, environment.Environment) (guard.Answer, error) {
+	return guard.Answer{Text: "a test", Manner: guard.Typed}, nil
+}
+
+func (o *operator) Progress(p guard.Progress) guard.Control {
+	if o.progress != nil {
+		return o.progress(p)
+	}
+	return guard.Go
+}
+
+func (o *operator) Receipt(r guard.Receipt) { o.receipts = append(o.receipts, r) }
+
+// bench is a gate on a server, as a program has one.
+type bench struct {
+	*server
+	t    testing.TB
+	dir  string
+	fs   durable.FS
+	op   *operator
+	log  *journal.Writer
+	gate *guard.Gate
+	d    *guard.Deployment
+}
+
+func (s *server) bench(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
+
+func (s *server) benchIn(t testing.TB, dir string, fs durable.FS) *bench {
+	t.Helper()
+	b := &bench{server: s, t: t, dir: dir, fs: fs, op: &operator{}}
+	if err := b.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.close)
+	return b
+}
+
+// open begins a session on the bench's directory.
+func (b *bench) open() (err error) {
+	b.log, b.gate, b.d = nil, nil, nil
+	b.log, err = journal.Create(journal.Config{FS: b.fs, Dir: b.dir, Now: time.Now, Rand: rand.Reader, Who: replay.Who{User: "tester", Host: "here"}})
+	if err != nil {
+		return err
+	}
+	b.gate, err = guard.New(guard.Config{
+		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: "a test", NewID: bson.NewObjectID,
+	})
+	if err != nil {
+		return err
+	}
+	b.d, err = b.gate.Connect(context.Background(), guard.Target{URI: b.uri})
+	return err
+}
+
+// close ends the session in order.
+func (b *bench) close() {
+	if b.d != nil {
+		_ = b.d.Close(context.Background())
+	}
+	if b.gate != nil {
+		b.gate.Close()
+	}
+	if b.log != nil {
+		_ = b.log.Close(0) // a test may have broken it
+	}
+	b.log, b.gate, b.d = nil, nil, nil
+}
+
+// again ends the session and begins another on the same directory.
+func (b *bench) again() {
+	b.t.Helper()
+	b.close()
+	b.fs = durable.OS{}
+	if err := b.open(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// run runs commands, given as Extended JSON, as one statement.
+func (b *bench) run(cmds ...string) (*guard.Statement, []bson.Raw, error) {
+	b.t.Helper()
+	return b.runIn(guard.Execute, cmds...)
+}
+
+func (b *bench) runIn(mode guard.Mode, cmds ...string) (*guard.Statement, []bson.Raw, error) {
+	b.t.Helper()
+	st, err := b.gate.Begin(guard.Input{Text: strings.Join(cmds, "; "), Manner: "typed", Mode: mode})
+	if err != nil {
+		return nil, nil, err
+	}
+	var replies []*guard.Reply
+	for _, c := range cmds {
+		db := b.db
+		if name, rest, ok := strings.Cut(c, ": "); ok && !strings.HasPrefix(c, "{") {
+			db, c = name, rest
+		}
+		r, err := st.Run(b.t.Context(), b.d, db, raw(b.t, c))
+		if err != nil {
+			st.Discard()
+			return st, nil, err
+		}
+		replies = append(replies, r)
+	}
+	if err := st.Settle(b.t.Context()); err != nil {
+		return st, nil, err
+	}
+	var out []bson.Raw
+	for _, r := range replies {
+		doc, err := r.Raw(b.t.Context())
+		if err != nil {
+			return st, nil, err
+		}
+		out = append(out, doc)
+	}
+	return st, out, nil
+}
+
+// changes are the changes of the bench's state directory, as the record has them.
+func (b *bench) changes() []*journal.Change { return changesIn(b.t, b.dir) }
+
+func changesIn(t testing.TB, dir string) []*journal.Change {
+	t.Helper()
+	sessions, problems, err := journal.ReadAll(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("the record does not verify: %s", p)
+	}
+	changes, err := journal.Changes(sessions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changes
+}
+
+func (b *bench) last() *journal.Change {
+	b.t.Helper()
+	changes := b.changes()
+	if len(changes) == 0 {
+		b.t.Fatal("there is no change")
+	}
+	return changes[len(changes)-1]
+}
+
+func (b *bench) undo(c *journal.Change) (*guard.Statement, error) {
+	b.t.Helper()
+	st, err := b.gate.Begin(guard.Input{Text: "undo " + c.ID, Manner: "undo"})
+	if err != nil {
+		return nil, err
+	}
+	return st, st.Undo(b.t.Context(), b.d, c)
+}
+
+// files are the names below the state directory's changes.
+func (b *bench) files() []string {
+	b.t.Helper()
+	var out []string
+	err := filepath.WalkDir(filepath.Join(b.dir, "changes"), func(path string, e os.DirEntry, err error) error {
+		if os.IsNotExist(err) {
+			return nil
+		}
+		if err == nil && !e.IsDir() {
+			out = append(out, path)
+		}
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
