@@ -161,6 +161,23 @@ func (r mainReader) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw
 
 func (r mainReader) Answered(err error) bool { return r.d.Answered(err) }
 
+// planReader reads for a plan, on the connection whose server was classified: what is shown must come from where the change will go. If that
+// connection was replaced, the server behind the new one is verified first.
+type planReader struct{ d *Deployment }
+
+func (r planReader) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
+	reply, err := mainReader{d: r.d, bound: r.d.verified}.Read(ctx, db, cmd)
+	if errors.Is(err, wire.ErrOtherConnection) {
+		if err := r.d.verify(ctx); err != nil {
+			return nil, err
+		}
+		reply, err = mainReader{d: r.d, bound: r.d.verified}.Read(ctx, db, cmd)
+	}
+	return reply, err
+}
+
+func (r planReader) Answered(err error) bool { return r.d.Answered(err) }
+
 // binding reads on whatever connection its first command travels on, and on no other.
 type binding struct{ mainReader }
 
@@ -335,6 +352,6 @@ func (d *Deployment) primary() bool {
 
 // isView says whether a namespace is a view; true if that cannot be told.
 func (d *Deployment) isView(ctx context.Context, ns command.Namespace) bool {
-	kind, err := plan.Kind(ctx, d, ns)
+	kind, err := plan.Kind(ctx, planReader{d}, ns)
 	return err != nil || kind == "view"
 }

@@ -380,7 +380,7 @@ func (d *Deployment) findOne(ctx context.Context, w command.Write, id bson.RawVa
 	if err != nil {
 		return nil, err
 	}
-	reply, err := d.Read(ctx, w.NS.DB, raw)
+	reply, err := planReader{d}.Read(ctx, w.NS.DB, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -554,7 +554,7 @@ func (g *Gate) planConfig(d *Deployment, j Judged, class string, mode Mode) (pla
 		return plan.Config{}, err
 	}
 	return plan.Config{
-		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: d, NewID: g.cfg.NewID,
+		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: planReader{d}, NewID: g.cfg.NewID,
 		Header: plan.Header{
 			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.identity, Environment: j.Environment.String(),
 			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: mode == Preview,

@@ -150,7 +150,7 @@ func (g *Gate) Recover(ctx context.Context, d *Deployment, change *journal.Chang
 	if err := sameDeployment(d, p); err != nil {
 		return r, err
 	}
-	x, err := plan.Examine(ctx, d, p)
+	x, err := plan.Examine(ctx, planReader{d}, p)
 	if err != nil {
 		return r, d.fromWire(err, false)
 	}
