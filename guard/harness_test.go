@@ -103,18 +103,10 @@ func production(t *testing.T, kind string) *server {
 	if kind == "double" || kind == "proxy" {
 		out.double = wiretest.NewDouble(t, address, kind == "double")
 	}
-	other, err := mongo.Connect(options.Client().ApplyURI(out.uri).SetDirect(true).SetRetryWrites(false))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out.other = other
-	t.Cleanup(func() {
-		_ = other.Database(out.db).Drop(context.Background())
-		_ = other.Disconnect(context.Background())
-	})
+	out.client(t)
 	if out.real {
 		doc := environment.MarkerDocument(environment.Production, "any", "test", time.Now())
-		_, err := other.Database("respect").Collection("environment").ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "environment"}}, doc, options.Replace().SetUpsert(true))
+		_, err := out.other.Database("respect").Collection("environment").ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "environment"}}, doc, options.Replace().SetUpsert(true))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,6 +114,36 @@ func production(t *testing.T, kind string) *server {
 	if out.double != nil {
 		out.uri = out.double.URI()
 	}
+	return out
+}
+
+// client connects the other client.
+func (s *server) client(t *testing.T) {
+	t.Helper()
+	other, err := mongo.Connect(options.Client().ApplyURI(s.uri).SetDirect(true).SetRetryWrites(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.other = other
+	t.Cleanup(func() {
+		_ = other.Database(s.db).Drop(context.Background())
+		_ = other.Disconnect(context.Background())
+	})
+}
+
+// unmarked is a server with data and without a marker, behind a double, so that nothing shows that it runs on this machine.
+func unmarked(t *testing.T) *server {
+	t.Helper()
+	s, err := start("production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &server{uri: s.URI, db: "unmarked", double: wiretest.NewDouble(t, s.Address, false)}
+	out.client(t)
+	if err := out.other.Database("respect").Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	out.uri = out.double.URI()
 	return out
 }
 
@@ -242,6 +264,7 @@ func stateOf(t testing.TB, c *mongo.Client, db string) state {
 // operator is a person who was told what to do. It implements guard.Operator.
 type operator struct {
 	absent   bool
+	why      string // the reason that it gives when asked
 	answer   func(guard.Question) guard.Answer // nil: types the phrase
 	progress func(guard.Progress) guard.Control
 	asked    []guard.Question
@@ -261,7 +284,7 @@ func (o *operator) Ask(_ context.Context, q guard.Question) (guard.Answer, error
 func typed(q guard.Question) guard.Answer { return guard.Answer{Text: q.Phrase, Manner: guard.Typed} }
 
 func (o *operator) Reason(context.Context, environment.Environment) (guard.Answer, error) {
-	return guard.Answer{Text: "a test", Manner: guard.Typed}, nil
+	return guard.Answer{Text: o.why, Manner: guard.Typed}, nil
 }
 
 func (o *operator) Progress(p guard.Progress) guard.Control {
@@ -283,13 +306,15 @@ type bench struct {
 	log  *journal.Writer
 	gate *guard.Gate
 	d    *guard.Deployment
+
+	reason string // given beforehand
 }
 
 func (s *server) bench(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
 
 func (s *server) benchIn(t testing.TB, dir string, fs durable.FS) *bench {
 	t.Helper()
-	b := &bench{server: s, t: t, dir: dir, fs: fs, op: &operator{}}
+	b := &bench{server: s, t: t, dir: dir, fs: fs, op: &operator{}, reason: "a test"}
 	if err := b.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +330,7 @@ func (b *bench) open() (err error) {
 		return err
 	}
 	b.gate, err = guard.New(guard.Config{
-		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: "a test", NewID: bson.NewObjectID,
+		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID,
 	})
 	if err != nil {
 		return err

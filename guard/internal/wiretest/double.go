@@ -341,7 +341,15 @@ func Writes(commands []Command) (out []Command) {
 		reads[n] = true
 	}
 	for _, c := range commands {
-		if !reads[c.Name] {
+		read := reads[c.Name]
+		switch level, _ := c.Doc.Lookup("profile").AsInt64OK(); c.Name {
+		case "usersInfo":
+			_, err := c.Doc.LookupErr("showCredentials")
+			read = err != nil
+		case "profile":
+			read = level == -1
+		}
+		if !read {
 			out = append(out, c)
 		}
 	}

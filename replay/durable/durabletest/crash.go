@@ -41,6 +41,13 @@ func NewCrash(n int) *Crash {
 // Tear makes n bytes of each file's unsynced tail survive the crash.
 func (c *Crash) Tear(n int) { c.tear = n }
 
+// CrashAfter makes it crash after n more steps; negative n never.
+func (c *Crash) CrashAfter(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = n
+}
+
 // Steps names the steps taken so far.
 func (c *Crash) Steps() []string {
 	c.mu.Lock()
