@@ -264,7 +264,7 @@ func stateOf(t testing.TB, c *mongo.Client, db string) state {
 // operator is a person who was told what to do. It implements guard.Operator.
 type operator struct {
 	absent   bool
-	why      string // the reason that it gives when asked
+	why      string                            // the reason that it gives when asked
 	answer   func(guard.Question) guard.Answer // nil: types the phrase
 	progress func(guard.Progress) guard.Control
 	asked    []guard.Question
