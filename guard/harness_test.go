@@ -61,7 +61,7 @@ func start(env string) (*embeddedtest.Server, error) {
 func TestMain(m *testing.M) {
 	// Most of what these tests do is wait: for a disk, for the driver to dial again.
 	flag.Parse()
-	if err := flag.Set("test.parallel", "12"); err != nil {
+	if err := flag.Set("test.parallel", "24"); err != nil {
 		panic(err)
 	}
 	code := m.Run()
