@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -204,62 +203,9 @@ func raw(t testing.TB, text string) bson.Raw {
 	return b
 }
 
-// state is all that a database holds: per collection its documents, indexes and options as canonical Extended JSON, in which equal means
-// equal bytes. The order of documents is not part of it.
-type state map[string][]string
+type state = embeddedtest.State
 
-func (s *server) state(t testing.TB) state { return stateOf(t, s.other, s.db) }
-
-func stateOf(t testing.TB, c *mongo.Client, db string) state {
-	t.Helper()
-	ctx := context.Background()
-	out := state{}
-	cur, err := c.Database(db).ListCollections(ctx, bson.D{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var specs []bson.Raw
-	if err := cur.All(ctx, &specs); err != nil {
-		t.Fatal(err)
-	}
-	for _, spec := range specs {
-		name := spec.Lookup("name").StringValue()
-		if strings.HasPrefix(name, "system.") {
-			continue
-		}
-		var list []string
-		add := func(prefix string, docs []bson.Raw) {
-			for _, d := range docs {
-				text, err := bson.MarshalExtJSON(d, true, false)
-				if err != nil {
-					t.Fatal(err)
-				}
-				list = append(list, prefix+string(text))
-			}
-		}
-		if o, ok := spec.Lookup("options").DocumentOK(); ok {
-			add("options ", []bson.Raw{o})
-		}
-		var docs, indexes []bson.Raw
-		if cur, err = c.Database(db).Collection(name).Find(ctx, bson.D{}); err != nil {
-			t.Fatal(err)
-		}
-		if err := cur.All(ctx, &docs); err != nil {
-			t.Fatal(err)
-		}
-		if cur, err = c.Database(db).Collection(name).Indexes().List(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := cur.All(ctx, &indexes); err != nil {
-			t.Fatal(err)
-		}
-		add("", docs)
-		add("index ", indexes)
-		slices.Sort(list)
-		out[name] = list
-	}
-	return out
-}
+func (s *server) state(t testing.TB) state { return embeddedtest.StateOf(t, s.other, s.db) }
 
 // operator is a person who was told what to do. It implements guard.Operator.
 type operator struct {

@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -133,4 +135,50 @@ func (s *Server) Client(t testing.TB) *mongo.Client {
 	}
 	t.Cleanup(func() { _ = c.Disconnect(context.Background()) })
 	return c
+}
+
+// State is all that a database holds: per collection its documents, indexes and options as canonical Extended JSON, in which equal means
+// equal bytes. The order of documents is not part of it.
+type State map[string][]string
+
+// StateOf reads the state of a database.
+func StateOf(t testing.TB, c *mongo.Client, db string) State {
+	t.Helper()
+	ctx := context.Background()
+	all := func(cur *mongo.Cursor, err error) (docs []bson.Raw) {
+		t.Helper()
+		if err == nil {
+			err = cur.All(ctx, &docs)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return docs
+	}
+	out := State{}
+	for _, spec := range all(c.Database(db).ListCollections(ctx, bson.D{})) {
+		name := spec.Lookup("name").StringValue()
+		if strings.HasPrefix(name, "system.") {
+			continue
+		}
+		var list []string
+		add := func(prefix string, docs ...bson.Raw) {
+			for _, d := range docs {
+				text, err := bson.MarshalExtJSON(d, true, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, prefix+string(text))
+			}
+		}
+		if o, ok := spec.Lookup("options").DocumentOK(); ok {
+			add("options ", o)
+		}
+		coll := c.Database(db).Collection(name)
+		add("", all(coll.Find(ctx, bson.D{}))...)
+		add("index ", all(coll.Indexes().List(ctx))...)
+		slices.Sort(list)
+		out[name] = list
+	}
+	return out
 }

@@ -1,0 +1,277 @@
+package shell_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"respect/guard"
+	"respect/guard/embedded/embeddedtest"
+	"respect/guard/environment"
+	"respect/replay"
+	"respect/replay/durable"
+	"respect/replay/journal"
+	"respect/shell"
+)
+
+// incident is a real accident, or a control.
+type incident struct {
+	ID    string
+	Setup struct {
+		DB          string
+		Collections map[string][]json.RawMessage
+		Indexes     map[string][]struct{ Key, Options json.RawMessage }
+	}
+	Statements   []string
+	UserAnswers  []string `json:"user_answers"`
+	NeedsMongoDB bool     `json:"needs_full_mongodb"`
+	Interleaved  []struct {
+		Op, Collection      string
+		Doc, Filter, Update json.RawMessage
+	} `json:"interleaved_writes_before_undo"`
+	Expected struct {
+		MustNotChange bool `json:"must_not_change"`
+	}
+}
+
+// production is one server for all tests of the package.
+var production = sync.OnceValues(func() (*embeddedtest.Server, error) {
+	binary, err := embeddedtest.Build()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "respect-shell-test-")
+	if err != nil {
+		return nil, err
+	}
+	return embeddedtest.Run(binary, dir, "production")
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if s, err := production(); err == nil {
+		s.Stop()
+		_ = os.RemoveAll(s.Dir)
+	}
+	os.Exit(code)
+}
+
+// person answers questions: with prepared answers, or with what is asked for.
+type person struct {
+	distracted []string // nil: types what is asked for
+	asked      int
+	receipts   []guard.Receipt
+}
+
+func (p *person) Present() bool { return true }
+
+func (p *person) Ask(_ context.Context, q guard.Question) (guard.Answer, error) {
+	a := guard.Answer{Text: q.Phrase, Manner: guard.Typed}
+	if p.distracted != nil {
+		a.Text = p.distracted[p.asked%len(p.distracted)]
+	}
+	p.asked++
+	return a, nil
+}
+
+func (p *person) Reason(context.Context, environment.Environment) (guard.Answer, error) {
+	return guard.Answer{Text: "an incident", Manner: guard.Typed}, nil
+}
+
+func (p *person) Progress(guard.Progress) guard.Control { return guard.Go }
+func (p *person) Receipt(r guard.Receipt)               { p.receipts = append(p.receipts, r) }
+
+// session is a shell on a server, with somebody at it.
+type session struct {
+	*shell.Shell
+	dir      string
+	gate     *guard.Gate
+	out, err bytes.Buffer
+}
+
+func open(t *testing.T, uri, db string, p *person) *session {
+	t.Helper()
+	s := &session{dir: t.TempDir()}
+	w, err := journal.Create(journal.Config{FS: durable.OS{}, Dir: s.dir, Now: time.Now, Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.gate, err = guard.New(guard.Config{FS: durable.OS{}, StateDir: s.dir, Journal: w, Now: time.Now, Rand: rand.Reader, Who: "tester", Operator: p, NewID: shell.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.gate.Connect(t.Context(), guard.Target{URI: uri})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = d.Close(context.Background())
+		s.gate.Close()
+		_ = w.Close(0)
+	})
+	s.Shell, err = shell.New(shell.Config{Gate: s.gate, Deployment: d, Database: db, StateDir: s.dir, Out: &s.out, Err: &s.err, NewID: shell.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (in incident) setUp(t *testing.T, c *mongo.Client, db string) {
+	t.Helper()
+	for coll, docs := range in.Setup.Collections {
+		for _, d := range docs {
+			if _, err := c.Database(db).Collection(coll).InsertOne(t.Context(), document(t, d)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for coll, indexes := range in.Setup.Indexes {
+		for _, i := range indexes {
+			key := document(t, i.Key)
+			var name []string
+			for _, e := range key {
+				name = append(name, fmt.Sprintf("%s_%v", e.Key, e.Value))
+			}
+			spec := append(bson.D{{Key: "key", Value: key}, {Key: "name", Value: strings.Join(name, "_")}}, document(t, i.Options)...)
+			if err := c.Database(db).RunCommand(t.Context(), bson.D{{Key: "createIndexes", Value: coll}, {Key: "indexes", Value: bson.A{spec}}}).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func document(t *testing.T, text json.RawMessage) (d bson.D) {
+	t.Helper()
+	if len(text) == 0 {
+		return nil
+	}
+	if err := bson.UnmarshalExtJSON(text, false, &d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestIncidents types what was typed in real accidents. Distracted answers change nothing; a real confirmation and undo leave what was there, also
+// when others write in between; what needs no guard is not stopped.
+func TestIncidents(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/incidents.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var incidents []incident
+	if err := json.Unmarshal(text, &incidents); err != nil {
+		t.Fatal(err)
+	}
+	if len(incidents) < 19 {
+		t.Fatalf("%d incidents", len(incidents))
+	}
+	server, err := production()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := server.Client(t)
+	for n, in := range incidents {
+		t.Run(in.ID, func(t *testing.T) {
+			if in.NeedsMongoDB {
+				t.Skip("SKIPPED: the embedded server cannot run it; it is refused, see TestP1NoWayAround")
+			}
+			db := fmt.Sprintf("incident%d", n)
+			in.setUp(t, other, db)
+			t.Cleanup(func() { _ = other.Database(db).Drop(context.Background()) })
+			before := embeddedtest.StateOf(t, other, db)
+
+			if in.Expected.MustNotChange {
+				p := &person{distracted: append([]string{"n"}, in.UserAnswers...)}
+				s := open(t, server.URI, db, p)
+				for _, st := range in.Statements {
+					if code := s.Exec(t.Context(), st, "typed"); in.ID[0] == 'K' && code != shell.ExitDone {
+						t.Errorf("%s: status %d: %s", st, code, &s.err)
+					}
+				}
+				if in.ID[0] == 'K' && p.asked > 0 {
+					t.Errorf("%d questions were asked", p.asked)
+				}
+				same(t, "after distracted answers", before, embeddedtest.StateOf(t, other, db))
+			}
+			in.confirmAndUndo(t, server, other, db, before, false)
+			if len(in.Interleaved) > 0 {
+				in.confirmAndUndo(t, server, other, db, before, true)
+			}
+		})
+	}
+}
+
+// confirmAndUndo types what is asked for, then takes all of it back, last first.
+func (in incident) confirmAndUndo(t *testing.T, server *embeddedtest.Server, other *mongo.Client, db string, before embeddedtest.State, interleaved bool) {
+	t.Helper()
+	p := &person{}
+	s := open(t, server.URI, db, p)
+	for _, st := range in.Statements {
+		_ = s.Exec(t.Context(), st, "typed") // some are refused, some throw
+	}
+	for _, r := range p.receipts {
+		if r.Status != replay.StatusApplied || len(r.Alarm) > 0 {
+			t.Errorf("%s: %s, alarms %v", r.Summary, r.Status, r.Alarm)
+		}
+	}
+	if p.asked > 0 && cmp.Equal(before, embeddedtest.StateOf(t, other, db)) {
+		t.Error("confirmed, and nothing was changed")
+	}
+	if interleaved {
+		for _, w := range in.Interleaved {
+			if w.Op != "insertOne" {
+				t.Fatalf("the test knows no %s", w.Op)
+			}
+			if _, err := other.Database(db).Collection(w.Collection).InsertOne(t.Context(), document(t, w.Doc)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range slices.Backward(s.gate.Changes()) {
+		code := s.Exec(t.Context(), "undo "+c, "typed")
+		if want := map[bool]int{false: shell.ExitDone, true: shell.ExitPartly}[interleaved]; code != want {
+			t.Errorf("undo %s: status %d, want %d: %s%s", c, code, want, &s.out, &s.err)
+		}
+	}
+	after := embeddedtest.StateOf(t, other, db)
+	if !interleaved {
+		same(t, "after undo", before, after)
+		return
+	}
+	// What the others wrote is there; of the rest all is there but what cannot stand beside it.
+	for _, w := range in.Interleaved {
+		doc, err := bson.MarshalExtJSON(document(t, w.Doc), true, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(after[w.Collection], string(doc)) {
+			t.Errorf("undo removed what others wrote: %s", doc)
+		}
+		if missing := len(before[w.Collection]) + 1 - len(after[w.Collection]); missing > 1 {
+			t.Errorf("%d documents of %s were not put back", missing, w.Collection)
+		}
+	}
+	if last := p.receipts[len(p.receipts)-1]; len(last.Skipped) == 0 {
+		t.Error("undo left something alone, and its receipt does not say so")
+	}
+}
+
+func same(t *testing.T, when string, want, got embeddedtest.State) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("%s (-want +got):\n%s", when, d)
+	}
+}
