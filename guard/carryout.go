@@ -197,7 +197,7 @@ func (s *Statement) askReason(ctx context.Context, env environment.Environment) 
 	return s.gate.record(replay.KindReason, replay.Reason{Text: text, Manner: string(a.Manner)})
 }
 
-// phrase is what must be typed, with a random code where a danger is shown.
+// phrase is what must be typed, with a random code where a danger is shown. A code begins with a letter: it stands behind a number.
 func (g *Gate) phrase(p *plan.Plan) (string, error) {
 	phrase := p.Phrase()
 	if phrase == "" {
@@ -206,8 +206,15 @@ func (g *Gate) phrase(p *plan.Plan) (string, error) {
 	if !p.Danger() {
 		return phrase, nil
 	}
-	code, err := journal.Letters(3, g.cfg.Rand)
-	return phrase + " " + code, err
+	for {
+		code, err := journal.Letters(3, g.cfg.Rand)
+		if err != nil {
+			return "", err
+		}
+		if code[0] > '9' {
+			return phrase + " " + code, nil
+		}
+	}
 }
 
 // space refuses a change whose backup would not leave room on the disk. What is spooled is there already; schema work copies later.

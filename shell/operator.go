@@ -34,7 +34,7 @@ func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, err
 	}
 	_, height := o.TTY.Size()
 	text := func(s render.Style) string {
-		return "\n" + s.Plan(q.Plan, q.Environment, height) + "\n" + s.Instruction(q.Phrase) + "\n"
+		return "\n" + s.Plan(q.Plan, q.Environment, height) + "\n" + s.Instruction(q.Phrase) + "\n" + render.Otherwise + "\n"
 	}
 	shown := o.style()
 	plain := shown
@@ -48,9 +48,14 @@ func (o *Operator) Reason(ctx context.Context, env environment.Environment) (gua
 	if o.Before != nil {
 		o.Before()
 	}
-	prompt := fmt.Sprintf("\n%s\nWhat is this session for? A sentence or a ticket, for the record: ", render.EnvironmentName(env))
-	a, err := o.TTY.ReadText(ctx, prompt, false)
-	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: prompt}, err
+	prompt := func(s render.Style) string {
+		return "\n" + s.Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket for the record; it confirms nothing yet: "
+	}
+	shown := o.style()
+	plain := shown
+	plain.Color = false
+	a, err := o.TTY.ReadText(ctx, prompt(shown), false)
+	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: prompt(plain)}, err
 }
 
 // Progress implements guard.Operator.

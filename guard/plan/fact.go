@@ -64,8 +64,8 @@ func (f Fact) Record() replay.Fact {
 	return r
 }
 
-// plural is "1 document", "2 documents".
-func plural(n int64, one string) string {
+// Plural is "1 document", "2 documents".
+func Plural(n int64, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -47,7 +47,7 @@ func (b *Builder) facts() []Fact {
 		out = append(out, b.stats[ns].facts(b.infos[ns])...)
 	}
 	if n := len(b.commands); n > 1 {
-		out = append(out, fact(FromLoop, Warn, map[string]any{"operations": n}, "%s issued by one statement", plural(int64(n), "operation")))
+		out = append(out, fact(FromLoop, Warn, map[string]any{"operations": n}, "%s issued by one statement", Plural(int64(n), "operation")))
 	}
 	sortFacts(out)
 	return out
@@ -63,7 +63,7 @@ func (s *stats) facts(info *collectionInfo) (out []Fact) {
 	total := *c.Total
 	onNS := map[string]any{"namespace": ns}
 	if c.Matched > 0 || c.Inserted == 0 {
-		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": total}, "%s: %s of %s%s", ns, Number(c.Matched), plural(total, "document"), percent(c.Matched, total)))
+		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": total}, "%s: %s of %s%s", ns, Number(c.Matched), Plural(total, "document"), percent(c.Matched, total)))
 	}
 	if s.filters["empty-many"] > 0 && total > 0 {
 		out = append(out, fact(EmptyFilter, Danger, onNS, "the filter is {}: every document of %s", ns))
@@ -71,7 +71,7 @@ func (s *stats) facts(info *collectionInfo) (out []Fact) {
 		out = append(out, fact(EmptyFilter, Warn, onNS, "the filter is {}: one document of %s, whichever the server finds first", ns))
 	}
 	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total {
-		out = append(out, fact(AllDocuments, Danger, onNS, "every document of %s is touched, although no filter says so", ns))
+		out = append(out, fact(AllDocuments, Danger, onNS, "this is EVERY document of %s, and no filter asks for that", ns))
 	}
 	if c.Matched == 0 && c.Inserted == 0 {
 		out = append(out, fact(NoMatch, Info, onNS, "nothing in %s matches; nothing there will change", ns))
@@ -80,7 +80,7 @@ func (s *stats) facts(info *collectionInfo) (out []Fact) {
 		out = append(out, fact(NoChange, Info, map[string]any{"namespace": ns, "documents": c.Unchanged}, "%s already as asked", are(c.Unchanged, "matched document")))
 	}
 	if c.Replaced > 0 {
-		out = append(out, fact(ReplacesDocument, Warn, map[string]any{"namespace": ns, "documents": c.Replaced}, "replaces the whole of %s in %s", plural(c.Replaced, "document"), ns))
+		out = append(out, fact(ReplacesDocument, Warn, map[string]any{"namespace": ns, "documents": c.Replaced}, "replaces the whole of %s in %s", Plural(c.Replaced, "document"), ns))
 	}
 	out = append(out, s.removedFact()...)
 	for _, doc := range s.created {
@@ -90,7 +90,7 @@ func (s *stats) facts(info *collectionInfo) (out []Fact) {
 		out = append(out, fact(CreatesCollection, Warn, onNS, "%s does not exist and will be created", ns))
 	}
 	for _, why := range slices.Sorted(maps.Keys(s.unknown)) {
-		out = append(out, fact(NotPredictable, Warn, map[string]any{"namespace": ns, "documents": s.unknown[why], "why": why}, "what %s will look like cannot be computed: %s", plural(s.unknown[why], "document"), why))
+		out = append(out, fact(NotPredictable, Warn, map[string]any{"namespace": ns, "documents": s.unknown[why], "why": why}, "what %s will look like cannot be computed: %s", Plural(s.unknown[why], "document"), why))
 	}
 	return out
 }
@@ -115,14 +115,14 @@ func (s *stats) removedFact() []Fact {
 		severity = Danger
 	}
 	return []Fact{fact(RemovesFields, severity, map[string]any{"namespace": s.count.Namespace, "fields": s.removed},
-		"removes fields from up to %s: %s", plural(most, "document"), strings.Join(shown, ", "))}
+		"removes fields from up to %s: %s", Plural(most, "document"), strings.Join(shown, ", "))}
 }
 
 func are(n int64, one string) string {
 	if n == 1 {
 		return "1 " + one + " is"
 	}
-	return plural(n, one) + " are"
+	return Plural(n, one) + " are"
 }
 
 func percent(n, total int64) string {

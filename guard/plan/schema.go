@@ -156,9 +156,9 @@ func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*S
 			names = append(names, name+indexTraits(i))
 		}
 	}
-	text := fmt.Sprintf("drops the collection %s: %s", ns, plural(info.total, "document"))
+	text := fmt.Sprintf("drops the collection %s: %s", ns, Plural(info.total, "document"))
 	if len(names) > 0 {
-		text += fmt.Sprintf(" and %s: %s", plural(int64(len(names)), "index"), strings.Join(names, ", "))
+		text += fmt.Sprintf(" and %s: %s", Plural(int64(len(names)), "index"), strings.Join(names, ", "))
 		text = strings.Replace(text, "indexs", "indexes", 1)
 	}
 	return s, []Fact{fact(DropsCollection, Danger, map[string]any{"namespace": ns.String(), "documents": info.total, "bytes": size, "indexes": names}, "%s", text)}, nil
@@ -212,7 +212,7 @@ func planDropDatabase(ctx context.Context, b *Builder, c *command.Command) ([]St
 		return nil, []Fact{fact(NoMatch, Info, map[string]any{"namespace": db}, "the database %s has no collections; nothing will change", db)}, nil
 	}
 	head := fact(DropsCollection, Danger, map[string]any{"namespace": db, "collections": len(steps), "documents": documents},
-		"drops the database %s: %s, %s", db, plural(int64(len(steps)), "collection"), plural(documents, "document"))
+		"drops the database %s: %s, %s", db, Plural(int64(len(steps)), "collection"), Plural(documents, "document"))
 	steps[0].Phrase = fmt.Sprintf("dropDatabase %s %d", typeable(db), documents)
 	return steps, append([]Fact{head}, facts...), nil
 }
@@ -391,7 +391,7 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 		facts = append(facts, fact(CreatesCollection, Warn, map[string]any{"namespace": ns.String()}, "%s does not exist and will be created", ns))
 	}
 	s.Phrase = s.words()
-	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "builds %d of %s, reading its %s", len(s.Specs), ns, plural(info.total, "document")))
+	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "builds %d of %s, reading its %s", len(s.Specs), ns, Plural(info.total, "document")))
 	return []Step{s}, facts, nil
 }
 
@@ -461,5 +461,5 @@ func planRename(ctx context.Context, b *Builder, c *command.Command) ([]Step, []
 	s := Step{Do: DoRename, NS: from.String(), To: to.String(), UUID: info.uuid}
 	s.Phrase = s.words()
 	return []Step{s},
-		[]Fact{fact(Matched, Info, map[string]any{"namespace": from.String(), "total": info.total}, "renames %s, %s, to %s: programs that use the old name will find nothing there", from, plural(info.total, "document"), to)}, nil
+		[]Fact{fact(Matched, Info, map[string]any{"namespace": from.String(), "total": info.total}, "renames %s, %s, to %s: programs that use the old name will find nothing there", from, Plural(info.total, "document"), to)}, nil
 }

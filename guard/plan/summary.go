@@ -30,7 +30,7 @@ func (p *Plan) Summary() string {
 func (s Step) summary() string {
 	switch s.Do {
 	case DoDrop:
-		return fmt.Sprintf("drops %s with %s", s.NS, plural(s.Documents, "document"))
+		return fmt.Sprintf("drops %s with %s", s.NS, Plural(s.Documents, "document"))
 	case DoDropEmpty:
 		return fmt.Sprintf("drops %s, which is empty", s.NS)
 	case DoDropIndexes:

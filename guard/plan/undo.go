@@ -323,10 +323,10 @@ func (u *undo) facts() []Fact {
 		c := u.stats[ns].count
 		if conflicts := u.conflicts[ns]; len(conflicts) > 0 {
 			out = append(out, fact(Conflicts, Danger, map[string]any{"namespace": ns, "documents": len(conflicts), "list": conflicts[:min(len(conflicts), 100)]},
-				"%s of %s left alone: %s", plural(int64(len(conflicts)), "document"), ns, conflictText(conflicts)))
+				"%s of %s left alone: %s", Plural(int64(len(conflicts)), "document"), ns, conflictText(conflicts)))
 		}
 		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": *c.Total},
-			"%s: %s of the change, %s to put back", ns, plural(c.Matched, "document"), Number(c.Changed())))
+			"%s: %s of the change, %s to put back", ns, Plural(c.Matched, "document"), Number(c.Changed())))
 	}
 	if u.nothing > 0 {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.nothing}, "%s already as before the change", are(u.nothing, "document")))

@@ -258,7 +258,7 @@ func (u *undo) uncreate(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	case !now.exists:
 		return nil, nothingToDo(s.NS, "does not exist"), nil
 	case now.total > u.deletes(s.NS):
-		return nil, leftAlone(s.NS, fmt.Sprintf("it has %s by now", plural(now.total, "document"))), nil
+		return nil, leftAlone(s.NS, fmt.Sprintf("it has %s by now", Plural(now.total, "document"))), nil
 	}
 	drop := Step{Do: DoDropEmpty, NS: s.NS, Options: s.Options, Last: u.deletes(s.NS) > 0}
 	drop.Phrase = drop.words()

@@ -95,7 +95,8 @@ func (s Style) Plan(p *plan.Plan, env environment.Environment, height int) strin
 	for _, f := range p.Facts() {
 		head = append(head, s.fact(f)...)
 	}
-	foot := []string{"", "backup   " + backupLine(p), "undo     " + undoLine(p)}
+	foot := append([]string{""}, prefixed("backup   ", Safe(backupLine(p)), s.width())...)
+	foot = append(foot, prefixed("undo     ", Safe(undoLine(p)), s.width())...)
 	room := height - len(head) - len(foot) - 4
 	if height == 0 {
 		room = 60
@@ -112,7 +113,7 @@ func backupLine(p *plan.Plan) string {
 	case b.Documents == 0:
 		return "the plan; no document is changed or removed"
 	}
-	return fmt.Sprintf("%s document(s), %s, on disk and read back before anything is changed", plan.Number(b.Documents), Bytes(b.Bytes))
+	return fmt.Sprintf("%s, %s, on disk and read back before anything is changed", plan.Plural(b.Documents, "document"), Bytes(b.Bytes))
 }
 
 func undoLine(p *plan.Plan) string {
@@ -133,7 +134,7 @@ func Undo(p *plan.Plan) (possible bool, text string) {
 	if p.Empty() {
 		return true, "nothing to take back"
 	}
-	return true, "each document gets back what it holds now, unless somebody changes it meanwhile"
+	return true, "each document gets back what it holds now; one that somebody changes meanwhile is left alone, and listed"
 }
 
 // Bytes is a size for people.
@@ -232,6 +233,9 @@ func (s Style) Instruction(phrase string) string {
 	return "To run it, type: " + s.paint(phrase, color.Bold)
 }
 
+// Otherwise says what everything else does.
+const Otherwise = "Anything else changes nothing; Ctrl-C leaves."
+
 // Receipt is what a change came to: predicted beside actual, and an alarm where they differ.
 func (s Style) Receipt(env environment.Environment, deployment, change string, status replay.Status, predicted, actual []replay.Count, skipped, alarm []string, errText, undoes string) string {
 	var out []string
@@ -242,7 +246,7 @@ func (s Style) Receipt(env environment.Environment, deployment, change string, s
 	if status != replay.StatusApplied {
 		attr = color.FgHiRed
 	}
-	out = append(out, s.Banner(env, deployment), fmt.Sprintf("%s  change %s", s.paint(word, attr, color.Bold), Safe(change)))
+	out = append(out, "", s.Banner(env, deployment), fmt.Sprintf("%s  change %s", s.paint(word, attr, color.Bold), Safe(change)))
 	for _, c := range actual {
 		out = append(out, "  "+Safe(countLine(c, find(predicted, c.Namespace))))
 	}
@@ -306,7 +310,7 @@ func countLine(actual, predicted replay.Count) string {
 	} {
 		switch {
 		case actual.Schema != "" && n.actual > 0:
-			parts = append(parts, fmt.Sprintf("%s %s document(s)", n.name, plan.Number(n.actual)))
+			parts = append(parts, fmt.Sprintf("%s %s", n.name, plan.Plural(n.actual, "document")))
 		case actual.Schema == "" && (n.actual > 0 || n.want > 0):
 			parts = append(parts, fmt.Sprintf("%s %s (predicted %s)", n.name, plan.Number(n.actual), plan.Number(n.want)))
 		}
@@ -341,7 +345,7 @@ func (s Style) Evidence(env environment.Environment, deployment string, evidence
 		}
 	}
 	if environment.Disagree(evidence) {
-		out = append(out, "the evidence disagrees: the most dangerous answer counts")
+		out = append(out, "the evidence disagrees; the most dangerous answer counts: "+env.Effective().String())
 	}
 	if env == environment.Unknown {
 		out = append(out, "nothing says what this is, so it is treated as production; to say it: respect mark ENVIRONMENT URI")
