@@ -144,6 +144,13 @@ func firstKey(doc bson.Raw) string {
 	return e.Key()
 }
 
+// tripped says that nothing leaves this link any more.
+func (t *tap) tripped() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return errors.Is(t.trip, ErrTripwire)
+}
+
 func (t *tap) lastConnection() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -306,6 +306,11 @@ func (l *link) sessionID() bson.Raw {
 func (l *link) close(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.tap.tripped() { // nothing leaves any more, so nothing is waited for
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = gone
+	}
 	if l.sess != nil {
 		l.sess.EndSession(ctx)
 	}

@@ -1,0 +1,54 @@
+// Package guard is the one road from what an operator typed to a server. It imports no shell, no JavaScript and no terminal: it cannot be
+// persuaded by what it guards.
+//
+//	Statement.Run(db, bytes)                                                         statement.go
+//	 ├ command.Parse      what may it do? unknown = write                            command/table.go
+//	 ├ read               ─► settle what it depends on ─► send (bounded on production)
+//	 ├ Gate.decide        environment of all its targets ─► policy                   environment/, policy/policy.go
+//	 ├ refused            ─► nothing was sent
+//	 ├ document write     ─► queue ──┐ nothing is sent
+//	 ├ schema             ───────────┤
+//	 └ not guarded        ─► send    │ recorded, on the verified connection
+//	                                 ▼
+//	 plan (reads only, one pass): pinned documents, before-images, facts, digest     plan/
+//	                                 ▼
+//	 Statement.carryOut                                                              carryout.go
+//	   ask ─► same server? ─► room? ─► seal the backup ─► intent + sync ─► execute ─► outcome + sync ─► receipt
+//	                                                                       execute.go, steps.go
+//
+// A write can leave the process in three places, and each is bound to the connection whose server was classified: Statement.send, for what
+// policy does not guard; execution.command, for what was confirmed; and nowhere else, since internal/wire lets only those bytes
+// pass that it was permitted. Deployment.Read refuses all but reads.
+//
+// Undo is a plan like any other (undo.go, plan/undo.go), and so is the marker (mark.go). After a crash a later session asks Gate.Recover what came of
+// a change; the journal is the only truth about outcomes (replay/journal).
+//
+// # Promises
+//
+// Where the code keeps each, and which test fails if it does not. The tests named Test… are in this package unless a path is given.
+//
+//	P1  No way around         command.Parse, command/table.go: no row, no read      TestP1NoWayAround, TestP1ReadsCannotWrite
+//	                          internal/wire: the tripwire                           internal/wire TestTripwire
+//	P2  What was shown runs   plan/: one file, its digest; plan.Derive,             TestP2InterferenceDuringTheQuestion,
+//	                          execution.batch: byte-for-byte re-read, condition     TestP2InterferenceInTheLastMoment,
+//	                                                                                TestP2NewDocumentsAreLeftAlone
+//	P3  Fail closed           carryOut: every way out before the intent             TestP3FailClosed, TestP3JournalFails,
+//	                                                                                TestP3UnknownCountsAsProduction
+//	P4  A person answers      accept in carryout.go; shell/terminal's Confirm       TestP4APersonAnswers, TestP4NothingRunsAfterANo,
+//	                                                                                cmd/respect TestScript (conference_evening)
+//	P5  Undoable, or said     Plan.Seal, execution.drop, plan.Undo                  TestGuardedWrites, TestKillMatrix,
+//	                                                                                shell TestIncidents
+//	P6  Recorded before       recordSync of the intent in carryOut                  TestP6RecordedBeforeItHappens, TestKillMatrix
+//	P7  Reads are free        Statement.read, command.Bounded                       TestP7ReadsAreFree
+//	P8  Gentle                plan.Reader; execution.documents: batches, stop       TestP8Gentle
+//	P9  Untrusted text        replay.Safe, shell/render                             shell/render TestNothingHostileIsPrinted,
+//	                                                                                cmd/respect TestScript (hostile)
+//	P10 Receipt tells truth   execution.readBack, sortOut, examine                  TestP10TheReceiptTellsTheTruth, TestLostReplies
+//
+// # Not seen to run on a real MongoDB
+//
+// The tests run over FerretDB, and over a double that adds whole-document equality to it. Written from the manual and not yet seen on a
+// mongod: the road with $expr, $$ROOT and $bsonSize (plan.StillAs) against a real planner; write concern errors; views, time series and
+// clustered collections in plans; commands on a mongos; bypassDocumentValidation in undo; renaming aside in a sharded database. Set
+// RESPECT_TEST_MONGODB to a server for tests and run the tests of this package to see them.
+package guard
