@@ -22,6 +22,9 @@ func (s *Statement) Mark(ctx context.Context, d *Deployment, env environment.Env
 		return err
 	}
 	was := d.seen.Marker
+	if now, ok := environment.Parse(was.Value); ok && now == env && was.State == environment.MarkerPresent && was.Deployment == d.seen.Deployment() {
+		return nil // it is marked so already
+	}
 	if lowers(was, env) {
 		return s.refuse(&Refused{
 			Text:  fmt.Sprintf("%s is marked %s; a marker is lowered only with the approval of a second person, which is not built yet", d.Name(), was.Value),

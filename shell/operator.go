@@ -49,7 +49,7 @@ func (o *Operator) Reason(ctx context.Context, env environment.Environment) (gua
 		o.Before()
 	}
 	prompt := func(s render.Style) string {
-		return "\n" + s.Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket for the record; it confirms nothing yet: "
+		return "\n" + s.Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket, for the record; it confirms nothing.\n> "
 	}
 	shown := o.style()
 	plain := shown
