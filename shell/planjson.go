@@ -70,11 +70,11 @@ func (s *Shell) Plan(ctx context.Context, src, manner string, asJSON bool) int {
 	}
 	defer st.Discard()
 	out := s.planJSON(st, err)
-	b, jerr := json.MarshalIndent(out, "", "  ")
+	text, jerr := IndentJSON(out)
 	if jerr != nil {
 		return s.Failed(st, jerr)
 	}
-	s.out(EscapeJSON(string(b)) + "\n")
+	s.out(text)
 	switch {
 	case out.Refused != nil:
 		return ExitRefused
@@ -207,6 +207,16 @@ func extJSON(v any, canonical bool) string {
 	}
 	s := string(b)
 	return EscapeJSON(s[len(`{"v":`) : len(s)-1])
+}
+
+// IndentJSON is a value as --json prints it: indented, <, > and & as themselves, and safe on a terminal.
+func IndentJSON(v any) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(v)
+	return EscapeJSON(b.String()), err
 }
 
 // EscapeJSON escapes in JSON what could act on a terminal; outside strings there is none of it.

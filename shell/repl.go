@@ -100,7 +100,8 @@ func whole(text string) bool {
 func (s *Shell) prompt() terminal.Prompt {
 	_, db := s.vm.Database()
 	name := render.Cut(render.Safe(db), 30)
-	switch env := s.cfg.Deployment.Environment(); env.Effective() {
+	env, _ := Standing(s.cfg.Deployment, db)
+	switch env.Effective() {
 	case environment.Production:
 		word := "PRODUCTION"
 		if env == environment.Unknown {

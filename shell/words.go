@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard"
+	"respect/guard/environment"
 	"respect/guard/plan"
 	"respect/replay/journal"
 	"respect/shell/js"
@@ -44,7 +46,9 @@ func words() []word {
 		{"details", "[ID]", "every document of the last preview, or of a change", maybe, detailsWord},
 		{"env", "", "which environment this is, and why", nothing, func(s *Shell, _ context.Context, _, _, _ string) int {
 			d := s.cfg.Deployment
-			s.out(s.cfg.Style.Evidence(d.Environment(), d.Name(), d.Evidence()))
+			_, db := s.vm.Database()
+			env, evidence := Standing(d, db)
+			s.out(s.cfg.Style.Evidence(env, d.Name(), evidence))
 			return ExitDone
 		}},
 		{"exit", "", "leave", nothing, leave},
@@ -85,6 +89,15 @@ func findWord(text string) (w word, args string, ok bool) {
 		}
 	}
 	return word{}, "", false
+}
+
+// Standing is the environment of a deployment for one of its databases, whose name may raise it, with the evidence.
+func Standing(d *guard.Deployment, db string) (environment.Environment, []environment.Evidence) {
+	env, evidence := d.Environment(), slices.Clone(d.Evidence())
+	for _, e := range environment.JudgeDatabase(db) {
+		env, evidence = environment.Max(env, e.Says), append(evidence, e)
+	}
+	return env, evidence
 }
 
 func leave(s *Shell, _ context.Context, _, _, _ string) int {
@@ -370,8 +383,10 @@ func (s *Shell) details(p *plan.Plan) (err error) {
 			for _, l := range render.Diff(before, after) {
 				s.out("  " + l + "\n")
 			}
-		case before != nil:
+		case before != nil && it.Op == "delete":
 			s.out("  - " + render.Inline(before, 2000) + "\n")
+		case before != nil:
+			s.out("  now: " + render.Inline(before, 2000) + "\n")
 		case after != nil:
 			s.out("  + " + render.Inline(after, 2000) + "\n")
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,30 +33,31 @@ func (a *app) classify() *cobra.Command {
 }
 
 func (a *app) printEvidence(s *session, d *guard.Deployment) int {
+	env, evidence := shell.Standing(d, d.DefaultDatabase())
 	if a.flags.json == "" {
 		st := s.style
 		st.Color = colored(a.out)
-		fmt.Fprint(a.out, st.Evidence(d.Environment(), d.Name(), d.Evidence()))
+		fmt.Fprint(a.out, st.Evidence(env, d.Name(), evidence))
 		return shell.ExitDone
 	}
 	out := struct {
 		Environment string            `json:"environment"`
 		Deployment  string            `json:"deployment"`
 		Evidence    []replay.Evidence `json:"evidence"`
-	}{d.Environment().String(), d.Name(), []replay.Evidence{}}
-	for _, e := range d.Evidence() {
+	}{env.String(), d.Name(), []replay.Evidence{}}
+	for _, e := range evidence {
 		out.Evidence = append(out.Evidence, e.Record())
 	}
 	return a.printJSON(out)
 }
 
 func (a *app) printJSON(v any) int {
-	b, err := json.MarshalIndent(v, "", "  ")
+	text, err := shell.IndentJSON(v)
 	if err != nil {
 		fmt.Fprintf(a.err, "error: %s\n", safe(err.Error()))
 		return shell.ExitError
 	}
-	fmt.Fprintln(a.out, shell.EscapeJSON(string(b)))
+	fmt.Fprint(a.out, text)
 	return shell.ExitDone
 }
 

@@ -96,6 +96,9 @@ func (a *app) root() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if _, err := a.jsonFormat(); err != nil {
+				return err
+			}
 			src, manner, err := script(cmd, js, file)
 			if err != nil {
 				return err
@@ -110,8 +113,13 @@ func (a *app) root() *cobra.Command {
 	c.PersistentFlags().StringVar(&a.flags.json, "json", "", "print Extended JSON: relaxed or canonical")
 	c.PersistentFlags().Lookup("json").NoOptDefVal = "relaxed"
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usage{text: err.Error(), hint: "respect --help"} })
-	c.CompletionOptions.DisableDefaultCmd = false
 	c.AddCommand(a.demo(), a.classify(), a.mark(), a.plan(), a.changes(), a.undo(), a.replay(), a.version())
+	c.InitDefaultCompletionCmd()
+	if completion, _, err := c.Find([]string{"completion"}); err == nil {
+		completion.Args, completion.RunE = cobra.ArbitraryArgs, func(*cobra.Command, []string) error {
+			return &usage{text: "completion for which shell?", hint: "respect completion bash, zsh or fish"}
+		}
+	}
 	return c
 }
 
@@ -177,7 +185,7 @@ func (a *app) jsonFormat() (shell.JSON, error) {
 	case "canonical":
 		return shell.Canonical, nil
 	}
-	return 0, &usage{text: fmt.Sprintf("--json=%s", a.flags.json), hint: "--json=relaxed or --json=canonical"}
+	return 0, &usage{text: fmt.Sprintf("--json=%s is no format", a.flags.json), hint: "--json=relaxed or --json=canonical"}
 }
 
 // interruptible is ctx that Ctrl-C ends, for what runs without a prompt.

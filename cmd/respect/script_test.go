@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +27,8 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"respect": func() {
+			// Without the terminal that the tests were started from. A command that tty runs leads its session, and keeps its own.
+			_, _ = syscall.Setsid()
 			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 		},
 	})
@@ -39,13 +46,16 @@ func TestScript(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			return nil
 		},
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "tty": tty, "other": other},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": serve, "tunnel": tunnel, "status": exitStatus, "tty": tty, "other": other, "pick": pick,
+		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
 }
 
-// serve starts a server and puts its connection string into $URI: serve production [dir].
+// serve starts a server and puts its connection string into $URI, without the database into $SERVER, and host and port into $ADDRESS:
+// serve production [dir].
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: serve environment [directory]")
@@ -59,18 +69,82 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(s.Stop)
 	ts.Setenv("URI", s.URI+"famigo")
 	ts.Setenv("SERVER", strings.TrimSuffix(s.URI, "/"))
+	ts.Setenv("ADDRESS", s.Address)
 }
 
-// other is another client of the server, which knows nothing of guards: other db.collection insert|delete|update JSON…
+// tunnel lets $URI reach the server through another port of this machine, which belongs to a process that is not the server.
+func tunnel(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: tunnel")
+	}
+	address := ts.Getenv("ADDRESS")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", address)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
+				go func() {
+					_, _ = io.Copy(way[0], way[1])
+					_ = way[0].Close()
+				}()
+			}
+		}
+	}()
+	ts.Setenv("URI", "mongodb://"+l.Addr().String()+"/famigo")
+}
+
+// exitStatus runs a program as exec does and wants this exit status: status 3 respect -e … $URI.
+func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status code program args…")
+	}
+	got := 0
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got, err = exit.ExitCode(), nil
+	}
+	ts.Check(err)
+	if want, err := strconv.Atoi(args[0]); err != nil || got != want {
+		ts.Fatalf("exit status %d, not %s", got, args[0])
+	}
+}
+
+// pick puts what the first group of a pattern finds in a file into a variable: pick NAME FILE PATTERN.
+func pick(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: pick NAME FILE PATTERN")
+	}
+	m := regexp.MustCompile("(?m)" + args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(m) < 2 {
+		ts.Fatalf("%s has no %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+// other is another client of the server, which knows nothing of guards: other db.collection insert|delete|update|drop JSON… db.* is the
+// whole database.
 func other(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 3 {
-		ts.Fatalf("usage: other db.collection insert|delete|update|drop JSON [JSON]")
+	if neg || len(args) < 2 || len(args) < map[string]int{"insert": 3, "delete": 3, "update": 4}[args[1]] {
+		ts.Fatalf("usage: other db.collection insert|delete|update|drop [JSON [JSON]]")
 	}
 	ctx := context.Background()
 	c, err := mongo.Connect(options.Client().ApplyURI(ts.Getenv("SERVER")).SetDirect(true).SetRetryWrites(false))
 	ts.Check(err)
 	defer func() { ts.Check(c.Disconnect(ctx)) }()
 	db, coll, _ := strings.Cut(args[0], ".")
+	coll, err = strconv.Unquote(`"` + coll + `"`)
+	ts.Check(err)
 	target := c.Database(db).Collection(coll)
 	var docs []bson.D
 	for _, a := range args[2:] {
@@ -85,6 +159,12 @@ func other(ts *testscript.TestScript, neg bool, args []string) {
 		_, err = target.DeleteMany(ctx, docs[0])
 	case "update":
 		_, err = target.UpdateMany(ctx, docs[0], docs[1])
+	case "drop":
+		if coll == "*" {
+			err = target.Database().Drop(ctx)
+		} else {
+			err = target.Drop(ctx)
+		}
 	default:
 		err = fmt.Errorf("other cannot %s", args[1])
 	}
@@ -95,11 +175,14 @@ func other(ts *testscript.TestScript, neg bool, args []string) {
 //
 //	expect TEXT   wait until TEXT stands in the output, behind what was expected before
 //	type TEXT     type it key by key         key NAME    ctrl-c, ctrl-d, escape, tab, up, enter, backspace, ctrl-r
+//	run TEXT      enter it at the prompt, without the pace of a finger
 //	line TEXT     type it, then Enter        burst TEXT  all at once, as a paste without brackets; \r is Enter
 //	phrase        type what the question wants, then Enter
 //	paste TEXT    a bracketed paste          paste-phrase  … of what the question wants
 //	wait MS       do nothing                 exit CODE   the program ends with this status
 //	absent TEXT   it stands nowhere in the output so far
+//	never TEXT    these bytes stand nowhere in it, escape sequences included; \x1b is Escape
+//	raw PATTERN   the output with its escape sequences matches     no-raw PATTERN  … does not
 func tty(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: tty steps program args…")
@@ -153,10 +236,27 @@ func step(s *terminaltest.Session, line string) error {
 			return fmt.Errorf("it is there; the screen:\n%s", s.Screen())
 		}
 		return nil
+	case "never":
+		bytes, err := strconv.Unquote(`"` + arg + `"`)
+		if err == nil && strings.Contains(s.Output(), bytes) {
+			err = fmt.Errorf("it is there; the screen:\n%s", s.Screen())
+		}
+		return err
+	case "raw", "no-raw":
+		pattern, err := regexp.Compile(arg)
+		if err == nil && pattern.MatchString(s.Output()) != (verb == "raw") {
+			err = fmt.Errorf("the output is %q", s.Output())
+		}
+		return err
 	case "type":
 		return s.Type(arg)
 	case "line":
 		if err := s.Type(arg); err != nil {
+			return err
+		}
+		return s.Enter()
+	case "run":
+		if err := s.TypeFast(arg); err != nil {
 			return err
 		}
 		return s.Enter()
@@ -197,4 +297,4 @@ func step(s *terminaltest.Session, line string) error {
 }
 
 // settle waits for the silence after which a question can be answered.
-func settle() { time.Sleep(400 * time.Millisecond) }
+func settle() { time.Sleep(500 * time.Millisecond) }

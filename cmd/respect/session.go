@@ -231,12 +231,13 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 
 // welcome says where one is, before the first prompt.
 func (s *session) welcome(d *guard.Deployment) {
-	fmt.Fprint(s.app.err, s.style.Evidence(d.Environment(), d.Name(), d.Evidence()))
+	env, evidence := shell.Standing(d, d.DefaultDatabase())
+	fmt.Fprint(s.app.err, s.style.Evidence(env, d.Name(), evidence))
 	fmt.Fprintf(s.app.err, "record and backups: %s\n", safe(s.dir))
 	if d.Embedded() {
 		fmt.Fprintln(s.app.err, "this is an embedded server (FerretDB): it cannot do all that MongoDB can")
 	}
-	if d.Environment() == environment.Unknown {
+	if env == environment.Unknown {
 		fmt.Fprintln(s.app.err, "until somebody says what it is, it is treated as production")
 	}
 	fmt.Fprintln(s.app.err, "help lists the words of this shell; everything else is JavaScript, as in mongosh")

@@ -26,7 +26,9 @@ func (s *session) mark(ctx context.Context, d *guard.Deployment, env environment
 	if outcomes := st.Outcomes(); len(outcomes) == 0 {
 		fmt.Fprintln(s.app.err, "it is marked so already; nothing was changed")
 	}
-	fmt.Fprint(s.app.out, s.style.Evidence(d.Environment(), d.Name(), d.Evidence()))
+	// Within a session the environment never falls; what the next one finds is what was marked.
+	next := environment.Classify(d.Evidence(), "")
+	fmt.Fprint(s.app.out, s.style.Evidence(next, d.Name(), d.Evidence()))
 	return shell.ExitDone
 }
 

@@ -71,7 +71,11 @@ func methodNames() []string {
 // need throws if an argument is missing.
 func (a args) need(i int, what string) {
 	if i >= len(a.values) {
-		a.vm.throw(&Refusal{Text: fmt.Sprintf("%s: the %s is missing", a.method, what), Method: a.method})
+		r := &Refusal{Text: fmt.Sprintf("%s: the %s is missing", a.method, what), Method: a.method}
+		if what == "filter" {
+			r.Hint = "to mean every document, say {} outright"
+		}
+		a.vm.throw(r)
 	}
 }
 

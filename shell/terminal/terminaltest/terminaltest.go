@@ -164,13 +164,23 @@ func (s *Session) Phrase() (string, error) {
 // KeyGap is between two keys: slower than what is taken for a paste, faster than people.
 const KeyGap = 20 * time.Millisecond
 
-// Type types text key by key, as a finger would.
-func (s *Session) Type(text string) error {
+// Type types text key by key, as a finger would. It looks for the echo of each key, so that a program on a busy machine does not find
+// two of them waiting.
+func (s *Session) Type(text string) error { return s.keys(text, KeyGap) }
+
+// TypeFast is Type without the time between two keys, for where nobody measures it.
+func (s *Session) TypeFast(text string) error { return s.keys(text, 0) }
+
+func (s *Session) keys(text string, gap time.Duration) error {
 	for _, r := range text {
+		before := len(s.Output())
 		if err := s.Send(string(r)); err != nil {
 			return err
 		}
-		time.Sleep(KeyGap)
+		for start := time.Now(); len(s.Output()) == before && time.Since(start) < 5*KeyGap; {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(gap)
 	}
 	return nil
 }
