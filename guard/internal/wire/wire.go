@@ -31,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +47,7 @@ type Config struct {
 	URI string
 	// Password is called when the URI names a user and no password. Nil means that none can be had.
 	Password func(user string) (string, error)
-	// SelectionTimeout bounds the search for a server that answers, for each seed. Zero means 10 s.
+	// SelectionTimeout bounds the search for a server that answers, for each seed. Zero means serverSelectionTimeoutMS of the URI, or 10 s.
 	SelectionTimeout time.Duration
 }
 
@@ -163,6 +164,9 @@ func clientOptions(cfg Config) (*options.ClientOptions, error) {
 		o.Auth.Password, o.Auth.PasswordSet = pw, true
 	}
 	timeout := cfg.SelectionTimeout
+	if timeout == 0 && o.ServerSelectionTimeout != nil {
+		timeout = *o.ServerSelectionTimeout
+	}
 	if timeout == 0 {
 		timeout = 10 * time.Second
 	}
@@ -223,7 +227,19 @@ func discover(ctx context.Context, opts *options.ClientOptions) (address string,
 	return "", nil, fmt.Errorf("no server found that can be used: %w", errors.Join(errs...))
 }
 
+// helloOf asks one server who it is. A port where nobody listens is found out at once, not after the driver has tried for as long as it may.
 func helloOf(ctx context.Context, opts *options.ClientOptions, host string) (bson.Raw, error) {
+	network, address := "tcp", host
+	if strings.HasPrefix(host, "/") {
+		network = "unix"
+	} else if _, _, err := net.SplitHostPort(host); err != nil {
+		address = net.JoinHostPort(strings.Trim(host, "[]"), "27017")
+	}
+	c, err := (&net.Dialer{Timeout: *opts.ServerSelectionTimeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	_ = c.Close() // nothing was said on it
 	l, err := connect(opts, host)
 	if err != nil {
 		return nil, err

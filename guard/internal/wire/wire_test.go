@@ -3,9 +3,11 @@ package wire
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -190,5 +192,20 @@ func TestErrorsSayWhetherItWasSent(t *testing.T) {
 	}
 	if e, _ = AsError(toError(context.Canceled, false)); !e.Canceled || e.Sent {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestNobodyListens: that is said at once, and in words.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	start := time.Now()
+	_, err = Dial(t.Context(), Config{URI: "mongodb://" + l.Addr().String() + "/", SelectionTimeout: time.Hour})
+	if err == nil || !strings.Contains(err.Error(), "connection refused") || time.Since(start) > time.Minute {
+		t.Errorf("after %v: %v", time.Since(start), err)
 	}
 }
