@@ -289,6 +289,9 @@ func (d *Deployment) probe(ctx context.Context) error {
 		}
 		d.road = plan.RoadFields
 	}
+	if d.software.embedded && d.seen.Marker.State == environment.MarkerAbsent {
+		d.road = plan.RoadFields // FerretDB looks at a filter only when there is a document to compare with
+	}
 	return nil
 }
 
