@@ -130,9 +130,13 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 		return s.refuse(&Refused{Text: v.Why, Code: plan.Large, Hints: []string{"approval by a second person is not built yet, so this cannot be done with respect today"}})
 	}
 	if g.cfg.Operator == nil || !g.cfg.Operator.Present() {
+		hint := "run it in a terminal, or look at what it would do with: respect plan"
+		if p.Header().Class == command.Security.String() {
+			hint = "run it in a terminal"
+		}
 		return s.refuse(&Refused{
 			Text:  fmt.Sprintf("%s; somebody must see the preview and type the answer, and there is no terminal", v.Why),
-			Hints: []string{"run it in a terminal, or look at what it would do with: respect plan"},
+			Hints: []string{hint},
 		})
 	}
 	if s.place != "" {

@@ -51,6 +51,8 @@ type Statement struct {
 	asked   map[string]int // questions from the same place
 	place   string
 	stopped error // after it the statement runs nothing more
+
+	discarded int
 }
 
 // Judged is an environment with its evidence, and what policy asks there.
@@ -498,8 +500,12 @@ func (s *Statement) fail(err error) error {
 	return s.stop(err)
 }
 
+// Discarded says how many commands were queued and dropped: nothing of them was sent.
+func (s *Statement) Discarded() int { return s.discarded }
+
 // Discard drops what is queued: the script threw, or the operator declined. What was carried out stands.
 func (s *Statement) Discard() {
+	s.discarded += len(s.queue)
 	if s.builder != nil {
 		_ = s.builder.Discard() // files that nobody refers to
 	}
@@ -636,8 +642,8 @@ func (s *Statement) settleAlone(ctx context.Context, d *Deployment, c *command.C
 	}
 	if c.Class() != command.Schema {
 		return nil, s.refuse(&Refused{
-			Text:  fmt.Sprintf("%s (%s) on %s %v", c.Name(), c.Class(), j.Environment, plan.ErrNotPlanned),
-			Hints: []string{c.Why()},
+			Text:  strings.TrimSuffix(fmt.Sprintf("%s (%s) on %s %v: %s", c.Name(), c.Class(), j.Environment, plan.ErrNotPlanned, c.Why()), ": "),
+			Hints: []string{"what cannot wait must be done with another client, and will not be in this record"},
 		})
 	}
 	cfg, err := s.gate.planConfig(d, j, c.Class().String(), s.mode)

@@ -16,6 +16,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard"
+	"respect/guard/plan"
 	"respect/replay"
 	"respect/shell/js"
 	"respect/shell/render"
@@ -241,7 +242,7 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 			return ExitPartly
 		}
 	default:
-		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(applied))
+		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(applied, st.Discarded()))
 	}
 	if len(applied) > 0 {
 		return ExitPartly
@@ -249,10 +250,13 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 	return code
 }
 
-// changedLine says whether anything was changed.
-func changedLine(applied []string) string {
-	if len(applied) == 0 {
+// changedLine says whether anything was changed, if anything was to be.
+func changedLine(applied []string, discarded int) string {
+	switch {
+	case len(applied) == 0 && discarded == 0:
 		return ""
+	case len(applied) == 0:
+		return "nothing was changed; what was queued before is dropped: " + plan.Plural(int64(discarded), "command") + "\n"
 	}
 	return "nothing further was changed; already applied: " + strings.Join(applied, ", ") + "\n"
 }

@@ -348,7 +348,13 @@ func (s Style) Evidence(env environment.Environment, deployment string, evidence
 		out = append(out, "the evidence disagrees; the most dangerous answer counts: "+env.Effective().String())
 	}
 	if env == environment.Unknown {
-		out = append(out, "nothing says what this is, so it is treated as production; to say it: respect mark ENVIRONMENT URI")
+		why := "nothing says what this is"
+		for _, e := range evidence {
+			if e.Decides {
+				why = "what this is cannot be told for sure"
+			}
+		}
+		out = append(out, why+", so it is treated as production; to say it: respect mark ENVIRONMENT URI")
 	}
 	return strings.Join(out, "\n") + "\n"
 }
