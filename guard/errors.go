@@ -44,6 +44,7 @@ type ServerError struct {
 	Name     string
 	Message  string // untrusted text
 	Foreseen bool   // the preview knew it: nothing was sent
+	Planning bool   // it refused a read of the plan: nothing else was sent
 	Embedded bool   // the embedded server said so, of something that MongoDB can do
 	Bounded  bool   // a read on production took longer than it may
 }
@@ -57,6 +58,9 @@ func (e *ServerError) Error() string {
 	s += ": " + e.Message
 	if e.Foreseen {
 		s += " (foreseen by the preview; nothing was sent)"
+	}
+	if e.Planning {
+		s += " (asked for the preview; nothing was changed)"
 	}
 	if e.Embedded {
 		s += "\nnote: this is the embedded server (FerretDB), which cannot do this; MongoDB may"

@@ -283,10 +283,22 @@ func (g *Gate) recordCommand(d *Deployment, c *command.Command, change string, s
 	if err != nil {
 		e.Error = err.Error()
 	}
-	if c.Class() != command.Read && c.Class() != command.Session && c.Class() != command.Security {
+	switch c.Class() {
+	case command.DocumentWrite, command.Schema, command.Operations:
 		e.Text = shorten(c.Raw().String(), 2000)
+	case command.Read, command.Session:
+	default: // any value may be a password: users, parameters, what is not understood
+		e.Text = strings.Join(keys(c.Raw()), " ") + " (values are not recorded)"
 	}
 	return g.record(replay.KindCommand, e)
+}
+
+func keys(doc bson.Raw) (out []string) {
+	elems, _ := doc.Elements() // it was parsed
+	for _, e := range elems {
+		out = append(out, e.Key())
+	}
+	return out
 }
 
 func shorten(s string, n int) string {
@@ -496,6 +508,9 @@ func (s *Statement) fail(err error) error {
 	var f *plan.Foreseen
 	if errors.As(err, &f) {
 		err = &ServerError{Code: f.Code, Name: f.Name, Message: f.Message, Foreseen: true}
+	}
+	if e, ok := wire.AsError(err); ok && e.Answered() { // a read of the plan, which the server refused
+		err = &ServerError{Code: e.Code, Name: e.Name, Message: e.Message, Planning: true}
 	}
 	return s.stop(err)
 }
