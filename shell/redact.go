@@ -4,7 +4,7 @@ import "regexp"
 
 var (
 	// secretCalls are commands and methods whose arguments hold passwords.
-	secretCalls = regexp.MustCompile(`(?i)\b(createUser|updateUser|changeUserPassword|saslStart|saslContinue|authenticate|auth|pwd|password|passwordPrompt)\b`)
+	secretCalls = regexp.MustCompile(`(?i)createUser|updateUser|changeUserPassword|saslStart|saslContinue|\bauth(enticate)?\b|pwd|passw(or)?d|passphrase`)
 	// credentials in a connection string.
 	credentials = regexp.MustCompile(`(mongodb(?:\+srv)?://[^\s:/@'"]*:)[^\s@'"]*@`)
 )

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 
@@ -62,7 +61,7 @@ func (s *Shell) Interactive(ctx context.Context) int {
 
 // execInterruptible runs one statement; Ctrl-C ends it and not the shell.
 func (s *Shell) execInterruptible(ctx context.Context, text, manner string) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	ctx, stop := Interruptible(ctx, s.cfg.TTY, s.cfg.Err)
 	defer stop()
 	return s.Exec(ctx, text, manner)
 }
@@ -114,6 +113,12 @@ func (s *Shell) prompt() terminal.Prompt {
 	return terminal.Prompt{Text: name + "> ", Color: terminal.Calm}
 }
 
+// mayEnd says whether a statement may end with this line. A long list, one element a line, would be parsed again for each.
+func mayEnd(text, line string) bool {
+	line = strings.TrimSpace(line)
+	return len(text) < 16<<10 || (line != "" && strings.ContainsRune(");}]`'\"", rune(line[len(line)-1])))
+}
+
 // Lines runs what is piped in, statement by statement, and stops at the first that fails.
 func (s *Shell) Lines(ctx context.Context, in io.Reader) int {
 	sc := bufio.NewScanner(in)
@@ -124,7 +129,7 @@ func (s *Shell) Lines(ctx context.Context, in io.Reader) int {
 			text += "\n"
 		}
 		text += sc.Text()
-		if !whole(text) {
+		if !mayEnd(text, sc.Text()) || !whole(text) {
 			continue
 		}
 		if code := s.Exec(ctx, text, "pipe"); code != ExitDone {

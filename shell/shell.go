@@ -65,6 +65,7 @@ type Shell struct {
 	vm      *js.VM
 	run     *runner
 	notes   strings.Builder // output that is not recorded yet
+	secret  bool            // the running entry may hold a password
 	exiting bool
 	cat     *catalogue
 }
@@ -99,13 +100,21 @@ func (s *Shell) out(text string) {
 func (s *Shell) say(text string) {
 	fmt.Fprint(s.cfg.Err, text)
 	s.Flush()
-	s.cfg.Gate.Note(text, true)
+	s.note(text, true)
+}
+
+// note records what was shown. After an entry that may hold a password, what it shows may hold it too.
+func (s *Shell) note(text string, isError bool) {
+	if s.secret {
+		text = "[redacted: what an entry that may hold a password has shown]"
+	}
+	s.cfg.Gate.Note(text, isError)
 }
 
 // Flush records what was printed so far.
 func (s *Shell) Flush() {
 	if s.notes.Len() > 0 {
-		s.cfg.Gate.Note(s.notes.String(), false)
+		s.note(s.notes.String(), false)
 		s.notes.Reset()
 	}
 }
@@ -129,6 +138,8 @@ func (s *Shell) statement(ctx context.Context, src, recorded, manner string, mod
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return ExitError
 	}
+	s.secret = Secret(recorded)
+	defer func() { s.Flush(); s.secret = false }()
 	shown, err := s.evaluate(ctx, st, src)
 	if mode == guard.Preview {
 		return s.preview(st, err)
@@ -159,7 +170,11 @@ func (s *Shell) evaluate(ctx context.Context, st *guard.Statement, src string) (
 		return "", err
 	}
 	if !r.Cursor() && !r.Empty() {
-		shown = s.value(s.vm.Tree(r))
+		tree, err := s.vm.Tree(ctx, r)
+		if err != nil {
+			return "", err
+		}
+		shown = s.value(tree)
 	}
 	return shown, nil
 }

@@ -217,11 +217,11 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 	s.recoverChanges(ctx, d)
 	switch {
 	case manner != "":
-		ctx, stop := interruptible(ctx)
+		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err)
 		defer stop()
 		return sh.Exec(ctx, src, manner)
 	case s.tty == nil || !isTerminal(s.app.in):
-		ctx, stop := interruptible(ctx)
+		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err)
 		defer stop()
 		return sh.Lines(ctx, s.app.in)
 	}

@@ -309,7 +309,7 @@ var noMember = regexp.MustCompile(`Object has no member '([^']+)'`)
 func (vm *VM) errorText(v goja.Value) string {
 	obj, ok := v.(*goja.Object)
 	if !ok || obj.ClassName() != "Error" {
-		return render.Inline(vm.tree(v), 500)
+		return vm.thrownText(v)
 	}
 	name, message := vm.ownText(obj, "name"), vm.ownText(obj, "message")
 	if m := noMember.FindStringSubmatch(message); m != nil {
@@ -322,6 +322,17 @@ func (vm *VM) errorText(v goja.Value) string {
 		return render.SafeLines(message)
 	}
 	return render.SafeLines(name + ": " + message)
+}
+
+// thrownText is the text of a thrown value that is no error: perhaps the result of a write that was not carried out.
+func (vm *VM) thrownText(v goja.Value) string {
+	text, was := "a result of what was not carried out", vm.aborted
+	err := vm.inEngine(func() { text = render.Inline(vm.tree(v), 500) })
+	if err != nil {
+		vm.rt.ClearInterrupt()
+	}
+	vm.aborted = was
+	return text
 }
 
 // ownText reads a data property of an error, from it or from its prototypes, running nothing.
@@ -434,7 +445,29 @@ func exported[T any](v goja.Value) (T, bool) {
 }
 
 // compile parses a statement. Top-level let and const become var: what a person declared at the prompt can be declared again.
+// maxNesting is how deep brackets may stand in each other. The parser's stack cannot be bounded, and its overflow ends the process.
+const maxNesting = 5000
+
+// tooDeep counts brackets without looking where they stand: in a string they count too.
+func tooDeep(src string) bool {
+	depth := 0
+	for i := range len(src) {
+		switch src[i] {
+		case '(', '[', '{':
+			if depth++; depth > maxNesting {
+				return true
+			}
+		case ')', ']', '}':
+			depth = max(depth-1, 0)
+		}
+	}
+	return false
+}
+
 func compile(name, src string) (*goja.Program, error) {
+	if tooDeep(src) {
+		return nil, fmt.Errorf("SyntaxError: brackets are nested deeper than %d levels", maxNesting)
+	}
 	prg, err := goja.Parse(name, src)
 	if err != nil {
 		return nil, syntaxError(err)
@@ -468,6 +501,9 @@ func syntaxError(err error) error {
 // Complete says whether src is a whole statement; if not, more lines are wanted. What is wrong in another way is whole: evaluating it
 // says what is wrong.
 func Complete(src string) bool {
+	if tooDeep(src) {
+		return true // running it says so
+	}
 	_, err := goja.Parse("", src)
 	if err == nil {
 		return true

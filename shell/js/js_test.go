@@ -67,7 +67,8 @@ func eval(t testing.TB, f *fake, src string) (commands []string, printed string,
 		docs, _, err := vm.Page(t.Context(), r)
 		return f.commands, out.String() + render.Value(docs), err
 	}
-	return f.commands, out.String() + render.Value(vm.Tree(r)), nil
+	tree, err := vm.Tree(t.Context(), r)
+	return f.commands, out.String() + render.Value(tree), err
 }
 
 // Each method sends what mongosh's method of that name sends.
@@ -437,8 +438,11 @@ func TestTopLevelDeclarationsCanBeRepeated(t *testing.T) {
 		}
 	}
 	r, err := vm.Eval(t.Context(), "x", `x + y + z`)
-	if err != nil || render.Value(vm.Tree(r)) != "10" {
-		t.Errorf("%v %v", render.Value(vm.Tree(r)), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tree, err := vm.Tree(t.Context(), r); err != nil || render.Value(tree) != "10" {
+		t.Errorf("%v %v", render.Value(tree), err)
 	}
 }
 
@@ -449,8 +453,12 @@ func TestInterrupt(t *testing.T) {
 	if _, err := vm.Eval(ctx, "x", `while (true) {}`); !errors.Is(err, ErrInterrupted) {
 		t.Errorf("err = %v", err)
 	}
-	if r, err := vm.Eval(t.Context(), "x", `1 + 1`); err != nil || render.Value(vm.Tree(r)) != "2" {
-		t.Errorf("after it: %v", err)
+	r, err := vm.Eval(t.Context(), "x", `1 + 1`)
+	if err != nil {
+		t.Fatalf("after it: %v", err)
+	}
+	if tree, err := vm.Tree(t.Context(), r); err != nil || render.Value(tree) != "2" {
+		t.Errorf("after it: %v %v", tree, err)
 	}
 }
 
@@ -487,7 +495,8 @@ func FuzzEval(f *testing.F) {
 		defer cancel()
 		vm, _ := newVM(t, &fake{})
 		if r, err := vm.Eval(ctx, "fuzz", src); err == nil && !r.Cursor() {
-			_ = render.Value(vm.Tree(r))
+			tree, _ := vm.Tree(t.Context(), r)
+			_ = render.Value(tree)
 		}
 		Complete(src)
 	})
@@ -509,6 +518,58 @@ func BenchmarkForEach(b *testing.B) {
 		f.commands = nil
 		if _, err := vm.Eval(b.Context(), "x", `db.c.find().forEach(d => db.c.deleteOne({_id: d._id}))`); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// declined is the reply of a write that was declined.
+type declined struct{}
+
+func (declined) Raw(context.Context) (bson.Raw, error) {
+	return nil, &Stop{Err: errors.New("declined")}
+}
+
+// TestResultsOfWhatWasDeclined: such a result is looked at in a later statement. It says why, and the shell lives.
+func TestResultsOfWhatWasDeclined(t *testing.T) {
+	t.Parallel()
+	for _, src := range []string{"r", "[r]", "r.matchedCount", "print(r)", "throw r", "throw [r]", "EJSON.stringify(r)", "({a: {b: r}})"} {
+		f := &fake{}
+		vm, _ := newVM(t, f)
+		vm.cfg.Runner = pending{f}
+		if _, err := vm.Eval(t.Context(), "test", "var r = db.c.updateOne({_id: 1}, {$set: {a: 5}})"); err != nil {
+			t.Fatal(err)
+		}
+		r, err := vm.Eval(t.Context(), "test", src)
+		if err == nil {
+			_, err = vm.Tree(t.Context(), r)
+		}
+		if err == nil {
+			t.Errorf("%s: there is no error", src)
+		}
+		if r, err = vm.Eval(t.Context(), "test", "1 + 1"); err != nil {
+			t.Errorf("after %s: %v", src, err)
+		} else if tree, err := vm.Tree(t.Context(), r); err != nil || render.Value(tree) != "2" {
+			t.Errorf("after %s: %v (%v)", src, tree, err)
+		}
+	}
+}
+
+type pending struct{ *fake }
+
+func (p pending) Run(context.Context, Target, string, bson.Raw, string) (Reply, error) {
+	return declined{}, nil
+}
+
+// TestDeepNesting: the parser's stack is the process's.
+func TestDeepNesting(t *testing.T) {
+	t.Parallel()
+	for _, open := range []string{"(", "[", "{a:", "f("} {
+		src := "x = " + strings.Repeat(open, 1_000_000)
+		if !Complete(src) {
+			t.Errorf("%s…: waits for more", open)
+		}
+		if _, _, err := eval(t, &fake{}, src); err == nil || !strings.Contains(err.Error(), "nested deeper") {
+			t.Errorf("%s…: %v", open, err)
 		}
 	}
 }

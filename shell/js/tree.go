@@ -1,6 +1,7 @@
 package js
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -11,8 +12,12 @@ import (
 	"respect/shell/render"
 )
 
-// Tree is what a result looks like, as a tree for render.Value. It runs no user code: getters are named, not called.
-func (vm *VM) Tree(r Result) any { return vm.tree(r.v) }
+// Tree is what a result looks like, as a tree for render.Value. It runs no user code: getters are named, not called. The error is that of a write whose
+// result is to be shown and that was not carried out.
+func (vm *VM) Tree(ctx context.Context, r Result) (tree any, err error) {
+	err = vm.run(ctx, func() error { return vm.inEngine(func() { tree = vm.tree(r.v) }) })
+	return tree, err
+}
 
 const maxDepth = 100
 
