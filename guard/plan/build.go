@@ -150,6 +150,9 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 		if int64(taken) >= policy.MaxOperations {
 			return taken, fmt.Errorf("more than %d operations in one plan", policy.MaxOperations)
 		}
+		if err := pinnable(ps[taken].write(), b.cfg.Header.Road); err != nil {
+			return taken, err
+		}
 		group := b.byIDGroup(ps[taken:])
 		if len(group) == 0 {
 			ok, err := b.addSelected(ctx, ps[taken])

@@ -25,6 +25,20 @@ type Derived struct {
 	ReturnsOld bool
 }
 
+// maxWhole is how many bytes of documents a statement may carry: a command may not be larger than 16 MiB and 16 KiB. Above it the document is not
+// compared as a whole by the server.
+// Source: https://www.mongodb.com/docs/manual/reference/limits/ (BSON document size), src/mongo/bson/util/builder.h (BSONObjMaxInternalSize).
+const maxWhole = 15 << 20
+
+// pinnable says why an update cannot be sent for single documents, before it is shown.
+func pinnable(w command.Write, road Road) error {
+	if w.Op != command.Update || !positional(w.Update) {
+		return nil
+	}
+	_, err := withTypedFilter(nil, w.Filter, road)
+	return err
+}
+
 // Derive is what is sent for one document of a plan: a pure function of the plan file and the spooled images.
 //
 // The filter is _id and the condition StillAs; upsert, hint, sort and skip of the typed statement are gone, since the document is
@@ -40,14 +54,18 @@ func (p *Plan) Derive(it Item, before, after bson.Raw) (Derived, error) {
 		return deriveInsert(d, it, w, after)
 	}
 	id := byID(before.Lookup("_id"))
+	road := p.header.Road
+	if len(before)+len(after) > maxWhole {
+		road = RoadFields
+	}
 	switch it.Op {
 	case "delete", "replace":
-		return deriveWhole(d, it, w, id, before, after, p.header.Road)
+		return deriveWhole(d, it, w, id, before, after, road)
 	case "update":
 		if !typed {
 			return d, errors.New("an update without a typed statement")
 		}
-		return deriveUpdate(d, w, id, before, p.header.Road)
+		return deriveUpdate(d, w, id, before, road)
 	}
 	return d, fmt.Errorf("document %d: unknown operation %q", it.N, it.Op)
 }

@@ -1,0 +1,104 @@
+package plan
+
+import (
+	"errors"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
+)
+
+func raw(t *testing.T, text string) bson.Raw {
+	t.Helper()
+	var d bson.D
+	if err := bson.UnmarshalExtJSON([]byte(text), false, &d); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	b, err := bson.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func text(t *testing.T, d any) string {
+	t.Helper()
+	b, err := bson.MarshalExtJSON(d, false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestStillAs writes the conditions out: what the server is asked before it changes a document.
+func TestStillAs(t *testing.T) {
+	t.Parallel()
+	before := raw(t, `{"_id": 1, "a": 5, "tags": ["x"], "none": null}`)
+	for _, c := range []struct {
+		road    Road
+		touched []string
+		want    string
+	}{
+		{RoadExpr, []string{"a"}, `{"$expr":{"$and":[{"$eq":["$$ROOT",{"$literal":{"_id":1,"a":5,"tags":["x"],"none":null}}]},{"$eq":[{"$bsonSize":"$$ROOT"},47]}]}}`},
+		{RoadFields, []string{"a"}, `{"a":{"$eq":5,"$type":16,"$exists":true,"$not":{"$type":4}}}`},
+		{RoadFields, []string{"missing"}, `{"missing":{"$exists":false}}`},
+		{RoadFields, []string{"none"}, `{"none":{"$eq":null,"$type":10,"$exists":true,"$not":{"$type":4}}}`},
+		{RoadFields, []string{"tags"}, `{"tags":{"$eq":["x"],"$type":4,"$exists":true}}`},
+		{RoadFields, []string{"_id"}, `{}`},
+		{RoadFields, nil, `{}`},
+	} {
+		got, err := StillAs(before, c.road, c.touched)
+		if got == nil {
+			got = bson.D{}
+		}
+		if err != nil || text(t, got) != c.want {
+			t.Errorf("%s %v: %s (%v), want %s", c.road, c.touched, text(t, got), err, c.want)
+		}
+	}
+	for _, f := range []string{"", "$set", "a.b"} {
+		if _, err := StillAs(before, RoadFields, []string{f}); err == nil {
+			t.Errorf("a condition on the field %q", f)
+		}
+	}
+}
+
+// TestTouched: every top-level field that an update may change.
+func TestTouched(t *testing.T) {
+	t.Parallel()
+	for u, want := range map[string]string{
+		`{"$set": {"a.b": 1, "c": 2}, "$unset": {"a.x": ""}}`: `["a","c"]`,
+		`{"$rename": {"a.b": "c.d"}}`:                         `["a","c"]`,
+		`{"$inc": {"n": 1}, "$currentDate": {"at": true}}`:    `["n","at"]`,
+	} {
+		got, err := Touched(bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: raw(t, u)}, nil)
+		if err != nil || text(t, bson.D{{Key: "x", Value: got}}) != `{"x":`+want+`}` {
+			t.Errorf("%s: %v (%v), want %s", u, got, err, want)
+		}
+	}
+	pipeline := raw(t, `{"u": [{"$set": {"a": 1}}]}`).Lookup("u")
+	if got, err := Touched(pipeline, raw(t, `{"_id": 1, "x": 1, "y": 2}`)); err != nil || len(got) != 3 {
+		t.Errorf("a pipeline may change all: %v (%v)", got, err)
+	}
+}
+
+// TestPositional: the positional $ means the element that the typed filter matched. Where that cannot be kept it is refused before it is shown.
+func TestPositional(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		filter, update string
+		road           Road
+		refused        bool
+	}{
+		{`{"_id": 1, "a": 5}`, `{"$set": {"a.$": 6}}`, RoadExpr, false},
+		{`{"_id": 1, "a": 5}`, `{"$set": {"a.$": 6}}`, RoadFields, true},
+		{`{"_id": 1, "a": 5}`, `{"$set": {"a.$[]": 6}}`, RoadFields, false},
+		{`{"_id": 1, "$where": "1"}`, `{"$set": {"a.$": 6}}`, RoadExpr, true},
+		{`{"_id": 1}`, `{"$set": {"a.b": 6}}`, RoadFields, false},
+	} {
+		w := command.Write{Op: command.Update, Filter: raw(t, c.filter), Update: bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: raw(t, c.update)}}
+		if err := pinnable(w, c.road); errors.Is(err, ErrUnpinnable) != c.refused {
+			t.Errorf("%s %s on %s: %v", c.filter, c.update, c.road, err)
+		}
+	}
+}
