@@ -165,19 +165,24 @@ func (s *Session) Phrase() (string, error) {
 const KeyGap = 20 * time.Millisecond
 
 // Type types text key by key, as a finger would. It looks for the echo of each key, so that a program on a busy machine does not find
-// two of them waiting.
+// two of them waiting. A password has no echo.
 func (s *Session) Type(text string) error { return s.keys(text, KeyGap) }
 
 // TypeFast is Type without the time between two keys, for where nobody measures it.
 func (s *Session) TypeFast(text string) error { return s.keys(text, 0) }
 
 func (s *Session) keys(text string, gap time.Duration) error {
+	plain := Plain(s.Output())
+	patience := Patience
+	if strings.HasPrefix(plain[strings.LastIndexByte(plain, '\n')+1:], "password") {
+		patience = 5 * KeyGap
+	}
 	for _, r := range text {
 		before := len(s.Output())
 		if err := s.Send(string(r)); err != nil {
 			return err
 		}
-		for start := time.Now(); len(s.Output()) == before && time.Since(start) < 5*KeyGap; {
+		for start := time.Now(); len(s.Output()) == before && time.Since(start) < patience; {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(gap)
