@@ -13,7 +13,7 @@ import (
 
 // killed are the changes that the kill matrix goes through: one of each way in which a change is carried out.
 var killed = strings.Split("insert into a new collection|update one field of all|replace|delete all|a loop|two collections|findAndModify update|drop|drop database|"+
-	"drop an index|create an index|create a collection|rename a collection", "|")
+	"drop an index|create an index|create a collection|rename a collection|rename onto another", "|")
 
 // TestKillMatrix stops the world at every durable step of a change, before every write reaches the server, and before each answer comes back. What is
 // left is either no write, or a record from which a later session tells what happened, and undo restores.

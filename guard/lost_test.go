@@ -17,7 +17,7 @@ import (
 func TestLostReplies(t *testing.T) {
 	t.Parallel()
 	for _, c := range writes {
-		if c.full || c.phrase == "" || c.phrase == "?" {
+		if c.full || c.phrase == "" {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {

@@ -345,7 +345,7 @@ func TestP4NothingRunsAfterANo(t *testing.T) {
 func TestP6RecordedBeforeItHappens(t *testing.T) {
 	t.Parallel()
 	for _, c := range writes {
-		if c.full || c.phrase == "" || c.phrase == "?" {
+		if c.full || c.phrase == "" {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {

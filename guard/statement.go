@@ -655,7 +655,7 @@ func (s *Statement) settleAlone(ctx context.Context, d *Deployment, c *command.C
 	if !d.primary() {
 		return nil, s.refuse(&Refused{Text: d.Name() + " is not a primary: it takes no writes"})
 	}
-	if c.Class() != command.Schema {
+	if c.Class() == command.Unknown || c.Class() == command.DocumentWrite {
 		return nil, s.refuse(&Refused{
 			Text:  strings.TrimSuffix(fmt.Sprintf("%s (%s) on %s %v: %s", c.Name(), c.Class(), j.Environment, plan.ErrNotPlanned, c.Why()), ": "),
 			Hints: []string{"what cannot wait must be done with another client, and will not be in this record"},

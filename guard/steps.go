@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,13 @@ func (x *execution) steps(ctx context.Context, last bool) {
 	}
 	for _, s := range x.plan.Steps() {
 		if s.Last != last || x.fatal != nil {
+			continue
+		}
+		if s.Do == plan.DoRun {
+			if err := x.runCommand(ctx, s); err != nil {
+				x.fail(fmt.Errorf("%s %s: %w", s.Verb, s.NS, err))
+				return
+			}
 			continue
 		}
 		ns, err := command.ParseNamespace(s.NS)
@@ -293,4 +301,59 @@ func (x *execution) rename(ctx context.Context, s plan.Step, ns command.Namespac
 		return err
 	}
 	return x.move(ctx, ns, to)
+}
+
+// withConcern are the commands of such steps that take a write concern.
+var withConcern = map[string]bool{
+	"collMod": true, "create": true, "drop": true, "createUser": true, "dropUser": true, "updateUser": true, "grantRolesToUser": true, "revokeRolesFromUser": true,
+	"createRole": true, "dropRole": true, "updateRole": true, "grantRolesToRole": true, "revokeRolesFromRole": true, "grantPrivilegesToRole": true, "revokePrivilegesFromRole": true,
+}
+
+// runCommand sends a step's command, if the thing is still as it was shown, and writes down what it left.
+func (x *execution) runCommand(ctx context.Context, s plan.Step) error {
+	now, err := plan.Look(ctx, planReader{x.d}, s)
+	if err != nil {
+		return x.d.fromWire(err, false)
+	}
+	if !bytes.Equal(now, s.Was) {
+		x.leave(s.NS, s.NS+" was changed by somebody else since the preview, and is left alone")
+		return nil
+	}
+	raw, err := x.plan.Command(s)
+	if err != nil {
+		return err
+	}
+	elems, err := raw.Elements()
+	if err != nil {
+		return err
+	}
+	var cmd bson.D
+	for _, e := range elems {
+		if e.Key() != "comment" && (e.Key() != "writeConcern" || !withConcern[s.Verb]) {
+			cmd = append(cmd, bson.E{Key: e.Key(), Value: e.Value()})
+		}
+	}
+	if withConcern[s.Verb] {
+		cmd = append(cmd, concern())
+	}
+	err = x.schema(ctx, s.DB, cmd, func() (bool, error) {
+		left, err := plan.Look(ctx, planReader{x.d}, s)
+		if err == nil && s.Look == "" {
+			err = errors.New("nothing tells whether it was carried out")
+		}
+		return err == nil && !bytes.Equal(left, s.Was), err
+	})
+	if err != nil {
+		return err
+	}
+	x.count(s.NS).Schema = s.Verb
+	left, err := plan.Look(ctx, planReader{x.d}, s)
+	if err != nil {
+		x.warn("%s %s was carried out, and what it left could not be looked at: %v", s.Verb, s.NS, err)
+	} else if saved, err := x.plan.SaveAfter(x.gate.cfg.FS, s, left); err != nil {
+		x.warn("%s %s was carried out, and what it left could not be written down: %v", s.Verb, s.NS, err)
+	} else if err := x.gate.record(replay.KindSaved, saved); err != nil {
+		return err
+	}
+	return x.stepDone(s.Verb + " " + s.NS)
 }

@@ -83,18 +83,20 @@ func undoable(c *journal.Change) *Refused {
 
 // decideUndo asks policy for the class of work that the change was. Marking a deployment is never undone by undo.
 func (s *Statement) decideUndo(ctx context.Context, d *Deployment, p *plan.Plan) (policy.Verdict, Judged, error) {
-	class, targets := command.DocumentWrite, []command.Namespace{}
-	if p.Header().Class == command.Schema.String() {
-		class = command.Schema
+	class, targets := command.Unknown, []command.Namespace{}
+	for c := command.Unknown; c <= command.Server; c++ {
+		if c.String() == p.Header().Class {
+			class = c
+		}
 	}
 	for _, c := range p.Counts() {
 		ns, err := command.ParseNamespace(c.Namespace)
 		if err != nil {
-			return policy.Verdict{}, Judged{}, err
+			ns = command.Namespace{DB: c.Namespace} // a database as a whole
 		}
 		targets = append(targets, ns)
 	}
-	if p.Header().Class == command.Security.String() {
+	if class == command.Security && p.Documents() > 0 {
 		return policy.Verdict{}, Judged{}, s.refuse(&Refused{Text: "a marker is not taken back with undo", Hints: []string{"respect mark writes another one"}})
 	}
 	env, evidence, err := d.environmentOf(ctx, targets)

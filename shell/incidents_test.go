@@ -34,10 +34,9 @@ type incident struct {
 		Collections map[string][]json.RawMessage
 		Indexes     map[string][]struct{ Key, Options json.RawMessage }
 	}
-	Statements   []string
-	UserAnswers  []string `json:"user_answers"`
-	NeedsMongoDB bool     `json:"needs_full_mongodb"`
-	Interleaved  []struct {
+	Statements  []string
+	UserAnswers []string `json:"user_answers"`
+	Interleaved []struct {
 		Op, Collection      string
 		Doc, Filter, Update json.RawMessage
 	} `json:"interleaved_writes_before_undo"`
@@ -185,9 +184,6 @@ func TestIncidents(t *testing.T) {
 	other := server.Client(t)
 	for n, in := range incidents {
 		t.Run(in.ID, func(t *testing.T) {
-			if in.NeedsMongoDB {
-				t.Skip("SKIPPED: the embedded server cannot run it; it is refused, see TestP1NoWayAround")
-			}
 			db := fmt.Sprintf("incident%d", n)
 			in.setUp(t, other, db)
 			t.Cleanup(func() { _ = other.Database(db).Drop(context.Background()) })

@@ -81,6 +81,7 @@ type Builder struct {
 	samples  []Sample
 	n        int64
 	bytes    int64
+	secret   bson.Raw // the command of schema work, if it has secrets: never written
 }
 
 // afterImages are kept to see whether a later statement could match one.
@@ -668,7 +669,7 @@ func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
 	}
 	p := &Plan{
 		dir: b.cfg.Dir, header: b.cfg.Header, commands: b.commands, steps: steps, totals: t, samples: b.samples,
-		results: b.results, sp: b.sp,
+		results: b.results, sp: b.sp, secret: b.secret,
 	}
 	if _, err := b.sp.append("RESTORE.txt", restoreText(p)); err != nil {
 		return nil, err

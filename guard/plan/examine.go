@@ -154,6 +154,12 @@ func (x *examiner) one(it Item, now bson.Raw) error {
 
 func (x *examiner) steps(ctx context.Context) error {
 	for _, s := range x.p.steps {
+		if s.Do == DoRun {
+			if err := x.run(ctx, s); err != nil {
+				return err
+			}
+			continue
+		}
 		ns, err := command.ParseNamespace(s.NS)
 		if err != nil {
 			return err
@@ -205,6 +211,27 @@ func (x *examiner) steps(ctx context.Context) error {
 		}
 		x.out.Found = append(x.out.Found, fmt.Sprintf("%s: %s", found, map[bool]string{true: "done", false: "not done"}[applied]))
 		x.count(s.NS).Schema = s.Do
+	}
+	return nil
+}
+
+// run looks whether the thing that a command changes is as it was before.
+func (x *examiner) run(ctx context.Context, s Step) error {
+	now, err := Look(ctx, x.r, s)
+	if err != nil {
+		return err
+	}
+	x.count(s.NS).Schema = s.Verb
+	switch {
+	case s.Look == "":
+		x.out.Unclear++
+		x.out.Found = append(x.out.Found, s.Verb+" "+s.NS+": whether it was carried out cannot be seen")
+	case bytes.Equal(now, s.Was):
+		x.out.NotApplied++
+		x.out.Found = append(x.out.Found, s.Verb+" "+s.NS+": not done")
+	default:
+		x.out.Applied++
+		x.out.Found = append(x.out.Found, s.Verb+" "+s.NS+": done, by this change or by somebody else")
 	}
 	return nil
 }

@@ -46,7 +46,10 @@ const (
 	PartialUndo       = "partial-undo"
 	NotPredictable    = "not-predictable"
 	Large             = "large"
-	Conflicts         = "conflicts" // an undo leaves documents alone that others changed since
+	TTLDeletes        = "ttl-deletes"
+	ChangesOptions    = "changes-options" // options of a collection, a parameter, the profiler: old and new
+	ChangesAccess     = "changes-access"  // who may do what
+	Conflicts         = "conflicts"       // an undo leaves documents alone that others changed since
 )
 
 func fact(code string, s Severity, data any, format string, a ...any) Fact {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"respect/guard/command"
 	"respect/replay"
+	"respect/replay/durable"
 )
 
 // formatVersion of plan.jsonl.
@@ -116,7 +118,8 @@ type Plan struct {
 	totals   totals
 	samples  []Sample
 	results  map[resultKey]*Result
-	sp       *spool // of a plan that was just made
+	sp       *spool   // of a plan that was just made
+	secret   bson.Raw // the command with its secrets, only of a plan that was just made
 }
 
 // Sample is a document as it is shown, before and after; nil where it is not there.
@@ -129,6 +132,59 @@ type Sample struct {
 
 // Dir is the directory of the change.
 func (p *Plan) Dir() string { return p.dir }
+
+// Command is the command of a step that runs one, with its secrets. They are in no file: of a plan that was opened, not made, it fails where there are any.
+func (p *Plan) Command(s Step) (bson.Raw, error) {
+	switch {
+	case !s.Redacted:
+		return s.Run, nil
+	case p.secret == nil:
+		return nil, errors.New("the command held a secret, which was not kept")
+	}
+	return p.secret, nil
+}
+
+// afterName is the file that says what a step left.
+func (s Step) afterName(steps []Step) string {
+	for n, x := range steps {
+		if x.Do == DoRun && x.NS == s.NS && x.Verb == s.Verb && bytes.Equal(x.Run, s.Run) {
+			return fmt.Sprintf("after/step-%d.bson", n)
+		}
+	}
+	return ""
+}
+
+// SaveAfter writes down what a step left, as Look tells it: durable, read back, for the record.
+func (p *Plan) SaveAfter(fsys durable.FS, s Step, left bson.Raw) (replay.Saved, error) {
+	name := s.afterName(p.steps)
+	file := filepath.Join(p.dir, filepath.FromSlash(name))
+	if err := fsys.MkdirAll(filepath.Dir(file)); err != nil {
+		return replay.Saved{}, err
+	}
+	if err := durable.WriteFile(fsys, file, left); err != nil {
+		return replay.Saved{}, err
+	}
+	saved, err := readBack(file)
+	saved.Name = name
+	return replay.Saved{Change: p.Change(), Files: []replay.SavedFile{saved}}, err
+}
+
+// After is what a step left, or nil if that could not be written down.
+func (p *Plan) After(s Step, saved []replay.SavedFile) (bson.Raw, error) {
+	name := s.afterName(p.steps)
+	i := slices.IndexFunc(saved, func(f replay.SavedFile) bool { return f.Name == name })
+	if i < 0 {
+		return nil, nil
+	}
+	b, err := os.ReadFile(filepath.Join(p.dir, filepath.FromSlash(name)))
+	if err != nil {
+		return nil, err
+	}
+	if hashOf(b) != saved[i].SHA256 {
+		return nil, fmt.Errorf("%s was changed: its hash is not that of the record", name)
+	}
+	return b, nil
+}
 
 // Digest is the hex SHA-256 of the plan file.
 func (p *Plan) Digest() string { return p.digest }

@@ -27,7 +27,18 @@ type Step struct {
 	Documents int64  `json:"documents,omitempty"` // as previewed; the backup is made of what is there
 	Bytes     int64  `json:"bytes,omitempty"`
 	Creates   bool   `json:"creates,omitempty"` // createIndexes: the collection does not exist yet
-	Last      bool   `json:"last,omitempty"`    // after the documents of the plan, not before
+
+	// Of DoRun: a command, sent to DB; those that take it back, none if nothing does; what Look tells of the thing before. BSON documents.
+	Verb     string   `json:"verb,omitempty"` // the command's name
+	DB       string   `json:"db,omitempty"`
+	Run      []byte   `json:"run,omitempty"`      // without secrets
+	Redacted bool     `json:"redacted,omitempty"` // secrets were taken out of Run: it can only be carried out by the session that planned it
+	Inverse  [][]byte `json:"inverse,omitempty"`
+	Look     string   `json:"look,omitempty"` // what kind of thing it changes
+	Name     string   `json:"name,omitempty"` // its name: of a user, of a role, of parameters
+	Was      []byte   `json:"was,omitempty"`
+
+	Last bool `json:"last,omitempty"` // after the documents of the plan, not before
 }
 
 // What a step does.
@@ -38,6 +49,7 @@ const (
 	DoCreate        = "create"        // with Options
 	DoCreateIndexes = "createIndexes" // with Specs
 	DoRename        = "rename"        // to To
+	DoRun           = "run"           // a command with another as its inverse, or none
 )
 
 // words are the step's own phrase: the verb, the namespace, and a number.
@@ -49,8 +61,18 @@ func (s Step) words() string {
 		return fmt.Sprintf("%s %s %d", s.Do, typeable(s.NS), len(s.Specs))
 	case DoRename:
 		return fmt.Sprintf("rename %s %s", typeable(s.NS), typeable(s.To))
+	case DoRun:
+		return s.Verb + " " + typeable(s.NS)
 	}
 	return s.Do + " " + typeable(s.NS)
+}
+
+// verb is the step in one word.
+func (s Step) verb() string {
+	if s.Do == DoRun {
+		return s.Verb
+	}
+	return s.Do
 }
 
 // ErrNotPlanned is wrapped by the refusal of a command that cannot be planned, backed up and undone yet.
@@ -63,14 +85,28 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 	if err != nil {
 		return nil, err
 	}
+	written, redacted, err := withoutSecrets(c.Raw())
+	if err != nil {
+		return nil, joinDiscard(err, b)
+	}
 	b.commands = []*command.Command{c}
-	if err := b.sp.line(line{Command: &commandLine{DB: c.Database(), BSON: c.Raw()}}); err != nil {
+	if redacted {
+		shown, err := command.Parse(c.Database(), written, nil)
+		if err != nil {
+			return nil, joinDiscard(err, b)
+		}
+		b.commands, b.secret = []*command.Command{shown}, c.Raw()
+	}
+	if err := b.sp.line(line{Command: &commandLine{DB: c.Database(), BSON: written}}); err != nil {
 		return nil, joinDiscard(err, b)
 	}
 	plan := map[string]func(context.Context, *Builder, *command.Command) ([]Step, []Fact, error){
 		"drop": planDrop, "dropDatabase": planDropDatabase, "dropIndexes": planDropIndexes,
 		"createIndexes": planCreateIndexes, "create": planCreate, "renameCollection": planRename,
 	}[c.Name()]
+	if plan == nil && (c.Class() != command.Schema || c.Name() == "collMod") {
+		plan = planRun
+	}
 	if plan == nil {
 		return nil, joinDiscard(fmt.Errorf("%s %w", c.Name(), ErrNotPlanned), b)
 	}
@@ -80,7 +116,7 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 	}
 	t := totals{Facts: facts, Saved: Backup{Possible: true}}
 	for _, s := range steps {
-		t.Counts = append(t.Counts, replay.Count{Namespace: s.NS, Schema: s.Do})
+		t.Counts = append(t.Counts, replay.Count{Namespace: s.NS, Schema: s.verb()})
 		if s.Do == DoDrop {
 			t.Saved.Documents += s.Documents
 			t.Saved.Bytes += s.Bytes
@@ -124,6 +160,11 @@ func planDrop(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fa
 		return nil, nil, err
 	}
 	ns := c.Targets()[0]
+	if kind, err := Kind(ctx, b.cfg.Reader, ns); err != nil {
+		return nil, nil, err
+	} else if kind == "view" {
+		return planRun(ctx, b, c)
+	}
 	s, facts, err := b.dropStep(ctx, ns, 0)
 	if err != nil || s == nil {
 		return nil, facts, err
@@ -188,14 +229,21 @@ func planDropDatabase(ctx context.Context, b *Builder, c *command.Command) ([]St
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(views) > 0 {
-		return nil, nil, fmt.Errorf("the database %s has views: dropping it %w", db, ErrNotPlanned)
-	}
 	steps := []Step{}
 	var facts []Fact
+	for _, name := range slices.Sorted(slices.Values(views)) {
+		s, f, err := b.dropView(ctx, db, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		steps, facts = append(steps, s...), append(facts, f...)
+	}
 	var documents int64
 	for i, name := range slices.Sorted(slices.Values(names)) {
 		ns := command.Namespace{DB: db, Collection: name}
+		if name == "system.views" && len(views) > 0 {
+			continue // it goes with the views
+		}
 		if strings.HasPrefix(name, "system.") || name == command.MarkerCollection {
 			return nil, nil, fmt.Errorf("the database %s has the collection %s: dropping it %w", db, name, ErrNotPlanned)
 		}
@@ -213,6 +261,9 @@ func planDropDatabase(ctx context.Context, b *Builder, c *command.Command) ([]St
 	}
 	head := fact(DropsCollection, Danger, map[string]any{"namespace": db, "collections": len(steps), "documents": documents},
 		"drops the database %s: %s, %s", db, Plural(int64(len(steps)), "collection"), Plural(documents, "document"))
+	for i := range steps {
+		steps[i].Phrase = ""
+	}
 	steps[0].Phrase = fmt.Sprintf("dropDatabase %s %d", typeable(db), documents)
 	return steps, append([]Fact{head}, facts...), nil
 }
@@ -371,13 +422,18 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 		return nil, nil, err
 	}
 	s := Step{Do: DoCreateIndexes, NS: ns.String(), Creates: !info.exists}
+	var facts []Fact
 	for _, v := range values {
 		spec, ok := v.DocumentOK()
 		if !ok {
 			return nil, nil, &Foreseen{14, "TypeMismatch", "an index specification must be a document"}
 		}
-		if _, err := spec.LookupErr("expireAfterSeconds"); err == nil {
-			return nil, nil, fmt.Errorf("a TTL index, which makes the server delete documents, %w", ErrNotPlanned)
+		if v, err := spec.LookupErr("expireAfterSeconds"); err == nil && info.exists {
+			f, err := ttlFact(ctx, b, ns, spec, v)
+			if err != nil {
+				return nil, nil, err
+			}
+			facts = append(facts, *f)
 		}
 		if !slices.ContainsFunc(info.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }) {
 			s.Specs = append(s.Specs, spec)
@@ -386,7 +442,6 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 	if len(s.Specs) == 0 {
 		return nil, []Fact{fact(NoChange, Info, map[string]any{"namespace": ns.String()}, "%s has these indexes already; nothing will change", ns)}, nil
 	}
-	var facts []Fact
 	if !info.exists {
 		facts = append(facts, fact(CreatesCollection, Warn, map[string]any{"namespace": ns.String()}, "%s does not exist and will be created", ns))
 	}
@@ -404,6 +459,9 @@ func sameIndex(have, want bson.Raw) bool {
 }
 
 func planCreate(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fact, error) {
+	if _, view := c.Lookup("viewOn"); view {
+		return planRun(ctx, b, c)
+	}
 	ns := c.Targets()[0]
 	options := bson.D{}
 	elems, err := c.Raw().Elements()
@@ -438,8 +496,10 @@ func planCreate(ctx context.Context, b *Builder, c *command.Command) ([]Step, []
 
 func planRename(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fact, error) {
 	from, to := c.Targets()[0], c.Targets()[1]
-	if v, ok := c.Lookup("dropTarget"); ok && !(v.Type == bson.TypeBoolean && !v.Boolean()) {
-		return nil, nil, fmt.Errorf("renameCollection with dropTarget %w", ErrNotPlanned)
+	v, named := c.Lookup("dropTarget")
+	dropTarget, understood := v.BooleanOK()
+	if named && !understood {
+		return nil, nil, fmt.Errorf("renameCollection with a dropTarget that is no boolean %w", ErrNotPlanned)
 	}
 	if from.DB != to.DB {
 		return nil, nil, fmt.Errorf("renameCollection to another database %w", ErrNotPlanned)
@@ -455,11 +515,24 @@ func planRename(ctx context.Context, b *Builder, c *command.Command) ([]Step, []
 	if err != nil {
 		return nil, nil, err
 	}
-	if target.exists {
+	if info.kind != "" && info.kind != "collection" {
+		return nil, nil, fmt.Errorf("%s is a %s: renaming it %w", from, info.kind, ErrNotPlanned)
+	}
+	var steps []Step
+	var facts []Fact
+	switch {
+	case target.exists && !dropTarget:
 		return nil, nil, &Foreseen{48, "NamespaceExists", "target namespace exists"}
+	case target.exists: // it goes like any collection that is dropped, before its name is taken
+		drop, f, err := b.dropStep(ctx, to, 0)
+		if err != nil {
+			return nil, nil, err
+		}
+		drop.Phrase = drop.words()
+		steps, facts = append(steps, *drop), append(facts, f...)
 	}
 	s := Step{Do: DoRename, NS: from.String(), To: to.String(), UUID: info.uuid}
 	s.Phrase = s.words()
-	return []Step{s},
-		[]Fact{fact(Matched, Info, map[string]any{"namespace": from.String(), "total": info.total}, "renames %s, %s, to %s: programs that use the old name will find nothing there", from, Plural(info.total, "document"), to)}, nil
+	return append(steps, s),
+		append(facts, fact(Matched, Info, map[string]any{"namespace": from.String(), "total": info.total}, "renames %s, %s, to %s: programs that use the old name will find nothing there", from, Plural(info.total, "document"), to)), nil
 }

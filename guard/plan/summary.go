@@ -40,6 +40,9 @@ func (s Step) summary() string {
 	case DoRename:
 		return fmt.Sprintf("renames %s to %s", s.NS, s.To)
 	}
+	if s.Do == DoRun {
+		return s.Verb + " " + s.NS
+	}
 	return fmt.Sprintf("creates %s", s.NS)
 }
 

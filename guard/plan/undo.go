@@ -30,7 +30,7 @@ func Undo(ctx context.Context, cfg Config, change *Plan, after []string, saved [
 	if err != nil {
 		return nil, err
 	}
-	u := &undo{Builder: b, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}}
+	u := &undo{Builder: b, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, vacated: map[string]bool{}}
 	p, err := u.plan(ctx)
 	if cerr := u.images.Close(); err == nil {
 		err = cerr
@@ -55,8 +55,9 @@ type undo struct {
 	backup    []replay.SavedFile
 	images    *Images
 	conflicts map[string][]Conflict
-	nothing   int64 // documents that are already as before
-	unapplied int64 // documents that the change never touched
+	nothing   int64           // documents that are already as before
+	unapplied int64           // documents that the change never touched
+	vacated   map[string]bool // names that an earlier step of this undo makes free
 }
 
 func (u *undo) plan(ctx context.Context) (*Plan, error) {

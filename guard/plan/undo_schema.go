@@ -21,7 +21,7 @@ import (
 func (u *undo) steps(ctx context.Context) (steps []Step, facts []Fact, err error) {
 	inverse := map[string]func(context.Context, Step) ([]Step, []Fact, error){
 		DoDrop: u.undrop, DoDropEmpty: u.uncreateInverse, DoDropIndexes: u.undropIndexes,
-		DoCreate: u.uncreate, DoCreateIndexes: u.uncreateIndexes, DoRename: u.unrename,
+		DoCreate: u.uncreate, DoCreateIndexes: u.uncreateIndexes, DoRename: u.unrename, DoRun: u.unrun,
 	}
 	for _, s := range slices.Backward(u.of.steps) {
 		f := inverse[s.Do]
@@ -78,6 +78,9 @@ func (u *undo) undrop(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if u.vacated[s.NS] {
+		now = &collectionInfo{options: bson.Raw{5, 0, 0, 0, 0}}
+	}
 	_, aside, err := u.describe(ctx, s.To)
 	if err != nil {
 		return nil, nil, err
@@ -106,6 +109,9 @@ func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now
 	}
 	if _, err := u.info(ctx, ns); err != nil {
 		return nil, nil, err
+	}
+	if u.vacated[s.NS] {
+		u.infos[s.NS], *u.stats[s.NS].count.Total = now, 0
 	}
 	name := filepath.Join("before", spoolName(s.NS))
 	if i := slices.IndexFunc(u.backup, func(f replay.SavedFile) bool { return f.Name == filepath.ToSlash(name) }); i < 0 {
@@ -262,6 +268,7 @@ func (u *undo) uncreate(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	}
 	drop := Step{Do: DoDropEmpty, NS: s.NS, Options: s.Options, Last: u.deletes(s.NS) > 0}
 	drop.Phrase = drop.words()
+	u.vacated[s.NS] = true
 	return []Step{drop}, nil, nil
 }
 
@@ -293,12 +300,13 @@ func (u *undo) unrename(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	switch {
 	case old.exists && !now.exists:
 		return nil, nothingToDo(s.NS, "has its old name"), nil
-	case old.exists:
+	case old.exists && !u.vacated[s.NS]:
 		return nil, leftAlone(s.To, "the name "+s.NS+" is taken"), nil
 	case !now.exists:
 		return nil, leftAlone(s.To, "it does not exist any more"), nil
 	}
-	back := Step{Do: DoRename, NS: s.To, To: s.NS, UUID: s.UUID}
+	back := Step{Do: DoRename, NS: s.To, To: s.NS, UUID: s.UUID, Last: u.vacated[s.NS]}
 	back.Phrase = back.words()
+	u.vacated[s.To] = true
 	return []Step{back}, nil, nil
 }
