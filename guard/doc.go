@@ -49,6 +49,7 @@
 //
 // The tests run over FerretDB, and over a double that adds whole-document equality to it. Written from the manual and not yet seen on a
 // mongod: the road with $expr, $$ROOT and $bsonSize (plan.StillAs) against a real planner; write concern errors; views, time series and
-// clustered collections in plans; commands on a mongos; bypassDocumentValidation in undo; renaming aside in a sharded database. Set
+// clustered collections in plans; commands on a mongos; bypassDocumentValidation in undo; renaming aside in a sharded database; all of
+// plan/run.go (collMod, views, users, roles, parameters, the profiler, killOp), which has met only a catalogue that tests make up. Set
 // RESPECT_TEST_MONGODB to a server for tests and run the tests of this package to see them.
 package guard

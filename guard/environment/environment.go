@@ -4,8 +4,8 @@
 //	collectors (collect.go, local_linux.go) ─► Observation ─► Judge ─► []Evidence ─► Classify ─► Environment
 //	  read-only commands, /proc                 a value        pure      with reasons   pure       the most dangerous answer wins
 //
-// Evidence comes from the server's own marker, from what the server says of itself, from names, and, for a server on
-// loopback, from the process table of this machine. Loopback alone says nothing: localhost:27017 may be a tunnel.
+// Evidence comes from the server's own marker, from the rules of policy files and from profiles, from what the server says of itself, from
+// names, and, for a server on loopback, from the process table of this machine. Loopback alone says nothing: localhost:27017 may be a tunnel.
 package environment
 
 import (
@@ -64,10 +64,12 @@ func Max(a, b Environment) Environment {
 
 // Evidence is one thing that was seen and what it says.
 type Evidence struct {
-	Source string      // marker, server, name, loopback, process
+	Source string      // marker, policy, profile, server, name, loopback, process
 	Says   Environment // only if Decides
 	// Decides is false for what is shown and says nothing about the environment.
 	Decides bool
+	// Raises: it counts only upwards. Without other evidence the environment stays unknown, which is above all but production.
+	Raises bool
 	Why     string // a sentence; may hold untrusted text
 	Scope   string // the one database that it speaks for; "" for the deployment
 }
@@ -82,19 +84,22 @@ func (e Evidence) Record() replay.Evidence {
 }
 
 // Classify is the most dangerous answer among those that speak for the deployment and, if db is not "", for that database.
-// Without any answer it is Unknown.
+// Without any answer, apart from those that only raise, it is Unknown.
 func Classify(evidence []Evidence, db string) Environment {
-	env, decided := Unknown, false
+	env, raised, decided := Unknown, Development, false
 	for _, e := range evidence {
-		if !e.Decides || (e.Scope != "" && e.Scope != db) {
+		switch {
+		case !e.Decides || (e.Scope != "" && e.Scope != db):
 			continue
-		}
-		if !decided {
+		case e.Raises:
+			raised = Max(raised, e.Says)
+			continue
+		case !decided:
 			env, decided = e.Says, true
 		}
 		env = Max(env, e.Says)
 	}
-	return env
+	return Max(env, raised)
 }
 
 // Disagree says whether evidence for one thing gives different answers.

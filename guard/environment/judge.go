@@ -17,6 +17,8 @@ type Observation struct {
 	SRV     bool     // Hosts holds a service name
 	User    string   // database user
 	Address string   // host:port that was dialled
+	Remote  []string // addresses that were dialled, as numbers
+	Profile Profile  // that the connection string came from
 
 	SetName string   // of the replica set
 	Me      string   // the member's own address
@@ -32,6 +34,13 @@ type Observation struct {
 	Marker    Marker
 	OurServer bool  // this process started the server and it holds no user data
 	Local     Local // only for a loopback address
+}
+
+// Profile is what the user's own file of profiles says of a deployment. It can only raise.
+type Profile struct {
+	Name  string      // "" if there is none
+	Says  Environment // Unknown if it says nothing
+	Where string      // file:line
 }
 
 // Marker is what was found in the namespace respect.environment.
@@ -114,13 +123,16 @@ func firstOf(s ...string) string {
 	return ""
 }
 
-// Judge says what each observation means. It decides nothing: Classify does.
-func Judge(o Observation) []Evidence {
+// Judge says what each observation means under a policy's rules. It decides nothing: Classify does. No rule takes an answer away: whatever they
+// say, a production marker is still there.
+func Judge(o Observation, rules ...Rule) []Evidence {
 	var out []Evidence
 	if o.OurServer {
 		out = append(out, Evidence{Source: "process", Says: Development, Decides: true, Why: "this process started the server, and it is empty"})
 	}
 	out = append(out, JudgeMarker(o.Marker, o.Deployment())...)
+	out = append(out, JudgeRules(rules, o, "")...)
+	out = append(out, judgeProfile(o.Profile)...)
 	out = append(out, judgeNames(o)...)
 	out = append(out, judgeAddress(o)...)
 	return out
@@ -201,6 +213,17 @@ func judgeNames(o Observation) []Evidence {
 	}
 	if w := containsWord(o.User, productionWords); w != "" {
 		out = append(out, Evidence{Source: "name", Says: Production, Decides: true, Why: fmt.Sprintf("the database user %q contains %q", o.User, w)})
+	}
+	return out
+}
+
+// judgeProfile: a profile is the user's own word, and can only raise.
+func judgeProfile(p Profile) (out []Evidence) {
+	if p.Says != Unknown {
+		out = append(out, Evidence{Source: "profile", Says: p.Says, Decides: true, Raises: true, Why: fmt.Sprintf("the profile %q says so (%s; it can only raise)", p.Name, p.Where)})
+	}
+	if w := containsWord(p.Name, productionWords); w != "" {
+		out = append(out, Evidence{Source: "name", Says: Production, Decides: true, Why: fmt.Sprintf("the profile's name %q contains %q", p.Name, w)})
 	}
 	return out
 }

@@ -337,7 +337,7 @@ func looselyEqual(a, b bson.Raw) bool {
 // Writes are the commands of a list that are no reads, by name: what a guard must account for.
 func Writes(commands []Command) (out []Command) {
 	reads := map[string]bool{}
-	for _, n := range strings.Fields("hello isMaster ismaster ping buildInfo hostInfo serverStatus connectionStatus listDatabases listCollections listIndexes find getMore killCursors count distinct aggregate collStats dbStats endSessions explain getParameter getCmdLineOpts") {
+	for _, n := range strings.Fields("hello isMaster ismaster ping buildInfo hostInfo serverStatus connectionStatus listDatabases listCollections listIndexes find getMore killCursors count distinct aggregate collStats dbStats endSessions explain getParameter getCmdLineOpts rolesInfo currentOp") {
 		reads[n] = true
 	}
 	for _, c := range commands {
