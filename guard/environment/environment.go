@@ -70,8 +70,8 @@ type Evidence struct {
 	Decides bool
 	// Raises: it counts only upwards. Without other evidence the environment stays unknown, which is above all but production.
 	Raises bool
-	Why     string // a sentence; may hold untrusted text
-	Scope   string // the one database that it speaks for; "" for the deployment
+	Why    string // a sentence; may hold untrusted text
+	Scope  string // the one database that it speaks for; "" for the deployment
 }
 
 // Record is the evidence as the journal has it.

@@ -78,16 +78,17 @@ func JudgeRules(rules []Rule, o Observation, db string) (out []Evidence) {
 // lower must match every host that the connection string names and every address that was dialled: what else it reaches is not what was meant.
 func (r Rule) match(o Observation, db string) (why string, ok bool) {
 	lowers := !r.RaiseOnly && r.Says != Production
-	var named []string // as the connection string has it
-	services := []string{}
+	var hosts, services []string
 	if o.SRV {
 		services = o.Hosts
 	} else {
-		named = o.Hosts
+		hosts = o.Hosts
 	}
-	hosts := named
-	if !lowers || o.SRV {
-		hosts = append(append([]string{o.Address, o.Me, o.ServerHost, o.Hostname}, named...), o.Members...)
+	switch {
+	case lowers && o.SRV: // it names no host
+		hosts = append([]string{o.Address}, o.Members...)
+	case !lowers:
+		hosts = append(append([]string{o.Address, o.Me, o.ServerHost, o.Hostname}, hosts...), o.Members...)
 	}
 	var whys []string
 	for _, m := range []struct {
@@ -97,8 +98,8 @@ func (r Rule) match(o Observation, db string) (why string, ok bool) {
 		all      bool
 		fits     func(pattern, name string) bool
 	}{
-		{"the host", r.Hosts, hosts, lowers && !o.SRV, globHost},
-		{"the service name", r.SRV, services, false, globHost},
+		{"the host", r.Hosts, hosts, lowers, globHost},
+		{"the service name", r.SRV, services, lowers, globHost},
 		{"the replica set", r.Sets, []string{o.SetName}, false, glob},
 		{"the database", r.Databases, []string{db}, false, glob},
 		{"the profile", r.Profiles, []string{o.Profile.Name}, false, glob},
