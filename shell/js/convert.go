@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/dop251/goja"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -40,8 +42,17 @@ func (vm *VM) toDocument(v goja.Value, name string) (bson.Raw, error) {
 	if raw.Type != bson.TypeEmbeddedDocument {
 		return nil, &Refusal{Text: fmt.Sprintf("%s must be a document, and is %s", name, describe(raw))}
 	}
+	if len(raw.Value) > maxDocument {
+		return nil, &Refusal{Text: fmt.Sprintf("%s is %d bytes long: a document ends at 16 MiB", name, len(raw.Value))}
+	}
 	return raw.Document(), nil
 }
+
+// What a server takes: https://www.mongodb.com/docs/manual/reference/limits/ and maxMessageSizeBytes in …/command/hello/.
+const (
+	maxDocument = 16 << 20
+	maxMessage  = 48_000_000
+)
 
 func describe(v bson.RawValue) string {
 	if v.Type == bson.TypeArray {
@@ -78,7 +89,7 @@ func (c *converter) value(v goja.Value, path, key string) bson.RawValue {
 	}
 	switch x := v.Export().(type) {
 	case string:
-		return rawString(x)
+		return c.text(v, x, path)
 	case bool:
 		return rawOf(x)
 	case int64:
@@ -94,9 +105,37 @@ func (c *converter) value(v goja.Value, path, key string) bson.RawValue {
 	return c.refuse("", "", "%s is a %s, which BSON has no type for", path, v.ExportType())
 }
 
+// text refuses what UTF-8 has no bytes for.
+func (c *converter) text(v goja.Value, s, path string) bson.RawValue {
+	if len(s) > maxDocument {
+		return c.refuse("", "", "%s is a string of %d bytes: a document ends at 16 MiB", path, len(s))
+	}
+	if strings.ContainsRune(s, utf8.RuneError) && loneSurrogate(v) {
+		return c.refuse("", "", "%s holds half of a surrogate pair, which is no character", path)
+	}
+	return rawString(s)
+}
+
+func loneSurrogate(v goja.Value) bool {
+	s, ok := v.(goja.String)
+	if !ok {
+		return true
+	}
+	for i := 0; i < s.Length(); i++ {
+		r := rune(s.CharAt(i))
+		if !utf16.IsSurrogate(r) {
+			continue
+		}
+		if i++; i == s.Length() || utf16.DecodeRune(r, rune(s.CharAt(i))) == utf8.RuneError {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *converter) number(f float64, path string) bson.RawValue {
 	if f == math.Trunc(f) && math.Abs(f) >= 1<<53 && math.Abs(f) < 1<<63 {
-		return c.refuse("", "write it as NumberLong('…'), in quotation marks", "%s is an integer beyond 2^53: as a JavaScript number it may have lost digits", path)
+		return c.refuse("", "write it as NumberLong('…'), in quotation marks, or as Double(…) if the digits do not matter", "%s is an integer beyond 2^53: as a JavaScript number it may have lost digits", path)
 	}
 	return numberToRaw(f)
 }
@@ -106,7 +145,7 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 		return c.refuse("", "", "%s contains itself", path)
 	}
 	if len(c.seen) > 150 { // the server's limit is 180 levels: https://www.mongodb.com/docs/manual/reference/limits/
-		return c.refuse("", "", "%s is nested too deep", path)
+		return c.refuse("", "", "%s… is nested deeper than %d levels", path[:min(len(path), 60)], len(c.seen))
 	}
 	c.seen = append(c.seen, obj)
 	defer func() { c.seen = c.seen[:len(c.seen)-1] }()
@@ -128,28 +167,61 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 	}
 	if _, isFunc := goja.AssertFunction(obj); isFunc {
 		if slices.Contains(codeFields, key) {
-			return rawOf(bson.JavaScript(obj.String()))
+			return c.function(obj, path)
 		}
 		return c.refuse("", "did you forget to call it?", "%s is a function", path)
 	}
-	switch class := obj.ClassName(); class {
+	class := obj.ClassName()
+	proto, known := map[string]*goja.Object{"Date": c.vm.dateProto, "RegExp": c.vm.regexpProto, "Array": c.vm.arrayProto, "Object": c.vm.objectProto}[class]
+	if name := c.vm.builtin(obj); !known || name != "" {
+		if name == "" {
+			name = class
+		}
+		return c.refuse("", "use a plain value", "%s is %s, which BSON has no type for", path, article(name))
+	}
+	if p := obj.Prototype(); p != proto && (p != nil || class != "Object") {
+		return c.refuse("", "use a plain object", "%s is an instance of a class, which BSON has no type for", path)
+	}
+	if len(obj.Symbols()) > 0 {
+		return c.refuse("", "", "%s has a field that is called by a symbol, which BSON has no names of", path)
+	}
+	switch class {
 	case "Date":
 		return c.date(obj, path)
 	case "RegExp":
 		return c.regexp(obj, path)
 	case "Array":
 		return c.list(obj, path)
-	case "Object":
-		if name := c.vm.builtin(obj); name != "" {
-			return c.refuse("", "use a plain value", "%s is a %s, which BSON has no type for", path, name)
-		}
-		if p := obj.Prototype(); p != nil && p != c.vm.objectProto {
-			return c.refuse("", "use a plain object", "%s is an instance of a class, which BSON has no type for", path)
-		}
-		return c.plain(obj, path)
-	default:
-		return c.refuse("", "use a plain value", "%s is a %s, which BSON has no type for", path, class)
 	}
+	return c.plain(obj, path)
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("AEIOU", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// function is the text of a function for the server, by the language's own toString: a function's own may say anything.
+func (c *converter) function(obj *goja.Object, path string) bson.RawValue {
+	text, err := c.vm.functionText(obj)
+	if err != nil {
+		return c.refuse("", "", "%s is a function whose text cannot be had", path)
+	}
+	if strings.HasSuffix(text, "{ [native code] }") {
+		return c.refuse("", "write a function of your own", "%s is a function of the shell, which a server has not", path)
+	}
+	return rawOf(bson.JavaScript(text))
+}
+
+func (vm *VM) functionText(obj *goja.Object) (string, error) {
+	v, err := vm.funcToString(obj)
+	if err != nil {
+		return "", err
+	}
+	s, _ := exported[string](v)
+	return s, nil
 }
 
 func (c *converter) date(obj *goja.Object, path string) bson.RawValue {
@@ -166,21 +238,32 @@ func (vm *VM) dateMillis(obj *goja.Object) (int64, bool) {
 	return t.UnixMilli(), ok
 }
 
-// regexp: the flags that BSON has. Its g and y say how JavaScript iterates.
+// regexp: the flags that BSON has. Its g and y say how JavaScript iterates. Source and flags are asked of the language's own getters.
 // Source: https://www.mongodb.com/docs/manual/reference/operator/query/regex/
 func (c *converter) regexp(obj *goja.Object, path string) bson.RawValue {
-	literal := obj.String()
-	i := strings.LastIndexByte(literal, '/')
-	if i < 1 {
+	v, err := c.vm.regexpSource(obj)
+	pattern, ok := exported[string](v)
+	if err != nil || !ok {
 		return c.refuse("", "", "%s is a regular expression that cannot be read", path)
 	}
-	pattern, flags := literal[1:i], []byte(literal[i+1:])
-	slices.Sort(flags)
-	for _, f := range flags {
-		if !strings.ContainsRune("imsu", rune(f)) {
-			return c.refuse("", "", "%s has the flag %q, which the server does not know", path, f)
+	var flags []byte
+	for _, f := range c.vm.regexpFlags {
+		on, err := f.get(obj)
+		if err != nil {
+			return c.refuse("", "", "%s is a regular expression that cannot be read", path)
 		}
+		if !on.ToBoolean() {
+			continue
+		}
+		if !strings.ContainsRune("imsu", rune(f.flag)) {
+			return c.refuse("", "", "%s has the flag %q, which the server does not know", path, f.flag)
+		}
+		flags = append(flags, f.flag)
 	}
+	if strings.ContainsRune(pattern, 0) {
+		return c.refuse("", "write it as \\0", "%s holds a NUL character, which ends a pattern in BSON", path)
+	}
+	slices.Sort(flags)
 	if pattern == "(?:)" {
 		pattern = ""
 	}
@@ -197,7 +280,12 @@ func (c *converter) list(obj *goja.Object, path string) bson.RawValue {
 	if n > maxArray {
 		return c.refuse("", "", "%s is too long", path)
 	}
-	return c.build(bson.TypeArray, n, func(i int) (string, bson.RawValue) {
+	for _, key := range obj.Keys() {
+		if i, ok := arrayIndex(key); !ok || i >= int64(n) {
+			return c.refuse("", "", "%s is an array with a field %q beside its elements", path, key)
+		}
+	}
+	return c.build(bson.TypeArray, path, n, func(i int) (string, bson.RawValue) {
 		key := itoa(i)
 		at := fmt.Sprintf("%s[%d]", path, i)
 		v, getter := c.vm.property(obj, key)
@@ -212,13 +300,13 @@ func (c *converter) list(obj *goja.Object, path string) bson.RawValue {
 }
 
 func (c *converter) array(slots []slot, path string) bson.RawValue {
-	return c.build(bson.TypeArray, len(slots), func(i int) (string, bson.RawValue) {
+	return c.build(bson.TypeArray, path, len(slots), func(i int) (string, bson.RawValue) {
 		return itoa(i), c.slot(&slots[i], fmt.Sprintf("%s[%d]", path, i), "")
 	})
 }
 
 func (c *converter) document(d *document, path string) bson.RawValue {
-	return c.build(bson.TypeEmbeddedDocument, len(d.keys), func(i int) (string, bson.RawValue) {
+	return c.build(bson.TypeEmbeddedDocument, path, len(d.keys), func(i int) (string, bson.RawValue) {
 		return d.keys[i], c.slot(&d.slots[i], join(path, d.keys[i]), d.keys[i])
 	})
 }
@@ -246,11 +334,19 @@ func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 	if v, _ := c.vm.property(obj, "toBSON"); v != nil {
 		return c.refuse("", "", "%s has a toBSON, which is not called here", path)
 	}
-	return c.build(bson.TypeEmbeddedDocument, len(keys), func(i int) (string, bson.RawValue) {
-		at := join(path, keys[i])
-		if strings.ContainsRune(keys[i], 0) {
-			return "", c.refuse("", "", "a field name in %s holds a NUL character", path)
+	if _, ours := inner(obj).(*lazy); !ours {
+		names := obj.GetOwnPropertyNames()
+		for _, key := range names {
+			if len(names) != len(keys) && !slices.Contains(keys, key) {
+				return c.refuse("", "use a plain object", "%s has the hidden field %q, which would be left out", path, key)
+			}
 		}
+	}
+	if typed := c.vm.reordered[fields(keys)]; typed != nil && !anyOrder[lastOf(path)] {
+		return c.refuse("", "EJSON.parse('{…}') keeps the order", "%s was typed with the fields %s, and JavaScript puts those that are numbers first", path, strings.Join(typed, ", "))
+	}
+	return c.build(bson.TypeEmbeddedDocument, path, len(keys), func(i int) (string, bson.RawValue) {
+		at := join(path, keys[i])
 		v, getter := c.vm.property(obj, keys[i])
 		if getter {
 			return keys[i], c.refuse("", "", "%s is computed by a getter, which may answer otherwise the next time", at)
@@ -258,6 +354,11 @@ func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 		return keys[i], c.value(v, at, keys[i])
 	})
 }
+
+// anyOrder are documents whose fields mean the same in any order.
+var anyOrder = map[string]bool{"filter": true, "query": true, "q": true, "$match": true, "projection": true, "fields": true, "$project": true, "options": true}
+
+func lastOf(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 
 func join(path, key string) string {
 	if path == "" {
@@ -285,12 +386,18 @@ func (vm *VM) property(obj *goja.Object, key string) (v goja.Value, getter bool)
 	return desc.Get("value"), false
 }
 
-func (c *converter) build(t bson.Type, n int, each func(int) (string, bson.RawValue)) bson.RawValue {
+func (c *converter) build(t bson.Type, path string, n int, each func(int) (string, bson.RawValue)) bson.RawValue {
 	idx, b := bsoncore.ReserveLength(nil)
 	for i := range n {
 		key, v := each(i)
 		if c.err != nil {
 			return bson.RawValue{Type: bson.TypeNull}
+		}
+		if strings.ContainsRune(key, 0) {
+			return c.refuse("", "", "a field name in %s holds a NUL character", path)
+		}
+		if len(b)+len(v.Value) > maxMessage {
+			return c.refuse("", "send it in parts", "%s is longer than %d bytes, more than a server takes at once", path, maxMessage)
 		}
 		b = bsoncore.AppendHeader(b, bsoncore.Type(v.Type), key)
 		b = append(b, v.Value...)

@@ -149,7 +149,7 @@ func load(vm *VM, a args) goja.Value {
 	if err != nil {
 		return vm.throw(err)
 	}
-	p, err := compile(name, string(src))
+	p, err := vm.compile(name, string(src))
 	if err != nil {
 		return vm.throw(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -95,16 +96,29 @@ type VM struct {
 	aborted error
 	it      *cursor // what "it" goes on with
 	loading int
-	src     string // of the statement
+	name    string // of the statement
+	src     string
 	pristine
+	// reordered are the fields of object literals that JavaScript does not keep in the order they were typed in: see literals.go.
+	reordered map[string][]string
 }
 
 // pristine are built-ins taken before any user code could replace them.
 type pristine struct {
 	objectProto, arrayProto, dateProto, regexpProto *goja.Object
 	descriptor, keys                                goja.Callable
+	funcToString, regexpSource                      callOn
+	regexpFlags                                     []regexpFlag
 	newDate, newRegExp, newError                    goja.Constructor
 	builtins                                        map[*goja.Object]string // prototypes of Map, Set and their kind
+}
+
+// callOn is a built-in method as a function of its object.
+type callOn func(this *goja.Object) (goja.Value, error)
+
+type regexpFlag struct {
+	flag byte
+	get  callOn
 }
 
 // BatchSize is how many documents are shown at a time.
@@ -112,7 +126,7 @@ const BatchSize = 20
 
 // New makes a VM whose db is the named database of t.
 func New(cfg Config, t Target, db string) (*VM, error) {
-	vm := &VM{cfg: cfg, rt: goja.New()}
+	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}}
 	vm.rt.SetMaxCallStackSize(2000)
 	vm.rt.SetParserOptions()
 	if err := vm.keepPristine(); err != nil {
@@ -140,9 +154,47 @@ func (vm *VM) keepPristine() error {
 		return errors.New("js: internal error: the engine lacks a built-in")
 	}
 	vm.builtins = map[*goja.Object]string{}
-	for _, class := range []string{"Map", "Set", "WeakMap", "WeakSet", "WeakRef", "ArrayBuffer"} {
+	for _, class := range strings.Fields("Map Set WeakMap WeakSet WeakRef ArrayBuffer DataView Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array " +
+		"Uint32Array Float32Array Float64Array BigInt64Array BigUint64Array BigInt Symbol Error Boolean Number String") {
 		if v := vm.rt.Get(class); v != nil {
 			vm.builtins[proto(class)] = class
+		}
+	}
+	return vm.keepMethods(proto("Function"))
+}
+
+// keepMethods keeps what the conversion asks functions and regular expressions.
+func (vm *VM) keepMethods(function *goja.Object) error {
+	toString, ok := goja.AssertFunction(function.Get("toString"))
+	if !ok {
+		return errors.New("js: internal error: the engine lacks Function.prototype.toString")
+	}
+	vm.funcToString = func(this *goja.Object) (goja.Value, error) { return toString(this) }
+	getter := func(name string) (callOn, error) {
+		d, err := vm.descriptor(goja.Undefined(), vm.regexpProto, vm.rt.ToValue(name))
+		if err != nil || goja.IsUndefined(d) {
+			return nil, err
+		}
+		get, ok := goja.AssertFunction(d.ToObject(vm.rt).Get("get"))
+		if !ok {
+			return nil, fmt.Errorf("js: internal error: RegExp.prototype.%s is no getter", name)
+		}
+		return func(this *goja.Object) (goja.Value, error) { return get(this) }, nil
+	}
+	var err error
+	if vm.regexpSource, err = getter("source"); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		flag byte
+	}{{"global", 'g'}, {"ignoreCase", 'i'}, {"multiline", 'm'}, {"dotAll", 's'}, {"unicode", 'u'}, {"sticky", 'y'}, {"hasIndices", 'd'}, {"unicodeSets", 'v'}} {
+		get, err := getter(f.name)
+		if err != nil {
+			return err
+		}
+		if get != nil { // the engine knows the flag
+			vm.regexpFlags = append(vm.regexpFlags, regexpFlag{f.flag, get})
 		}
 	}
 	return nil
@@ -151,6 +203,9 @@ func (vm *VM) keepPristine() error {
 // builtin names the built-in class that an object is of, if the engine does not tell it otherwise.
 func (vm *VM) builtin(obj *goja.Object) string {
 	for p := obj.Prototype(); p != nil; p = p.Prototype() {
+		if _, isProxy := inner(p).(goja.Proxy); isProxy {
+			return "" // asking it for its prototype would run a script's code
+		}
 		if name := vm.builtins[p]; name != "" {
 			return name
 		}
@@ -193,11 +248,11 @@ func (r Result) Empty() bool { return r.v == nil || goja.IsUndefined(r.v) }
 
 // Eval runs one statement. If it evaluates to a cursor, its first documents are fetched by Page, while the statement still runs.
 func (vm *VM) Eval(ctx context.Context, name, src string) (Result, error) {
-	p, err := compile(name, src)
+	p, err := vm.compile(name, src)
 	if err != nil {
 		return Result{}, err
 	}
-	vm.src = src
+	vm.name, vm.src = name, src
 	var v goja.Value
 	err = vm.run(ctx, func() (err error) {
 		v, err = vm.rt.RunProgram(p)
@@ -249,24 +304,57 @@ func (vm *VM) explain(err error) error {
 		return ErrInterrupted
 	case errors.As(err, &ex):
 		text := vm.errorText(ex.Value())
-		if strings.HasSuffix(text, "Dynamic object is not callable") {
-			text = vm.notCallable(ex)
+		if m := uncallable.FindStringSubmatch(text); m != nil {
+			text = vm.notCallable(ex, m[1])
 		}
 		return &Exception{text: text, at: position(ex)}
 	}
 	return err
 }
 
-// notCallable says what was called that is no function: db.users.fnid() is the collection users.fnid.
-func (vm *VM) notCallable(ex *goja.Exception) string {
-	name := ""
-	if st := ex.Stack(); len(st) > 0 && st[0].SrcName() != "<native>" {
-		p := st[0].Position()
-		if lines := strings.Split(vm.src, "\n"); p.Line > 0 && p.Line <= len(lines) && p.Column > 0 && p.Column <= len(lines[p.Line-1]) {
-			name = lastWord.FindString(lines[p.Line-1][:p.Column-1])
+// uncallable is what the engine says when something is called that is no function; in it, perhaps, what that is.
+var uncallable = regexp.MustCompile(`^TypeError: (?:Dynamic object is not callable|Not a function: \[object Object\]|(?:Value is not an object|Not a function): (.*))$`)
+
+// notCallable says what was called that is no function: db.users.fnid() is the collection users.fnid, db.c.find()() a cursor.
+func (vm *VM) notCallable(ex *goja.Exception, value string) string {
+	callee := vm.callee(ex)
+	if word := lastWord.FindString(callee); value == "" && (word != "" || callee == "") {
+		return vm.noFunction(word)
+	}
+	if callee == "" {
+		callee = "what was called"
+	}
+	text := "TypeError: " + callee + " is not a function"
+	if value != "" {
+		text += "; it is " + value
+	}
+	return render.Safe(text)
+}
+
+// callee is the expression that was called, as it stands in the statement.
+func (vm *VM) callee(ex *goja.Exception) string {
+	st := ex.Stack()
+	if len(st) == 0 || st[0].SrcName() != vm.name {
+		return ""
+	}
+	p := st[0].Position()
+	lines := strings.Split(vm.src, "\n")
+	if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || p.Column > len(lines[p.Line-1]) {
+		return ""
+	}
+	s := lines[p.Line-1][:p.Column-1]
+	depth, i := 0, len(s)
+	for ; i > 0; i-- {
+		switch c := s[i-1]; {
+		case c == ')' || c == ']':
+			depth++
+		case (c == '(' || c == '[') && depth > 0:
+			depth--
+		case depth == 0 && c != '.' && !lastWord.MatchString(s[i-1:i]):
+			return s[i:]
 		}
 	}
-	return vm.noFunction(name)
+	return s[i:]
 }
 
 var lastWord = regexp.MustCompile(`[\w$]+$`)
@@ -464,7 +552,7 @@ func tooDeep(src string) bool {
 	return false
 }
 
-func compile(name, src string) (*goja.Program, error) {
+func (vm *VM) compile(name, src string) (*goja.Program, error) {
 	if tooDeep(src) {
 		return nil, fmt.Errorf("SyntaxError: brackets are nested deeper than %d levels", maxNesting)
 	}
@@ -472,6 +560,11 @@ func compile(name, src string) (*goja.Program, error) {
 	if err != nil {
 		return nil, syntaxError(err)
 	}
+	reordered, err := literalsOf(prg)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(vm.reordered, reordered)
 	b := []byte(src)
 	for _, s := range prg.Body {
 		d, ok := s.(*ast.LexicalDeclaration)

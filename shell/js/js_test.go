@@ -167,7 +167,7 @@ func TestConversionRefuses(t *testing.T) {
 		{`db.c.deleteMany(new Map())`, "filter is a Map"},
 		{`db.c.deleteMany(new Set())`, "filter is a Set"},
 		{`db.c.deleteMany((async () => ({_id: 1}))())`, "filter is a Promise"},
-		{`db.c.deleteMany(new Error('x'))`, "filter is a Error"},
+		{`db.c.deleteMany(new Error('x'))`, "filter is an Error"},
 		{`db.c.deleteMany({_id: new Number(5)})`, "filter._id is a Number"},
 		{`db.c.deleteMany({_id: new String('5')})`, "filter._id is a String"},
 		{`db.c.deleteMany({_id: Symbol('x')})`, "filter._id is a"},

@@ -348,7 +348,31 @@ func makeInt(vm *VM, a args) goja.Value {
 	return vm.wrap(rawOf(int32(n)))
 }
 
-func makeDouble(vm *VM, a args) goja.Value { return vm.wrap(rawOf(a.at(0).ToFloat())) }
+// makeDouble takes a number, or its text. What is no number would be NaN without a word.
+func makeDouble(vm *VM, a args) goja.Value {
+	if len(a.values) == 0 {
+		return vm.wrap(rawOf(0.0))
+	}
+	if w, ok := export[*wrapped](a.at(0)); ok {
+		if f, ok := w.raw.AsFloat64OK(); ok {
+			return vm.wrap(rawOf(f))
+		}
+	}
+	if isObject(a.at(0)) {
+		return vm.typeError("Double wants a number")
+	}
+	switch x := a.at(0).Export().(type) {
+	case int64:
+		return vm.wrap(rawOf(float64(x)))
+	case float64:
+		return vm.wrap(rawOf(x))
+	case string:
+		if f, err := strconv.ParseFloat(strings.TrimSpace(x), 64); err == nil {
+			return vm.wrap(rawOf(f))
+		}
+	}
+	return vm.typeError("Double wants a number")
+}
 
 func makeDecimal(vm *VM, a args) goja.Value {
 	s := a.at(0).String()
@@ -426,7 +450,10 @@ func makeTimestamp(vm *VM, a args) goja.Value {
 func makeCode(vm *VM, a args) goja.Value {
 	code := ""
 	if _, ok := goja.AssertFunction(a.at(0)); ok {
-		code = a.at(0).String()
+		var err error
+		if code, err = vm.functionText(a.at(0).ToObject(vm.rt)); err != nil {
+			return vm.throw(err)
+		}
 	} else {
 		code = a.text(0)
 	}
@@ -461,6 +488,9 @@ func makeRegExp(vm *VM, a args) goja.Value {
 	}
 	if strings.Trim(opts, "imsxlu") != "" {
 		return vm.typeError("BSONRegExp: the flags are i, l, m, s, u, x; not %q", opts)
+	}
+	if strings.ContainsRune(a.text(0), 0) {
+		return vm.typeError("BSONRegExp: a NUL character ends a pattern in BSON")
 	}
 	return vm.wrap(rawOf(bson.Regex{Pattern: a.text(0), Options: opts}))
 }

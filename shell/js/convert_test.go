@@ -1,0 +1,221 @@
+package js
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/dop251/goja"
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Every kind of value that JavaScript has and BSON has not, or has otherwise: what is sent, or why nothing is.
+func TestConversion(t *testing.T) {
+	t.Parallel()
+	const refuse, sends = "refuse", "sends"
+	for _, tt := range []struct{ js, how, want string }{
+		// Nothing, where something was meant.
+		{`let r = db.none.findOne(); db.c.deleteMany({customerId: r?._id})`, refuse, "filter.customerId is undefined"},
+		{`db.c.find({a: {$in: [1, void 0]}}).toArray()`, refuse, "filter.a.$in[1] is undefined"},
+		{`db.c.updateOne({a: 1}, {$set: {x: {}.y}})`, refuse, "update.$set.x is undefined"},
+		{`db.c.insertMany([{a: 1}, undefined])`, refuse, "documents[1] is undefined"},
+		{`db.c.insertMany([{a: 1}, , {b: 1}])`, refuse, "documents[1] is undefined"},
+		{`db.c.aggregate([{$match: {a: undefined}}])`, refuse, "pipeline[0].$match.a is undefined"},
+		{`db.runCommand({find: 'c', filter: {a: undefined}})`, refuse, "command.filter.a is undefined"},
+		{`db.c.bulkWrite([{deleteMany: {filter: {a: undefined}}}])`, refuse, "operations[0].deleteMany.filter.a is undefined"},
+		{`db.c.find({}, {a: undefined})`, refuse, "projection.a is undefined"},
+		{`db.c.find().sort({a: undefined})`, refuse, "sort.a is undefined"},
+		{`db.c.deleteMany({a: [1, , 2]})`, refuse, "filter.a[1] is a hole in the array"},
+		{`db.c.deleteMany({a: new Array(3)})`, refuse, "filter.a[0] is a hole in the array"},
+
+		// What is an object in JavaScript and no document.
+		{`db.c.deleteMany({a: Symbol('x')})`, refuse, "filter.a is a symbol"},
+		{`db.c.deleteMany({[Symbol('x')]: 1})`, refuse, "filter has a field that is called by a symbol"},
+		{`db.c.deleteMany({a: () => 1})`, refuse, "filter.a is a function"},
+		{`db.c.deleteMany({a: class {}})`, refuse, "filter.a is a function"},
+		{`db.c.deleteMany({a: async () => 1})`, refuse, "filter.a is a function"},
+		{`db.c.deleteMany({$where: print})`, refuse, "filter.$where is a function of the shell"},
+		{`db.c.deleteMany({a: Promise.resolve(1)})`, refuse, "filter.a is a Promise"},
+		{`db.c.deleteMany({a: {then() {}}})`, refuse, "filter.a.then is a function"},
+		{`db.c.deleteMany(new Map([['a', 1]]))`, refuse, "filter is a Map"},
+		{`db.c.find({a: {$in: new Set([1])}}).toArray()`, refuse, "filter.a.$in is a Set"},
+		{`db.c.deleteMany({a: new WeakMap()})`, refuse, "filter.a is a WeakMap"},
+		{`db.c.deleteMany({a: new WeakSet()})`, refuse, "filter.a is a WeakSet"},
+		{`db.c.deleteMany({a: new ArrayBuffer(2)})`, refuse, "filter.a is an ArrayBuffer"},
+		{`db.c.deleteMany({a: new Uint8Array(2)})`, refuse, "filter.a is an Uint8Array"},
+		{`db.c.deleteMany({a: new DataView(new ArrayBuffer(2))})`, refuse, "filter.a is a DataView"},
+		{`db.c.deleteMany(new Proxy({}, {}))`, refuse, "filter is a Proxy"},
+		{`db.c.deleteMany({a: new Proxy([], {})})`, refuse, "filter.a is a Proxy"},
+		{`db.c.deleteMany({a: process})`, refuse, "filter.a is a Proxy"},
+		{`db.c.deleteMany({a: new TypeError('x')})`, refuse, "filter.a is an Error"},
+		{`db.c.deleteMany({a: new Number(5)})`, refuse, "filter.a is a Number"},
+		{`db.c.deleteMany({a: new String('5')})`, refuse, "filter.a is a String"},
+		{`db.c.deleteMany({a: new Boolean(false)})`, refuse, "filter.a is a Boolean"},
+		{`db.c.deleteMany({a: Object(1n)})`, refuse, "filter.a is a BigInt"},
+		{`db.c.deleteMany({a: Object(Symbol())})`, refuse, "filter.a is a Symbol"},
+		{`(function() { db.c.deleteMany({a: arguments}) })()`, refuse, "filter.a is an Arguments"},
+		{`db.c.deleteMany({a: (function*() {})()})`, refuse, "filter.a is an instance of a class"},
+		{`db.c.deleteMany({a: [][Symbol.iterator]()})`, refuse, "filter.a is"},
+		{`class C { a = 1 }; db.c.deleteMany(new C())`, refuse, "filter is an instance of a class"},
+		{`class A extends Array {}; db.c.deleteMany({a: A.of(1)})`, refuse, "filter.a is an instance of a class"},
+		{`class D extends Date {}; db.c.deleteMany({a: new D()})`, refuse, "filter.a is an instance of a class"},
+		{`class R extends RegExp {}; db.c.deleteMany({a: new R('x')})`, refuse, "filter.a is an instance of a class"},
+		{`db.c.deleteMany(Object.create({a: 1}))`, refuse, "filter is an instance of a class"},
+		{`db.c.deleteMany({__proto__: {a: 1}})`, refuse, "filter is an instance of a class"},
+		{`for (const o of [Math, JSON, EJSON, console, globalThis]) db.c.deleteMany({a: o})`, refuse, "filter.a has the hidden field"},
+		{`db.c.deleteMany({a: db})`, refuse, "filter.a is a database of the shell"},
+		{`db.c.deleteMany({a: db.c})`, refuse, "filter.a is a collection of the shell"},
+		{`db.c.deleteMany({a: db.c.find()})`, refuse, "filter.a is a cursor of the shell"},
+		{`db.c.deleteMany({a: db.getMongo()})`, refuse, "filter.a is a mongo of the shell"},
+
+		// Accessors, and what would be left out.
+		{`db.c.deleteMany({get a() { return 1 }})`, refuse, "filter.a is computed by a getter"},
+		{`db.c.deleteMany({set a(v) {}})`, refuse, "filter.a is computed by a getter"},
+		{`db.c.deleteMany({a: Object.defineProperty([1], 0, {get() { return 2 }})})`, refuse, "filter.a[0] is computed by a getter"},
+		{`db.c.deleteMany(Object.defineProperty({}, 'a', {value: 1}))`, refuse, `filter has the hidden field "a"`},
+		{`let a = [1]; a.b = 2; db.c.deleteMany({a})`, refuse, `filter.a is an array with a field "b" beside its elements`},
+		{`db.c.deleteMany({toBSON() { return {} }})`, refuse, "filter has a toBSON"},
+		{`db.c.deleteMany(Object.defineProperty({a: 1}, 'toBSON', {value() { return {} }}))`, refuse, "filter has a toBSON"},
+
+		// Values that would become others.
+		{`db.c.deleteMany({a: new Date('2024-13-45')})`, refuse, "filter.a is an invalid date"},
+		{`db.c.deleteMany({a: 9007199254740993})`, refuse, "filter.a is an integer beyond 2^53"},
+		{`db.c.deleteMany({a: -9007199254740993})`, refuse, "filter.a is an integer beyond 2^53"},
+		{`db.c.deleteMany({a: 2n ** 63n})`, refuse, "filter.a is a BigInt that does not fit 64 bits"},
+		{`db.c.deleteMany({a: -(2n ** 63n) - 1n})`, refuse, "filter.a is a BigInt that does not fit 64 bits"},
+		{`db.c.deleteMany({a: '\ud800x'})`, refuse, "filter.a holds half of a surrogate pair"},
+		{`db.c.deleteMany({a: 'x\udc00'})`, refuse, "filter.a holds half of a surrogate pair"},
+		{`db.c.deleteMany({'a\0b': 1})`, refuse, "NUL"},
+		{`let d = db.c.findOne(); d['a\0b'] = 1; db.c.insertOne(d)`, refuse, "NUL"},
+		{`db.c.deleteMany({a: new RegExp('a\0b')})`, refuse, "filter.a holds a NUL"},
+		{`db.c.deleteMany({a: BSONRegExp('a\0b')})`, refuse, "NUL"},
+		{`db.c.deleteMany({a: /x/g})`, refuse, "the flag 'g'"},
+		{`db.c.deleteMany({a: Double(undefined)})`, refuse, "Double wants a number"},
+
+		// Names and order.
+		{`db.c.deleteMany({a: 1, b: 2, a: 3})`, refuse, `the field "a" twice`},
+		{`db.c.deleteMany({'a': 1, a: 3})`, refuse, `the field "a" twice`},
+		{`let a = 1; db.c.deleteMany({a, a: 3})`, refuse, `the field "a" twice`},
+		{`const f = () => ({x: [{a: {$gt: 1}, a: {$lt: 5}}]})`, refuse, `the field "a" twice`},
+		{`db.c.insertOne({b: 1, 1: 2})`, refuse, "document was typed with the fields b, 1"},
+		{`db.c.insertOne({a: {2: 1, 1: 2}})`, refuse, "document.a was typed with the fields 2, 1"},
+		{`db.c.find({a: {b: 1, 0: 2}}).toArray()`, refuse, "filter.a was typed with the fields b, 0"},
+		{`db.c.find().sort({b: 1, 2: 1})`, refuse, "sort has a field called 2"},
+		{`db.runCommand(JSON.parse('{"ping": 1, "1": {}}'))`, refuse, "command has a field called 1"},
+
+		// Too deep, too long, without end.
+		{`let a = {}; a.b = {c: [a]}; db.c.deleteMany(a)`, refuse, "filter.b.c[0] contains itself"},
+		{`let a = []; a.push(a); db.c.deleteMany({a})`, refuse, "filter.a[0] contains itself"},
+		{`let d = {}, e = d; for (let i = 0; i < 200; i++) e = e.a = {}; db.c.insertOne(d)`, refuse, "is nested deeper than"},
+		{`db.c.insertOne({a: 'x'.repeat(17 * 1024 * 1024)})`, refuse, "document.a is a string of 17825792 bytes"},
+		{`let s = 'x'.repeat(5 << 20); db.c.insertOne({a: s, b: s, c: s, d: s})`, refuse, "document is 20971557 bytes long"},
+		{`let s = 'x'.repeat(15 << 20); db.runCommand({insert: 'c', documents: [{s}, {s}, {s}, {s}]})`, refuse, "command.documents is longer than 48000000 bytes"},
+
+		// What is sent as it was meant.
+		{`db.c.insertOne({_id: 1, z: -0, n: NaN, i: Infinity, b: 5n, l: 9223372036854775807n, e: 1e19})`, sends,
+			`{"_id": {"$numberInt":"1"},"z": {"$numberDouble":"-0.0"},"n": {"$numberDouble":"NaN"},"i": {"$numberDouble":"Infinity"},"b": {"$numberLong":"5"},"l": {"$numberLong":"9223372036854775807"},"e": {"$numberDouble":"1E+19.0"}}`},
+		{`db.c.insertOne({_id: 2147483647, a: 2147483648, b: -2147483648, c: 9007199254740991})`, sends,
+			`{"_id": {"$numberInt":"2147483647"},"a": {"$numberDouble":"2.147483648E+09"},"b": {"$numberInt":"-2147483648"},"c": {"$numberDouble":"9.007199254740991E+15"}}`},
+		{`db.c.insertOne({_id: 1, s: '\ud83d\ude00', r: '\ufffd'})`, sends, `{"_id": {"$numberInt":"1"},"s": "😀","r": "` + "\ufffd" + `"}`},
+		{`db.c.insertOne(EJSON.parse('{"_id": 1, "a": 1, "a": 2, "1": 3}'))`, sends, `{"_id": {"$numberInt":"1"},"a": {"$numberInt":"1"},"a": {"$numberInt":"2"},"1": {"$numberInt":"3"}}`},
+		{`db.c.insertOne({_id: 1, 1: 2})`, refuse, "typed with the fields _id, 1"},
+		{`db.c.insertOne({1: 2, _id: 1})`, sends, `{"1": {"$numberInt":"2"},"_id": {"$numberInt":"1"}}`},
+		{`db.c.insertOne({_id: 1, ['__proto__']: 2})`, sends, `{"_id": {"$numberInt":"1"},"__proto__": {"$numberInt":"2"}}`},
+		{`db.c.insertOne(Object.assign(Object.create(null), {_id: 1}))`, sends, `{"_id": {"$numberInt":"1"}}`},
+		{`Object.prototype.toBSON = Object.prototype.x = () => ({}); db.c.insertOne({_id: 1})`, sends, `{"_id": {"$numberInt":"1"}}`},
+		{`let o = {a: 1}; db.c.insertOne({_id: 1, o, p: o})`, sends, `{"_id": {"$numberInt":"1"},"o": {"a": {"$numberInt":"1"}},"p": {"a": {"$numberInt":"1"}}}`},
+		{`db.c.insertOne({_id: 1, a: {}, b: {a: 1, ...{a: 2}}, ['c']: 1})`, sends, `{"_id": {"$numberInt":"1"},"a": {},"b": {"a": {"$numberInt":"2"}},"c": {"$numberInt":"1"}}`},
+		{`db.c.insertOne({_id: Double(5), a: Double('1.5'), b: Double(Long('5')), c: Double(1e17)})`, sends,
+			`{"_id": {"$numberDouble":"5.0"},"a": {"$numberDouble":"1.5"},"b": {"$numberDouble":"5.0"},"c": {"$numberDouble":"1E+17.0"}}`},
+	} {
+		f := &fake{answer: func(_ string, cmd bson.Raw) (bson.D, error) {
+			if s, _ := cmd.Lookup("find").StringValueOK(); s == "none" {
+				return nil, nil
+			}
+			return oneDocument("", cmd)
+		}}
+		got, _, err := eval(t, f, tt.js)
+		switch last := ""; tt.how {
+		case refuse:
+			for _, c := range got {
+				if !strings.Contains(c, `"limit": {"$numberLong":"1"},"singleBatch": true`) { // the findOne before it
+					t.Errorf("%s\n sent %.200s", tt.js, c)
+				}
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s\n %v\n want %q", tt.js, err, tt.want)
+			}
+		case sends:
+			if len(got) > 0 {
+				last = got[len(got)-1]
+			}
+			if err != nil || last != `app {"insert": "c","documents": [`+tt.want+`]}` {
+				t.Errorf("%s\n sends %s (%v)\n want  %s", tt.js, last, err, tt.want)
+			}
+		}
+	}
+}
+
+// The conversion runs no code of the script: nothing is sent but the find, and it holds what was written.
+func TestConversionRunsNoUserCode(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ js, want string }{
+		{`let f = function() { return 1 }; f.toString = () => { db.x.drop(); return 'evil' }; db.c.find({$where: f}).toArray()`, `{"$where": {"$code":"function() { return 1 }"}}`},
+		{`Function.prototype.toString = () => { db.x.drop(); return 'evil' }; db.c.find({$where: function() { return 1 }}).toArray()`, `{"$where": {"$code":"function() { return 1 }"}}`},
+		{`let re = /x/i; Object.defineProperty(re, 'source', {get() { db.x.drop(); return 'y' }}); Object.defineProperty(re, 'ignoreCase', {value: false}); db.c.find({a: re}).toArray()`, `{"a": {"$regularExpression":{"pattern":"x","options":"i"}}}`},
+		{`RegExp.prototype.toString = () => { db.x.drop(); return '/e/' }; db.c.find({a: /y/i}).toArray()`, `{"a": {"$regularExpression":{"pattern":"y","options":"i"}}}`},
+		{`Object.defineProperty(RegExp.prototype, 'flags', {get() { db.x.drop(); return '' }}); db.c.find({a: /y/i}).toArray()`, `{"a": {"$regularExpression":{"pattern":"y","options":"i"}}}`},
+		{`let d = new Date(5); d.getTime = d.valueOf = d.toISOString = () => { db.x.drop(); return 6 }; db.c.find({a: d}).toArray()`, `{"a": {"$date":{"$numberLong":"5"}}}`},
+		{`Date.prototype.getTime = Date.prototype.valueOf = () => { db.x.drop() }; db.c.find({a: new Date(5)}).toArray()`, `{"a": {"$date":{"$numberLong":"5"}}}`},
+		{`Array.prototype[Symbol.iterator] = Array.prototype.toJSON = function*() { db.x.drop() }; db.c.find({a: [1]}).toArray()`, `{"a": [{"$numberInt":"1"}]}`},
+		{`Object.prototype.toJSON = Object.prototype.valueOf = () => db.x.drop(); db.c.find({a: 1}).toArray()`, `{"a": {"$numberInt":"1"}}`},
+		{`Object.defineProperty(Object.prototype, 'get', {get() { db.x.drop() }, configurable: true}); db.c.find({a: 1}).toArray()`, `{"a": {"$numberInt":"1"}}`},
+		{`Object.defineProperty(Object.prototype, 'value', {get() { db.x.drop() }, configurable: true}); db.c.find({a: 1}).toArray()`, ``},
+		{`db.c.find(Object.create(new Proxy({}, {getPrototypeOf() { db.x.drop(); return null }}))).toArray()`, ``},
+		{`db.c.find({a: new Proxy({}, {ownKeys() { db.x.drop(); return [] }, get() { db.x.drop() }})}).toArray()`, ``},
+		{`db.c.find({a: {[Symbol.toPrimitive]() { db.x.drop() }}}).toArray()`, ``},
+		{`Code({toString() { db.x.drop() }})`, ``},
+	} {
+		f := &fake{answer: oneDocument}
+		got, _, err := eval(t, f, tt.js)
+		want := ""
+		if tt.want != "" {
+			want = `app {"find": "c","filter": ` + tt.want + `}`
+		}
+		if s := strings.Join(got, "\n"); s != want {
+			t.Errorf("%s\n sends %s (%v)\n want  %s", tt.js, s, err, want)
+		}
+	}
+}
+
+// What is called and is no function is named.
+func TestNotCallable(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ js, want string }{
+		{`let z; z()`, "z is not a function; it is undefined"},
+		{`let zz = 5; zz()`, "zz is not a function; it is 5"},
+		{`"a"()`, "is not a function; it is a"},
+		{`db.c.find()()`, "db.c.find() is not a function"},
+		{`1; db.c.find({a: [1, (2)]}).toArray()()`, "db.c.find({a: [1, (2)]}).toArray() is not a function"},
+		{"1;\n  db.c()", `"c" is not a function`},
+		{`db.c.fnid({})`, `"fnid" is not a function; did you mean "find"?`},
+		{`eval('db.c.fnid({})')`, `is not a function`},
+		{`db.c.find().nosuch()`, `"nosuch" is not a function`},
+	} {
+		_, _, err := eval(t, &fake{}, tt.js)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.js, err, tt.want)
+		}
+	}
+}
+
+// A chain of operators is as deep as it is long: looking for literals in it stops before the stack ends.
+func TestLiteralsInLongExpressions(t *testing.T) {
+	t.Parallel()
+	prg, err := goja.Parse("test", strings.Repeat("a+", 1_000_000)+"{a: 1, a: 2}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := literalsOf(prg); err == nil || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("the literal at its end: %v", err)
+	}
+}
