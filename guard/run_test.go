@@ -340,7 +340,7 @@ var runs = []struct {
 	{name: "update a role", cmd: `{"updateRole": "writer", "privileges": []}`, phrase: "updateRole app.writer CODE", facts: "changes-access"},
 	{name: "grant a privilege", cmd: `{"grantPrivilegesToRole": "writer", "privileges": []}`, phrase: "grantPrivilegesToRole app.writer CODE", facts: "changes-access"},
 	{name: "drop a role", cmd: `{"dropRole": "writer"}`, phrase: "dropRole app.writer CODE", facts: "changes-access partial-undo", partial: "user $external.bob"},
-	{name: "no inverse", cmd: `{"compact": "users"}`, phrase: "compact app CODE", facts: "irreversible", stays: true},
+	{name: "no inverse", cmd: `{"compact": "users"}`, phrase: "compact app.users CODE", facts: "irreversible", stays: true},
 }
 
 // TestCommandsWithAnInverse carries what is no document write and no plain schema work through its life: previewed, declined, confirmed, undone. Irreversible

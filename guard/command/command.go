@@ -23,7 +23,7 @@ import (
 )
 
 // TableVersion changes with every change of what a row means. It is recorded with each session.
-const TableVersion = "1"
+const TableVersion = "2"
 
 // Class is what a command may do.
 type Class uint8
@@ -118,30 +118,35 @@ func (c *Command) classify(elems []bson.RawElement, owned func(int64) bool) {
 		return
 	}
 	c.name = r.canonical()
+	c.class, c.why = r.class, r.why
+	var err error
+	if r.rule != nil {
+		err = r.rule(&parsing{Command: c, elems: elems, owned: owned, parse: Parse})
+	}
 	if why := r.unknownOption(elems); why != "" {
-		c.unknown(why)
+		c.unknown(why) // with the targets that the rule found
 		return
 	}
-	c.class, c.why = r.class, r.why
-	if r.rule != nil {
-		if err := r.rule(&parsing{Command: c, elems: elems, owned: owned, parse: Parse}); err != nil {
-			c.unknown(err.Error())
-			return
-		}
+	if err != nil {
+		c.unknown(err.Error())
+		return
+	}
+	if c.class == Read || c.class == Session {
+		return
 	}
 	c.raise()
+	if len(c.targets) == 0 {
+		c.targets = []Namespace{{DB: c.db}}
+	}
 }
 
+// unknown keeps the targets that were found before the doubt: the environment of any of them may be the highest.
 func (c *Command) unknown(why string) {
-	c.class, c.why, c.writes, c.targets = Unknown, why, nil, []Namespace{{DB: c.db}}
+	c.class, c.why, c.writes, c.targets = Unknown, why, nil, append(c.targets, Namespace{DB: c.db})
 }
 
 // raise: what is written to the server's own namespaces is not document work, whatever command does it.
 func (c *Command) raise() {
-	switch c.class {
-	case Read, Session, Unknown:
-		return
-	}
 	for _, t := range c.targets {
 		if class, why := systemNamespace(t); class != Unknown {
 			c.class, c.why, c.writes = class, why, nil
@@ -230,16 +235,44 @@ func forbiddenField(elems []bson.RawElement) error {
 		switch {
 		case seen[k]:
 			return fmt.Errorf("the field %q stands twice in the command", k)
+		case currentOpFields[k] && elems[0].Key() == "currentOp":
 		case strings.HasPrefix(k, "$"), internalFields[k]:
 			return fmt.Errorf("the field %q is for drivers and servers, not for users", k)
-		case k == "writeConcern":
-			if doc, ok := e.Value().DocumentOK(); !ok || isFalse(doc.Lookup("w")) {
-				return errors.New("writeConcern {w: 0} would leave the outcome unknown; it is never sent")
-			}
+		case k == "writeConcern" && !acknowledged(e.Value()):
+			return errors.New("a writeConcern that does not wait for an answer, {w: 0}, would leave the outcome unknown; it is never sent")
 		}
 		seen[k] = true
 	}
 	return nil
+}
+
+// currentOpFields are the $ fields that its page documents: https://www.mongodb.com/docs/manual/reference/command/currentOp/
+var currentOpFields = set("$all $ownOps $or $and $nor")
+
+// acknowledged: w must be absent, a name, tags, or a number that is 1 or more for every server, whichever of two
+// fields of one name it takes.
+func acknowledged(v bson.RawValue) bool {
+	doc, ok := v.DocumentOK()
+	if !ok {
+		return false
+	}
+	elems, err := doc.Elements()
+	if err != nil {
+		return false
+	}
+	for _, e := range elems {
+		if e.Key() != "w" {
+			continue
+		}
+		switch w := e.Value(); w.Type {
+		case bson.TypeString, bson.TypeEmbeddedDocument:
+		default:
+			if f, ok := w.AsFloat64OK(); !ok || !(f >= 1) { // also of NaN
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func unknownName(name string) string {

@@ -71,7 +71,196 @@ func TestParse(t *testing.T) {
 		{`{"dropDatabase":1}`, Schema, "app"},
 		{`{"deleteIndexes":"c","index":"*"}`, Schema, "app.c"},
 
+		// Rules that make a read of some forms only.
+		{`{"profile":-1.0}`, Read, ""},
+		{`{"profile":-0.5}`, Operations, ""},
+		{`{"profile":-2}`, Operations, ""},
+		{`{"profile":{"$numberDouble":"NaN"}}`, Operations, ""},
+		{`{"profile":{"$numberDouble":"-Infinity"}}`, Operations, ""},
+		{`{"profile":{"$numberDecimal":"-1"}}`, Unknown, ""},
+		{`{"profile":true}`, Unknown, ""},
+		{`{"profile":-1,"sampleRate":1}`, Operations, ""},
+		{`{"profile":-1,"filter":{}}`, Operations, ""},
+		{`{"profile":0}`, Operations, "app"},
+		{`{"usersInfo":1,"showCredentials":false}`, Read, ""},
+		{`{"usersInfo":1,"showCredentials":null}`, Security, ""},
+		{`{"usersInfo":1,"showCredentials":{"$numberDecimal":"0"}}`, Security, ""},
+		{`{"validate":"c","background":true}`, Read, ""},
+		{`{"validate":"c","background":true,"repair":false,"full":false,"checkBSONConformance":true}`, Read, ""},
+		{`{"validate":"c","background":1}`, Operations, "app.c"},
+		{`{"validate":"c","background":false}`, Operations, "app.c"},
+		{`{"validate":"c","background":true,"full":true}`, Operations, "app.c"},
+		{`{"validate":"c","background":true,"repair":true}`, Operations, "app.c"},
+		{`{"validate":"c","background":true,"fixMultikey":1}`, Operations, "app.c"},
+		{`{"validate":"c","background":true,"metadata":true}`, Operations, "app.c"},
+		{`{"validate":"c","background":true,"enforceFastCount":true}`, Unknown, ""},
+		{`{"validate":1,"background":true}`, Unknown, ""},
+		{`{"validate":"system.users"}`, Security, "app.system.users"},
+		{`{"collMod":"c","index":{"keyPattern":{"a":1},"unique":true},"dryRun":true,"comment":"x","maxTimeMS":5,"writeConcern":{"w":1}}`, Read, ""},
+		{`{"collMod":"c","index":{"keyPattern":{"a":1},"unique":true}}`, Schema, "app.c"},
+		{`{"collMod":"c","index":{"keyPattern":{"a":1},"unique":true},"dryRun":1}`, Schema, "app.c"},
+		{`{"collMod":"c","index":{"keyPattern":{"a":1},"unique":true},"dryRun":false}`, Schema, "app.c"},
+		{`{"collMod":"c","index":{"keyPattern":{"a":1},"hidden":true},"dryRun":true}`, Schema, "app.c"},
+		{`{"collMod":"c","index":{"name":"a_1","unique":true,"prepareUnique":true},"dryRun":true}`, Schema, "app.c"},
+		{`{"collMod":"c","index":{"name":"a_1","unique":false},"dryRun":true}`, Schema, "app.c"},
+		{`{"collMod":"c","index":{"name":"a_1","unique":true},"validator":{},"dryRun":true}`, Schema, "app.c"},
+		{`{"collMod":"c","index":5,"dryRun":true}`, Unknown, ""},
+		{`{"collMod":"c","dryRun":true}`, Schema, "app.c"},
+		{`{"collMod":1,"dryRun":true}`, Unknown, ""},
+		{`{"collMod":"c","frobnicate":true}`, Unknown, ""},
+		{`{"currentOp":1,"$all":true,"$ownOps":true}`, Read, ""},
+		{`{"currentOp":1,"$or":[{"op":"command"}],"$and":[],"$nor":[]}`, Read, ""},
+		{`{"dbHash":1}`, Operations, "app"},
+		{`{"dbhash":1,"collections":["c"]}`, Operations, "app"},
+		{`{"getLog":"global"}`, Read, ""},
+		{`{"getLog":"global","clear":true}`, Unknown, ""},
+		{`{"top":1}`, Read, ""},
+		{`{"replSetGetStatus":1,"initialSync":1}`, Read, ""},
+		{`{"filemd5":1,"root":"fs"}`, Read, ""},
+		{`{"dataSize":"prod.c","estimate":true}`, Read, ""},
+		{`{"dataSize":"c"}`, Unknown, ""},
+		{`{"dataSize":1}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"inline":true}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"inline":0}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"inline":"1"}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":5}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r"}`, Unknown, ""},
+		{`{"mapReduce":1,"map":"m","reduce":"r","out":{"inline":1}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"merge":"x","nonAtomic":true,"sharded":true}}`, DocumentWrite, "app.x"},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"replace":"x","merge":"y"}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"replace":5}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"replace":"x","db":5}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"replace":"x","db":"a.b"}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"db":"b"}}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":"a$b"}`, Unknown, ""},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"replace":"x","db":"admin"}}`, Security, "admin.x"},
+
+		// All namespaces, in other databases too.
+		{`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":[{"$set":{"a":1}}],"on":"_id","let":{},"whenNotMatched":"insert"}}],"cursor":{}}`, DocumentWrite, "app.x"},
+		{`{"aggregate":"c","pipeline":[{"$out":{"db":"config","coll":"x","timeseries":{}}}],"cursor":{}}`, Cluster, "config.x"},
+		{`{"aggregate":"c","pipeline":[{"$facet":{"a":[{"$out":"x"}],"b":[{"$merge":{"into":{"db":"prod","coll":"y"}}}]}}],"cursor":{}}`, DocumentWrite, "app.x, prod.y"},
+		{`{"aggregate":"c","pipeline":[{"$unionWith":{"coll":"d","pipeline":[{"$out":"x"}]}}],"cursor":{}}`, DocumentWrite, "app.x"},
+		{`{"aggregate":"c","pipeline":[{"$rankFusion":{"input":{"pipelines":{"a":[{"$out":"x"}]}}}}],"cursor":{}}`, DocumentWrite, "app.x"},
+		{`{"aggregate":"c","pipeline":[{"$scoreFusion":{"input":{"pipelines":{"a":[{"$match":{}}]}}}}],"cursor":{}}`, Read, ""},
+		{`{"bulkWrite":1,"ops":[{"insert":0,"document":{}}],"nsInfo":[{"ns":"a.x"},{"ns":"b.y"}]}`, DocumentWrite, "a.x, b.y"},
+		{`{"bulkWrite":1,"ops":[],"nsInfo":[{"ns":"a.x"},{"ns":"admin.system.users"}]}`, Security, "a.x, admin.system.users"},
+		{`{"bulkWrite":1,"ops":[],"nsInfo":[]}`, Unknown, "app"},
+		{`{"bulkWrite":1,"ops":[],"nsInfo":5}`, Unknown, "app"},
+		{`{"bulkWrite":1,"ops":[],"nsInfo":[{"ns":"prod.x"},{"ns":"y"}]}`, Unknown, "prod.x, app"},
+		{`{"bulkWrite":1,"ops":[],"nsInfo":[{"ns":"a.x","collectionUUID":1}]}`, Unknown, "app"},
+		{`{"bulkWrite":1,"ops":[],"nsInfo":[{"ns":"a.x"}],"zap":1}`, Unknown, "a.x, app"},
+		{`{"applyOps":[{"op":"i","ns":"prod.c","o":{}},{"op":"n","ns":"","o":{}},{"op":"c","ns":"x.$cmd","o":{"drop":"c"}}]}`, Cluster, "prod.c, , x"},
+		{`{"applyOps":[{"op":"c","ns":"x.$cmd","o":{"renameCollection":"y.a","to":"z.b"}}]}`, Cluster, "x, y.a, z.b"},
+		{`{"applyOps":[{"op":"c","ns":"x.$cmd","o":{"applyOps":[{"op":"d","ns":"prod.c","o":{}}]}}]}`, Cluster, "x, prod.c"},
+		{`{"applyOps":[{"op":"i","ns":"admin.system.users","o":{}}]}`, Security, "admin.system.users"},
+		{`{"applyOps":[{"op":"i","ns":"prod.c","o":{}},{"op":"c","ns":"x.$cmd","o":{"applyOps":5}}]}`, Unknown, "prod.c, x, app"},
+		{`{"applyOps":[{"op":"c","ns":"x.$cmd","o":5}]}`, Unknown, ""},
+		{`{"applyOps":[{"op":"c","ns":"x.$cmd","o":{"renameCollection":"a"}}]}`, Unknown, ""},
+		{`{"applyOps":[{"ns":"x.c"}]}`, Unknown, ""},
+		{`{"applyOps":[{"op":"i"}]}`, Unknown, ""},
+		{`{"applyOps":[{"op":"i","ns":"x"}]}`, Unknown, ""},
+		{`{"applyOps":1}`, Unknown, ""},
+		{`{"cloneCollectionAsCapped":"c","toCollection":"x","size":1}`, Schema, "app.x"},
+		{`{"cloneCollectionAsCapped":"c","toCollection":"system.x","size":1}`, Security, "app.system.x"},
+		{`{"cloneCollectionAsCapped":"c","toCollection":"a$b","size":1}`, Unknown, ""},
+		{`{"cloneCollectionAsCapped":"c","size":1}`, Unknown, ""},
+		{`{"cloneCollectionAsCapped":1,"toCollection":"x","size":1}`, Unknown, ""},
+		{`{"convertToCapped":"c","size":1}`, Schema, "app.c"},
+		{`{"convertToCapped":"c","size":1,"zap":1}`, Unknown, "app.c, app"},
+		{`{"create":"system.views","capped":true,"size":1}`, Security, "app.system.views"},
+		{`{"create":"c","zap":1}`, Unknown, ""},
+		{`{"createIndexes":"c","indexes":[]}`, Schema, "app.c"},
+		{`{"drop":"c","zap":1}`, Unknown, ""},
+		{`{"drop":5}`, Unknown, ""},
+		{`{"drop":".c"}`, Unknown, ""},
+		{`{"drop":""}`, Unknown, ""},
+		{`{"shardCollection":"prod.c","key":{"a":1}}`, Cluster, "prod.c"},
+		{`{"shardCollection":"prod","key":{"a":1}}`, Unknown, ""},
+		{`{"shardCollection":1}`, Unknown, ""},
+		{`{"moveChunk":"config.c"}`, Cluster, "config.c"},
+		{`{"enableSharding":"prod"}`, Cluster, "prod"},
+		{`{"movePrimary":"prod","to":"x"}`, Cluster, "prod"},
+		{`{"movePrimary":5}`, Unknown, ""},
+		{`{"movePrimary":"a.b"}`, Unknown, ""},
+		{`{"dbCheck":1}`, Cluster, "app"},
+		{`{"dbCheck":"c"}`, Cluster, "app.c"},
+		{`{"dbCheck":true}`, Unknown, ""},
+		{`{"compact":"c"}`, Server, "app.c"},
+		{`{"compact":"system.js"}`, Security, "app.system.js"},
+		{`{"planCacheClear":"c"}`, Operations, "app.c"},
+		{`{"killOp":1,"op":5}`, Operations, "app"},
+		{`{"createUser":"u","pwd":"p","roles":[]}`, Security, "app"},
+		{`{"setParameter":1,"logLevel":1}`, Server, "app"},
+		{`{"replSetStepDown":1}`, Cluster, "app"},
+
 		// Whatever is not sure is Unknown.
+		{`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","zap":1}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$merge":{"on":"_id"}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":[{"$out":"y"}]}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":[{"$zap":"y"}]}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$out":5}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$out":{"coll":5}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$out":{"db":5,"coll":"x"}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$out":{"db":"a.b","coll":"x"}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$out":"a$b"}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$out":""}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[5],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":{"0":{"$match":{}}},"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","cursor":{}}`, Unknown, ""},
+		{`{"aggregate":2,"pipeline":[],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":true,"pipeline":[],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"a$b","pipeline":[],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[],"cursor":{},"zap":1}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$facet":5}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$facet":{"a":5}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$facet":{"a":[{"$zap":1}]}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$lookup":5}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$lookup":{"from":"d","pipeline":5}}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$rankFusion":5}],"cursor":{}}`, Unknown, ""},
+		{`{"aggregate":"c","pipeline":[{"$rankFusion":{}}],"cursor":{}}`, Unknown, ""},
+		{`{"explain":5}`, Unknown, ""},
+		{`{"explain":{}}`, Unknown, ""},
+		{`{"explain":{"find":"c","zap":1}}`, Unknown, ""},
+		{`{"explain":{"delete":"c","deletes":[{"q":{},"limit":0,"zap":1}]}}`, Unknown, ""},
+		{`{"explain":{"update":"c","updates":[{"q":{},"u":{"$set":{"a":1}}}],"zap":1}}`, Unknown, ""},
+		{`{"explain":{"find":"c"},"zap":1}`, Unknown, ""},
+		{`{"explain":{"explain":{"find":"c"}}}`, Unknown, ""},
+		{`{"explain":{"bulkWrite":1,"ops":[],"nsInfo":[{"ns":"a.b"}]}}`, Unknown, ""},
+		{`{"explain":{"find":"c","lsid":{}}}`, Unknown, ""},
+		{`{"explain":{"insert":"c","documents":[{"a":1}]}}`, Unknown, ""},
+		{`{"explain":{"findandmodify":"c","remove":true}}`, Read, ""},
+		{`{"explain":{"mapreduce":"c","map":"m","reduce":"r","out":"x"}}`, Read, ""},
+		{`{"explain":{"aggregate":"c","pipeline":[{"$out":"x"}],"cursor":{}}}`, Read, ""},
+		{`{"getMore":7,"collection":"c"}`, Unknown, ""},
+		{`{"getMore":{"$numberLong":"7"}}`, Unknown, ""},
+		{`{"killCursors":"c","cursors":5}`, Unknown, ""},
+		{`{"killCursors":"c","cursors":[7]}`, Unknown, ""},
+		{`{"find":5}`, Unknown, ""},
+		{`{"find":"c","zap":1}`, Unknown, ""},
+		{`{"count":"a$b"}`, Unknown, ""},
+		{`{"delete":"c","deletes":[{"q":{},"limit":0.5}]}`, Unknown, ""},
+		{`{"delete":"c","deletes":[{"q":{},"limit":true}]}`, Unknown, ""},
+		{`{"delete":"c","deletes":5}`, Unknown, ""},
+		{`{"delete":5,"deletes":[{"q":{},"limit":0}]}`, Unknown, ""},
+		{`{"delete":"c","deletes":[{"limit":0}]}`, Unknown, ""},
+		{`{"insert":"c","documents":[]}`, Unknown, ""},
+		{`{"insert":"c","documents":[5]}`, Unknown, ""},
+		{`{"insert":5,"documents":[{"a":1}]}`, Unknown, ""},
+		{`{"insert":"c","documents":[{"a":1}],"bypassDocumentValidation":"x"}`, Unknown, ""},
+		{`{"update":"c","updates":[{"q":{},"u":5}]}`, Unknown, ""},
+		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"a":1}},"multi":"x"}]}`, Unknown, ""},
+		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"a":1}},"upsert":"x"}]}`, Unknown, ""},
+		{`{"findAndModify":"c","query":5,"remove":true}`, Unknown, ""},
+		{`{"findAndModify":5,"query":{},"remove":true}`, Unknown, ""},
+		{`{"findAndModify":"c","remove":true,"upsert":true}`, Unknown, ""},
+		{`{"findAndModify":"c","remove":true,"new":true}`, Unknown, ""},
+		{`{"findAndModify":"c","remove":"x"}`, Unknown, ""},
+		{`{"findAndModify":"c","update":{"a":1},"new":"x"}`, Unknown, ""},
+		{`{"findAndModify":"c","update":{"a":1},"upsert":"x"}`, Unknown, ""},
+		{`{"findAndModify":"c","update":{"a":1},"bypassDocumentValidation":"x"}`, Unknown, ""},
+		{`{"findAndModify":"c","update":5}`, Unknown, ""},
 		{`{"aGgregate":"c","pipeline":[],"cursor":{}}`, Unknown, ""},
 		{`{"Find":"c"}`, Unknown, ""},
 		{`{"find":"c","delete":"c","deletes":[{"q":{},"limit":0}]}`, Unknown, ""},
@@ -182,7 +371,11 @@ func TestParseCopiesTheBytes(t *testing.T) {
 func TestForbiddenFields(t *testing.T) {
 	for _, cmd := range []string{
 		`{"find":"c","$db":"prod"}`, `{"find":"c","lsid":{}}`, `{"find":"c","startTransaction":true}`, `{"find":"c","shardVersion":1}`,
+		`{"currentOp":1,"$db":"prod"}`, `{"find":"c","$or":[]}`, `{"ping":1,"$all":true}`,
 		`{"insert":"c","documents":[{"a":1}],"writeConcern":{"w":0}}`, `{"drop":"c","writeConcern":{"w":0.0}}`, `{"drop":"c","writeConcern":0}`,
+		// What servers round to 0.
+		`{"drop":"c","writeConcern":{"w":0.5}}`, `{"drop":"c","writeConcern":{"w":{"$numberDouble":"NaN"}}}`, `{"drop":"c","writeConcern":{"w":{"$numberDecimal":"0"}}}`,
+		`{"drop":"c","writeConcern":{"w":-1}}`, `{"drop":"c","writeConcern":{"w":false}}`, `{"drop":"c","writeConcern":{"w":null}}`, `{"drop":"c","writeConcern":{"j":true,"w":0}}`,
 	} {
 		if c, err := Parse("app", js(t, cmd), nil); err == nil {
 			t.Errorf("Parse(%s) = %v, want an error", cmd, c.Class())
@@ -194,6 +387,87 @@ func TestForbiddenFields(t *testing.T) {
 	}
 	if _, err := Parse("app", raw, nil); err == nil || !strings.Contains(err.Error(), "twice") {
 		t.Errorf("a field that stands twice: %v", err)
+	}
+}
+
+// TestAcknowledged: what waits for an answer may be asked for.
+func TestAcknowledged(t *testing.T) {
+	for _, wc := range []string{`{}`, `{"w":1}`, `{"w":{"$numberLong":"2"}}`, `{"w":3.0}`, `{"w":"majority","wtimeout":5}`, `{"w":{"dc":1}}`, `{"j":true}`} {
+		c, err := Parse("app", js(t, `{"drop":"c","writeConcern":`+wc+`}`), nil)
+		if err != nil || c.Class() != Schema {
+			t.Errorf("writeConcern %s: %v, %v", wc, c, err)
+		}
+	}
+}
+
+// twice is a document with a field that stands twice, which Extended JSON cannot say.
+func twice(t testing.TB, key string, values ...any) bson.Raw {
+	t.Helper()
+	var d bson.D
+	for _, v := range values {
+		d = append(d, bson.E{Key: key, Value: v})
+	}
+	raw, err := bson.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// TestFieldsThatStandTwice: where two fields of one name could mean one thing to us and another to the server.
+func TestFieldsThatStandTwice(t *testing.T) {
+	out := bson.A{bson.D{{Key: "$out", Value: "x"}}}
+	pipeline := func(stage string, arg any) bson.D {
+		return bson.D{{Key: "aggregate", Value: "c"}, {Key: "pipeline", Value: bson.A{bson.D{{Key: stage, Value: arg}}}}, {Key: "cursor", Value: bson.D{}}}
+	}
+	coll := func(key, a, b string) bson.D {
+		return bson.D{{Key: "coll", Value: "x"}, {Key: "replace", Value: "x"}, {Key: key, Value: a}, {Key: key, Value: b}}
+	}
+	statement := func(name, list string, fields ...bson.E) bson.D {
+		return bson.D{{Key: name, Value: "c"}, {Key: list, Value: bson.A{append(bson.D{{Key: "q", Value: bson.D{}}}, fields...)}}}
+	}
+	for _, cmd := range []bson.D{
+		pipeline("$out", coll("db", "a", "b")[2:]),
+		pipeline("$out", bson.D{{Key: "coll", Value: "x"}, {Key: "db", Value: "a"}, {Key: "db", Value: "b"}}),
+		pipeline("$merge", twice(t, "into", "x", "y")),
+		pipeline("$merge", bson.D{{Key: "into", Value: bson.D{{Key: "coll", Value: "x"}, {Key: "db", Value: "a"}, {Key: "db", Value: "b"}}}}),
+		pipeline("$lookup", twice(t, "pipeline", bson.A{}, out)),
+		pipeline("$unionWith", twice(t, "pipeline", bson.A{}, out)),
+		pipeline("$rankFusion", twice(t, "input", bson.D{{Key: "pipelines", Value: bson.D{}}}, bson.D{{Key: "pipelines", Value: bson.D{{Key: "a", Value: out}}}})),
+		pipeline("$scoreFusion", bson.D{{Key: "input", Value: twice(t, "pipelines", bson.D{}, bson.D{{Key: "a", Value: out}})}}),
+		{{Key: "mapReduce", Value: "c"}, {Key: "out", Value: bson.D{{Key: "replace", Value: "x"}, {Key: "db", Value: "a"}, {Key: "db", Value: "b"}}}},
+		{{Key: "bulkWrite", Value: 1}, {Key: "nsInfo", Value: bson.A{twice(t, "ns", "a.x", "b.y")}}},
+		{{Key: "applyOps", Value: bson.A{bson.D{{Key: "op", Value: "i"}, {Key: "ns", Value: "a.x"}, {Key: "ns", Value: "b.y"}}}}},
+		{{Key: "applyOps", Value: bson.A{bson.D{{Key: "op", Value: "c"}, {Key: "ns", Value: "a.$cmd"}, {Key: "o", Value: twice(t, "applyOps", bson.A{}, bson.A{})}}}}},
+		statement("delete", "deletes", bson.E{Key: "limit", Value: 1}, bson.E{Key: "limit", Value: 0}),
+		statement("update", "updates", bson.E{Key: "u", Value: bson.D{{Key: "a", Value: 1}}}, bson.E{Key: "u", Value: bson.A{}}),
+	} {
+		raw, err := bson.Marshal(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Parse("app", raw, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Class() != Unknown {
+			t.Errorf("Parse(%s) = %v, want unknown", raw, c.Class())
+		}
+	}
+	index := twice(t, "unique", true, false)
+	raw, err := bson.Marshal(bson.D{{Key: "collMod", Value: "c"}, {Key: "index", Value: index}, {Key: "dryRun", Value: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Parse("app", raw, nil); err != nil || c.Class() != Schema {
+		t.Errorf("Parse(%s) = %v, %v, want schema", raw, c.Class(), err)
+	}
+	raw, err = bson.Marshal(bson.D{{Key: "drop", Value: "c"}, {Key: "writeConcern", Value: twice(t, "w", 1, 0)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Parse("app", raw, nil); err == nil {
+		t.Errorf("Parse(%s) = %v, want an error", raw, c.Class())
 	}
 }
 

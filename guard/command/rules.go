@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -51,6 +52,45 @@ func onCollection(p *parsing) error {
 func onDatabase(p *parsing) error {
 	p.targets = []Namespace{{DB: p.db}}
 	return nil
+}
+
+// onNamespace: the first value is database.collection, whatever database the command is sent to.
+func onNamespace(p *parsing) error {
+	ns, err := p.namespace()
+	p.targets = []Namespace{ns}
+	return err
+}
+
+func fromNamespace(p *parsing) error {
+	ns, err := p.namespace()
+	p.sources = []Namespace{ns}
+	return err
+}
+
+// namespace is the command's first value, database.collection.
+func (p *parsing) namespace() (Namespace, error) {
+	s, ok := p.elems[0].Value().StringValueOK()
+	if !ok {
+		return Namespace{DB: p.db}, fmt.Errorf("%s wants a namespace, database.collection", p.name)
+	}
+	return ParseNamespace(s)
+}
+
+// onNamed: the first value is the name of a database.
+func onNamed(p *parsing) error {
+	db, ok := p.elems[0].Value().StringValueOK()
+	if !ok {
+		return fmt.Errorf("%s wants the name of a database", p.name)
+	}
+	p.targets = []Namespace{{DB: db}}
+	return checkDatabase(db)
+}
+
+func onCollectionOrDatabase(p *parsing) error {
+	if isOne(p.elems[0].Value()) {
+		return onDatabase(p)
+	}
+	return onCollection(p)
 }
 
 func readCollection(p *parsing) error {
@@ -127,7 +167,11 @@ func (p *parsing) stage(name string, arg bson.RawValue) (write bool, err error) 
 		return p.join(arg)
 	case "$rankFusion", "$scoreFusion":
 		if doc, ok := arg.DocumentOK(); ok {
-			return p.eachPipeline(doc.Lookup("input", "pipelines"))
+			input, _ := doc.Lookup("input").DocumentOK()
+			if err := errors.Join(once(doc), once(input)); err != nil {
+				return false, err
+			}
+			return p.eachPipeline(input.Lookup("pipelines"))
 		}
 		return false, fmt.Errorf("%s is not a document", name)
 	case "$changeStream":
@@ -168,6 +212,9 @@ func (p *parsing) join(arg bson.RawValue) (write bool, err error) {
 	if !ok {
 		return false, errors.New("$lookup, $graphLookup and $unionWith want a document")
 	}
+	if err := once(doc); err != nil {
+		return false, err
+	}
 	for _, key := range []string{"from", "coll"} {
 		if v, err := doc.LookupErr(key); err == nil {
 			ns := Namespace{DB: p.db}
@@ -195,6 +242,9 @@ func (p *parsing) output(stage string, arg bson.RawValue) error {
 	ns := Namespace{DB: p.db}
 	into := arg
 	if doc, ok := arg.DocumentOK(); ok && stage == "$merge" {
+		if err := once(doc, "into", "on", "let", "whenMatched", "whenNotMatched"); err != nil {
+			return fmt.Errorf("%s: %w", stage, err)
+		}
 		into = doc.Lookup("into")
 		if v, err := doc.LookupErr("whenMatched"); err == nil && v.Type == bson.TypeArray {
 			if w, err := p.pipeline(v); err != nil || w {
@@ -205,6 +255,9 @@ func (p *parsing) output(stage string, arg bson.RawValue) error {
 	if name, ok := into.StringValueOK(); ok {
 		ns.Collection = name
 	} else if doc, ok := into.DocumentOK(); ok {
+		if err := once(doc, "db", "coll", "timeseries"); err != nil {
+			return fmt.Errorf("%s: %w", stage, err)
+		}
 		var ok1, ok2 = true, true
 		if v, err := doc.LookupErr("db"); err == nil {
 			ns.DB, ok1 = v.StringValueOK()
@@ -241,6 +294,9 @@ func mapReduce(p *parsing) error {
 	if !ok {
 		return errors.New("mapReduce: out is not understood")
 	}
+	if err := once(doc); err != nil {
+		return fmt.Errorf("mapReduce: out: %w", err)
+	}
 	elems, err := doc.Elements()
 	if err != nil || len(elems) == 0 {
 		return errors.New("mapReduce: out is not understood")
@@ -272,12 +328,13 @@ func explain(p *parsing) error {
 	if !ok {
 		return errors.New("explain wants a command")
 	}
+	first, err := inner.IndexErr(0)
+	if err != nil || !explainable[first.Key()] { // before it is parsed: explain does not nest
+		return errors.New("only queries and document writes can be explained")
+	}
 	c, err := p.parse(p.db, inner, nil)
 	if err != nil {
 		return err
-	}
-	if !explainable[c.name] {
-		return fmt.Errorf("%q cannot be explained", c.name)
 	}
 	if c.class == Unknown {
 		return errors.New(c.why)
@@ -294,6 +351,12 @@ func getMore(p *parsing) error {
 		return errors.New("getMore wants the id of a cursor, a 64-bit integer")
 	}
 	p.cursors = []int64{id}
+	v, _ := p.field("collection")
+	name, ok := v.StringValueOK()
+	if !ok {
+		return errors.New("getMore wants the name of a collection")
+	}
+	p.sources = []Namespace{{DB: p.db, Collection: name}}
 	if p.owned == nil || !p.owned(id) {
 		return errors.New(p.why)
 	}
@@ -326,10 +389,11 @@ func killCursors(p *parsing) error {
 	return nil
 }
 
-// profile reads the level if it is negative and nothing else is given: slowms, sampleRate and filter are set even then.
+// profile reads the level if it is -1 and nothing else is given: slowms, sampleRate and filter are set even then. Other numbers
+// may be rounded to a level: -0.5 and NaN to 0.
 // Source: https://www.mongodb.com/docs/manual/reference/command/profile/
 func profile(p *parsing) error {
-	level, ok := p.elems[0].Value().AsInt64OK()
+	level, ok := p.elems[0].Value().AsFloat64OK()
 	if !ok {
 		return errors.New("profile wants a number")
 	}
@@ -339,8 +403,128 @@ func profile(p *parsing) error {
 			return nil
 		}
 	}
-	if level < 0 {
+	if level == -1 {
 		p.read()
+	}
+	return nil
+}
+
+// validate is a read in the background only, where it repairs nothing. metadata is not enough: 4.4 does not know it, and would run whole.
+// Source: https://www.mongodb.com/docs/manual/reference/command/validate/
+func validate(p *parsing) error {
+	if err := onCollection(p); err != nil {
+		return err
+	}
+	for _, e := range p.elems[1:] {
+		switch e.Key() {
+		case "full", "repair", "fixMultikey", "metadata":
+			if !isFalse(e.Value()) {
+				return nil
+			}
+		}
+	}
+	if v, _ := p.field("background"); isTrue(v) {
+		p.sources, p.targets = p.targets, nil
+		p.read()
+	}
+	return nil
+}
+
+// collMod is a read where it only looks whether an index could be made unique. Servers before 6.0 refuse dryRun.
+// Source: https://www.mongodb.com/docs/manual/reference/command/collMod/
+func collMod(p *parsing) error {
+	if err := onCollection(p); err != nil {
+		return err
+	}
+	dry := false
+	for _, e := range p.elems[1:] {
+		switch e.Key() {
+		case "index":
+			index, ok := e.Value().DocumentOK()
+			if !ok {
+				return errors.New("collMod: index is not a document")
+			}
+			if once(index, "name", "keyPattern", "unique") != nil || !isTrue(index.Lookup("unique")) {
+				return nil
+			}
+		case "dryRun":
+			dry = isTrue(e.Value())
+		case "comment", "maxTimeMS", "writeConcern":
+		default:
+			return nil
+		}
+	}
+	if _, ok := p.field("index"); ok && dry {
+		p.sources, p.targets = p.targets, nil
+		p.read()
+	}
+	return nil
+}
+
+// cloneCollectionAsCapped: https://www.mongodb.com/docs/manual/reference/command/cloneCollectionAsCapped/
+func cloneCollectionAsCapped(p *parsing) error {
+	if err := readCollection(p); err != nil {
+		return err
+	}
+	v, _ := p.field("toCollection")
+	name, ok := v.StringValueOK()
+	if !ok {
+		return errors.New("cloneCollectionAsCapped: toCollection is not the name of a collection")
+	}
+	p.targets = []Namespace{{DB: p.db, Collection: name}}
+	return checkCollection(name)
+}
+
+// applyOps names a namespace in each entry of the oplog that it holds; a command among them may be another applyOps.
+// Source: https://www.mongodb.com/docs/manual/reference/command/applyOps/
+func applyOps(p *parsing) error { return p.entries(p.elems[0].Value()) }
+
+func (p *parsing) entries(v bson.RawValue) error {
+	entries, err := documents(v)
+	if err != nil {
+		return fmt.Errorf("applyOps: %w", err)
+	}
+	for _, e := range entries {
+		if err := p.entry(e); err != nil {
+			return fmt.Errorf("applyOps: %w", err)
+		}
+	}
+	return nil
+}
+
+func (p *parsing) entry(e bson.Raw) error {
+	if err := once(e); err != nil {
+		return err
+	}
+	op, ok1 := e.Lookup("op").StringValueOK()
+	s, ok2 := e.Lookup("ns").StringValueOK()
+	db, coll, ok3 := strings.Cut(s, ".")
+	if !ok1 || !ok2 || (!ok3 && op != "n") {
+		return errors.New("an entry without op and ns")
+	}
+	if op != "c" {
+		p.targets = append(p.targets, Namespace{DB: db, Collection: coll})
+		return nil
+	}
+	p.targets = append(p.targets, Namespace{DB: db})
+	o, ok := e.Lookup("o").DocumentOK()
+	if !ok {
+		return errors.New("a command that is not a document")
+	}
+	if err := once(o); err != nil {
+		return err
+	}
+	for _, key := range []string{"renameCollection", "to"} {
+		if s, ok := o.Lookup(key).StringValueOK(); ok {
+			ns, err := ParseNamespace(s)
+			if err != nil {
+				return err
+			}
+			p.targets = append(p.targets, ns)
+		}
+	}
+	if v, err := o.LookupErr("applyOps"); err == nil {
+		return p.entries(v)
 	}
 	return nil
 }
@@ -384,7 +568,13 @@ func bulkWrite(p *parsing) error {
 	if err != nil {
 		return fmt.Errorf("bulkWrite: nsInfo: %w", err)
 	}
+	if len(infos) == 0 {
+		return errors.New("bulkWrite has no nsInfo")
+	}
 	for _, i := range infos {
+		if err := once(i, "ns"); err != nil {
+			return fmt.Errorf("bulkWrite: nsInfo: %w", err)
+		}
 		s, _ := i.Lookup("ns").StringValueOK()
 		ns, err := ParseNamespace(s)
 		if err != nil {
@@ -411,6 +601,36 @@ func documents(v bson.RawValue) ([]bson.Raw, error) {
 		}
 	}
 	return out, nil
+}
+
+// once is an error if a field stands twice in a document, or is none of those known, if any are given: which of two a server
+// takes depends on the server.
+func once(doc bson.Raw, known ...string) error {
+	if doc == nil {
+		return nil
+	}
+	elems, err := doc.Elements()
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, e := range elems {
+		k := e.Key()
+		if seen[k] {
+			return fmt.Errorf("the field %q stands twice", k)
+		}
+		if len(known) > 0 && !slices.Contains(known, k) {
+			return fmt.Errorf("the field %q is not known", k)
+		}
+		seen[k] = true
+	}
+	return nil
+}
+
+// isTrue is true of true only.
+func isTrue(v bson.RawValue) bool {
+	b, ok := v.BooleanOK()
+	return ok && b
 }
 
 func isOne(v bson.RawValue) bool {

@@ -14,7 +14,7 @@ type row struct {
 	names   string // canonical first, then aliases, as the server's registry has them
 	class   Class
 	options string // the fields it may have besides the first and the generic ones; "*" means any
-	rule    rule   // looks at the arguments; nil: the class stands, the target is the database
+	rule    rule   // looks at the arguments; nil: the class stands, the target of what is no read is the database
 	why     string
 }
 
@@ -26,7 +26,9 @@ const generic = "comment maxTimeMS readConcern writeConcern readOnce"
 // in another session, or as part of a transaction.
 var internalFields = set("lsid txnNumber txnRetryCounter autocommit startTransaction coordinator stmtId stmtIds " +
 	"shardVersion databaseVersion isTimeseriesNamespace collectionUUID encryptionInformation rawData " +
-	"mayBypassWriteBlocking fromMongos fromRouter needsMerge exchange originalQuery originalCollation runtimeConstants " +
+	"mayBypassWriteBlocking fromMongos fromRouter needsMerge exchange originalQuery originalCollation runtimeConstants legacyRuntimeConstants " +
+	"isClusterQueryWithoutShardKeyCmd allowImplicitCollectionCreation startOrContinueTransaction maxTimeMSOpOnly tracking_info " +
+	"clientOperationKey versionContext sampleId tenantId expectPrefix use44SortKeys useNewUpsert temp isMapReduceCommand " +
 	"bypassEmptyTsReplacement apiVersion apiStrict apiDeprecationErrors help requestResumeToken resumeAfter")
 
 // table has one row a command. A command that is not here is Unknown. Sorted by class, then by name.
@@ -37,28 +39,27 @@ var table = []row{
 	// Reads. https://www.mongodb.com/docs/manual/reference/command/<name>/
 	{names: "aggregate", class: DocumentWrite, options: "pipeline explain allowDiskUse cursor bypassDocumentValidation collation hint let", rule: aggregate, why: "the pipeline has a stage that is not known to be a read"},
 	{names: "availableQueryOptions", class: Read},
-	{names: "balancerCollectionStatus", class: Read},
+	{names: "balancerCollectionStatus", class: Read, rule: fromNamespace},
 	{names: "balancerStatus", class: Read},
 	{names: "buildInfo buildinfo", class: Read},
 	{names: "checkMetadataConsistency", class: Read, options: "cursor checkIndexes"},
-	{names: "checkShardingIndex", class: Read, options: "keyPattern"},
+	{names: "checkShardingIndex", class: Read, options: "keyPattern", rule: fromNamespace},
 	{names: "collStats collstats", class: Read, options: "scale", rule: readCollection},
 	{names: "connPoolStats", class: Read},
 	{names: "connectionStatus", class: Read, options: "showPrivileges"},
 	{names: "count", class: Read, options: "query limit skip hint collation fields", rule: readCollection},
-	{names: "currentOp", class: Read, options: "*"},
-	{names: "dataSize datasize", class: Read, options: "keyPattern min max estimate"},
-	{names: "dbHash dbhash", class: Read, options: "collections"},
+	{names: "currentOp", class: Read, options: "*"}, // fields filter; forbiddenField lets its documented $ fields pass
+	{names: "dataSize datasize", class: Read, options: "keyPattern min max estimate", rule: fromNamespace},
 	{names: "dbStats dbstats", class: Read, options: "scale freeStorage"},
 	{names: "distinct", class: Read, options: "key query collation hint", rule: readCollection},
 	{names: "explain", class: Unknown, options: "verbosity", rule: explain, why: "the explained command is not known to be explainable"},
+	{names: "filemd5", class: Read, options: "root"},
 	{names: "find", class: Read, options: "filter sort projection hint skip limit batchSize singleBatch max min returnKey showRecordId tailable awaitData oplogReplay noCursorTimeout allowPartialResults collation allowDiskUse let", rule: find},
+	{names: "geoSearch", class: Read, options: "near search maxDistance limit", rule: readCollection}, // 4.4 only
 	{names: "getAuditConfig", class: Read},
 	{names: "getClusterParameter", class: Read},
 	{names: "getCmdLineOpts", class: Read},
-	{names: "getDatabaseVersion", class: Read},
 	{names: "getDefaultRWConcern", class: Read, options: "inMemory"},
-	{names: "getDiagnosticData", class: Read},
 	{names: "getFreeMonitoringStatus", class: Read},
 	{names: "getLog", class: Read},
 	{names: "getMore", class: Unknown, options: "collection batchSize", rule: getMore, why: "the cursor is not one that this session opened with a read"},
@@ -78,13 +79,13 @@ var table = []row{
 	{names: "mapReduce mapreduce", class: DocumentWrite, options: "map reduce finalize out query sort limit scope jsMode verbose collation bypassDocumentValidation", rule: mapReduce, why: "only out: {inline: 1} is known to be a read"},
 	{names: "netstat", class: Read},
 	{names: "ping", class: Read},
-	{names: "planCacheListFilters", class: Read},
+	{names: "planCacheListFilters", class: Read, rule: readCollection},
 	{names: "profile", class: Operations, options: "slowms sampleRate filter", rule: profile, why: "sets the profiling level"},
 	{names: "replSetGetConfig", class: Read, options: "commitmentStatus"},
-	{names: "replSetGetRBID", class: Read},
 	{names: "replSetGetStatus", class: Read, options: "initialSync"},
 	{names: "rolesInfo", class: Read, options: "showPrivileges showBuiltinRoles showAuthenticationRestrictions"},
 	{names: "serverStatus", class: Read, options: "*"},
+	{names: "shardDrainingStatus", class: Read},
 	{names: "shardConnPoolStats", class: Read},
 	{names: "shardingState", class: Read},
 	{names: "top", class: Read},
@@ -102,34 +103,36 @@ var table = []row{
 	{names: "findAndModify findandmodify", class: DocumentWrite, options: "query sort remove update new fields upsert bypassDocumentValidation collation arrayFilters hint let", rule: findAndModify, why: "changes or deletes a document"},
 	{names: "insert", class: DocumentWrite, options: "documents ordered bypassDocumentValidation", rule: insert, why: "inserts documents"},
 	{names: "update", class: DocumentWrite, options: "updates ordered bypassDocumentValidation let", rule: update, why: "changes documents"},
-	{names: "bulkWrite", class: DocumentWrite, options: "*", rule: bulkWrite, why: "changes documents in many namespaces"},
+	{names: "bulkWrite", class: DocumentWrite, options: "ops nsInfo ordered bypassDocumentValidation errorsOnly cursor let", rule: bulkWrite, why: "changes documents in many namespaces"},
 
 	// Schema.
-	{names: "cloneCollectionAsCapped", class: Schema, options: "*", rule: onDatabase},
-	{names: "collMod", class: Schema, options: "*", rule: onCollection, why: "changes a collection's options"},
-	{names: "convertToCapped", class: Schema, options: "*", rule: onCollection, why: "drops the indexes and what does not fit"},
-	{names: "create", class: Schema, options: "*", rule: onCollection, why: "creates a collection or a view"},
+	{names: "cloneCollectionAsCapped", class: Schema, options: "toCollection size", rule: cloneCollectionAsCapped, why: "copies a collection into a capped one"},
+	{names: "collMod", class: Schema, options: "index validator validationLevel validationAction viewOn pipeline cappedSize cappedMax expireAfterSeconds timeseries changeStreamPreAndPostImages recordPreImages dryRun", rule: collMod, why: "changes a collection's options"},
+	{names: "convertToCapped", class: Schema, options: "size", rule: onCollection, why: "drops the indexes and what does not fit"},
+	{names: "create", class: Schema, options: "capped timeseries expireAfterSeconds clusteredIndex changeStreamPreAndPostImages recordPreImages autoIndexId size max storageEngine validator validationLevel validationAction indexOptionDefaults viewOn pipeline collation encryptedFields", rule: onCollection, why: "creates a collection or a view"},
 	{names: "createIndexes", class: Schema, options: "indexes commitQuorum", rule: onCollection, why: "builds indexes"},
-	{names: "createSearchIndexes", class: Schema, options: "*", rule: onCollection},
-	{names: "drop", class: Schema, options: "*", rule: onCollection, why: "drops a collection"},
+	{names: "createSearchIndexes", class: Schema, options: "indexes", rule: onCollection, why: "builds search indexes"},
+	{names: "drop", class: Schema, options: "", rule: onCollection, why: "drops a collection"},
 	{names: "dropDatabase", class: Schema, options: "", rule: onDatabase, why: "drops a database"},
 	{names: "dropIndexes deleteIndexes", class: Schema, options: "index", rule: onCollection, why: "drops indexes"},
-	{names: "dropSearchIndex", class: Schema, options: "*", rule: onCollection},
-	{names: "reIndex", class: Schema, options: "*", rule: onCollection, why: "drops and builds all indexes"},
+	{names: "dropSearchIndex", class: Schema, options: "id name", rule: onCollection, why: "drops a search index"},
+	{names: "reIndex", class: Schema, options: "", rule: onCollection, why: "drops and builds all indexes"},
 	{names: "renameCollection", class: Schema, options: "to dropTarget", rule: renameCollection, why: "renames a collection"},
-	{names: "setIndexCommitQuorum", class: Schema, options: "*", rule: onCollection},
-	{names: "updateSearchIndex", class: Schema, options: "*", rule: onCollection},
+	{names: "setIndexCommitQuorum", class: Schema, options: "indexNames commitQuorum", rule: onCollection, why: "changes how many members must have built an index"},
+	{names: "updateSearchIndex", class: Schema, options: "id name definition", rule: onCollection, why: "changes a search index"},
 
 	// Operations.
+	{names: "dbHash dbhash", class: Operations, options: "collections", rule: onDatabase, why: "blocks all writes to the database until it is done"},
 	{names: "endSessions", class: Operations, options: "*", why: "ends server sessions and aborts their transactions"},
 	{names: "killAllSessions", class: Operations, options: "*", why: "ends server sessions and what runs in them"},
 	{names: "killAllSessionsByPattern", class: Operations, options: "*", why: "ends server sessions and what runs in them"},
 	{names: "killOp", class: Operations, options: "op", why: "ends an operation"},
 	{names: "killSessions", class: Operations, options: "*", why: "ends server sessions and what runs in them"},
-	{names: "planCacheClear", class: Operations, options: "*", why: "makes the server plan queries again"},
-	{names: "planCacheClearFilters", class: Operations, options: "*", why: "removes index filters"},
-	{names: "planCacheSetFilter", class: Operations, options: "*", why: "forces queries on an index"},
-	{names: "validate", class: Operations, options: "*", rule: onCollection, why: "locks the collection, and corrects its counts"},
+	{names: "logApplicationMessage", class: Operations, options: "", why: "writes to the audit log"},
+	{names: "planCacheClear", class: Operations, options: "*", rule: onCollection, why: "makes the server plan queries again"},
+	{names: "planCacheClearFilters", class: Operations, options: "*", rule: onCollection, why: "removes index filters"},
+	{names: "planCacheSetFilter", class: Operations, options: "*", rule: onCollection, why: "forces queries on an index"},
+	{names: "validate", class: Operations, options: "full repair fixMultikey metadata checkBSONConformance background", rule: validate, why: "locks the collection, and corrects its counts"},
 
 	// Security.
 	{names: "authenticate", class: Security, options: "*", why: "changes who this connection is"},
@@ -155,30 +158,34 @@ var table = []row{
 	{names: "updateUser", class: Security, options: "*"},
 
 	// Cluster.
-	{names: "abortReshardCollection", class: Cluster, options: "*"},
+	{names: "abortMoveCollection", class: Cluster, options: "*", rule: onNamespace},
+	{names: "abortReshardCollection", class: Cluster, options: "*", rule: onNamespace},
+	{names: "abortUnshardCollection", class: Cluster, options: "*", rule: onNamespace},
 	{names: "addShard addshard", class: Cluster, options: "*"},
 	{names: "addShardToZone addshardtozone", class: Cluster, options: "*"},
-	{names: "analyzeShardKey", class: Cluster, options: "*"},
+	{names: "analyzeShardKey", class: Cluster, options: "*", rule: onNamespace},
 	{names: "appendOplogNote", class: Cluster, options: "*"},
-	{names: "applyOps", class: Cluster, options: "*", why: "applies raw oplog entries to any namespace"},
+	{names: "applyOps", class: Cluster, options: "*", rule: applyOps, why: "applies raw oplog entries to any namespace"},
 	{names: "balancerStart", class: Cluster, options: "*"},
 	{names: "balancerStop", class: Cluster, options: "*"},
-	{names: "cleanupOrphaned", class: Cluster, options: "*"},
-	{names: "cleanupReshardCollection", class: Cluster, options: "*"},
-	{names: "clearJumboFlag", class: Cluster, options: "*"},
-	{names: "commitReshardCollection", class: Cluster, options: "*"},
-	{names: "configureCollectionBalancing", class: Cluster, options: "*"},
-	{names: "configureQueryAnalyzer", class: Cluster, options: "*"},
-	{names: "dbCheck", class: Cluster, options: "*"},
-	{names: "enableSharding enablesharding", class: Cluster, options: "*"},
+	{names: "cleanupOrphaned", class: Cluster, options: "*", rule: onNamespace},
+	{names: "cleanupReshardCollection", class: Cluster, options: "*", rule: onNamespace},
+	{names: "clearJumboFlag", class: Cluster, options: "*", rule: onNamespace},
+	{names: "commitReshardCollection", class: Cluster, options: "*", rule: onNamespace},
+	{names: "commitShardRemoval", class: Cluster, options: "*"},
+	{names: "commitTransitionToDedicatedConfigServer", class: Cluster, options: "*"},
+	{names: "configureCollectionBalancing", class: Cluster, options: "*", rule: onNamespace},
+	{names: "configureQueryAnalyzer", class: Cluster, options: "*", rule: onNamespace},
+	{names: "dbCheck", class: Cluster, options: "*", rule: onCollectionOrDatabase},
+	{names: "enableSharding enablesharding", class: Cluster, options: "*", rule: onNamed},
 	{names: "flushRouterConfig flushrouterconfig", class: Cluster, options: "*"},
-	{names: "mergeAllChunksOnShard", class: Cluster, options: "*"},
-	{names: "mergeChunks", class: Cluster, options: "*"},
-	{names: "moveChunk movechunk", class: Cluster, options: "*"},
-	{names: "moveCollection", class: Cluster, options: "*"},
-	{names: "movePrimary moveprimary", class: Cluster, options: "*"},
-	{names: "moveRange", class: Cluster, options: "*"},
-	{names: "refineCollectionShardKey", class: Cluster, options: "*"},
+	{names: "mergeAllChunksOnShard", class: Cluster, options: "*", rule: onNamespace},
+	{names: "mergeChunks", class: Cluster, options: "*", rule: onNamespace},
+	{names: "moveChunk movechunk", class: Cluster, options: "*", rule: onNamespace},
+	{names: "moveCollection", class: Cluster, options: "*", rule: onNamespace},
+	{names: "movePrimary moveprimary", class: Cluster, options: "*", rule: onNamed},
+	{names: "moveRange", class: Cluster, options: "*", rule: onNamespace},
+	{names: "refineCollectionShardKey", class: Cluster, options: "*", rule: onNamespace},
 	{names: "removeQuerySettings", class: Cluster, options: "*"},
 	{names: "removeShard removeshard", class: Cluster, options: "*"},
 	{names: "removeShardFromZone removeshardfromzone", class: Cluster, options: "*"},
@@ -191,24 +198,30 @@ var table = []row{
 	{names: "replSetStepDown", class: Cluster, options: "*"},
 	{names: "replSetStepUp", class: Cluster, options: "*"},
 	{names: "replSetSyncFrom", class: Cluster, options: "*"},
-	{names: "reshardCollection", class: Cluster, options: "*"},
-	{names: "setAllowMigrations", class: Cluster, options: "*"},
+	{names: "resetPlacementHistory", class: Cluster, options: "*"},
+	{names: "reshardCollection", class: Cluster, options: "*", rule: onNamespace},
+	{names: "setAllowMigrations", class: Cluster, options: "*", rule: onNamespace},
 	{names: "setClusterParameter", class: Cluster, options: "*"},
 	{names: "setDefaultRWConcern", class: Cluster, options: "*"},
 	{names: "setFeatureCompatibilityVersion", class: Cluster, options: "*"},
 	{names: "setQuerySettings", class: Cluster, options: "*"},
-	{names: "shardCollection shardcollection", class: Cluster, options: "*"},
-	{names: "split", class: Cluster, options: "*"},
+	{names: "shardCollection shardcollection", class: Cluster, options: "*", rule: onNamespace},
+	{names: "split", class: Cluster, options: "*", rule: onNamespace},
+	{names: "startShardDraining", class: Cluster, options: "*"},
+	{names: "startTransitionToDedicatedConfigServer", class: Cluster, options: "*"},
+	{names: "stopShardDraining", class: Cluster, options: "*"},
+	{names: "stopTransitionToDedicatedConfigServer", class: Cluster, options: "*"},
 	{names: "transitionFromDedicatedConfigServer", class: Cluster, options: "*"},
 	{names: "transitionToDedicatedConfigServer", class: Cluster, options: "*"},
-	{names: "unshardCollection", class: Cluster, options: "*"},
-	{names: "updateZoneKeyRange updatezonekeyrange", class: Cluster, options: "*"},
+	{names: "transitionToShardedCluster", class: Cluster, options: "*"},
+	{names: "unshardCollection", class: Cluster, options: "*", rule: onNamespace},
+	{names: "updateZoneKeyRange updatezonekeyrange", class: Cluster, options: "*", rule: onNamespace},
 
 	// Server.
 	{names: "autoCompact", class: Server, options: "*"},
-	{names: "cleanupStructuredEncryptionData", class: Server, options: "*"},
-	{names: "compact", class: Server, options: "*"},
-	{names: "compactStructuredEncryptionData", class: Server, options: "*"},
+	{names: "cleanupStructuredEncryptionData", class: Server, options: "*", rule: onCollection},
+	{names: "compact", class: Server, options: "*", rule: onCollection},
+	{names: "compactStructuredEncryptionData", class: Server, options: "*", rule: onCollection},
 	{names: "configureFailPoint", class: Server, options: "*"},
 	{names: "dropConnections", class: Server, options: "*"},
 	{names: "fsync", class: Server, options: "*", why: "may block all writes"},
@@ -230,7 +243,7 @@ var readStages = set("$addFields $bucket $bucketAuto $changeStream $changeStream
 
 // explainable are the commands that explain can wrap. It plans writes and applies none of them.
 // Source: https://www.mongodb.com/docs/manual/reference/command/explain/
-var explainable = set("aggregate count distinct find findAndModify delete update mapReduce")
+var explainable = set("aggregate count distinct find findAndModify findandmodify delete update mapReduce mapreduce")
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}

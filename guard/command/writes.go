@@ -95,7 +95,7 @@ func deleteRule(p *parsing) error {
 		if err != nil {
 			return errors.New("delete: limit is missing")
 		}
-		n, ok := v.AsInt64OK()
+		n, ok := v.AsFloat64OK()
 		if !ok || (n != 0 && n != 1) {
 			return errors.New("delete: limit must be 0 or 1")
 		}
