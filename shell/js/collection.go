@@ -33,7 +33,10 @@ func (c *collection) reply(cmd bson.D) bson.Raw { return c.vm.reply(c.send(cmd))
 
 const (
 	writeOptions = "writeConcern comment maxTimeMS "
-	findOptions  = "sort projection limit skip hint batchSize maxTimeMS collation comment allowDiskUse let explain"
+	// of findOneAndDelete, and of its two siblings
+	findOneDeleteOptions = writeOptions + "sort projection collation hint let includeResultMetadata"
+	findOneOptions       = writeOptions + "upsert arrayFilters collation hint let bypassDocumentValidation sort projection returnDocument returnNewDocument new includeResultMetadata"
+	findOptions          = "sort projection limit skip hint batchSize maxTimeMS collation comment allowDiskUse let explain"
 )
 
 func collectionMethods() []method[*collection] {
@@ -45,6 +48,13 @@ func collectionMethods() []method[*collection] {
 	return []method[*collection]{
 		{"aggregate", "pipeline, options", "run an aggregation pipeline", func(vm *VM, c *collection, a args) goja.Value { return aggregateOn(vm, c.db, c, a) }},
 		{"bulkWrite", "operations, options", "several writes at once", bulkWrite},
+		{"checkMetadataConsistency", "options", "whether a cluster's metadata agree", func(vm *VM, c *collection, a args) goja.Value {
+			cmd := a.opts(0, "checkIndexes").copyTo(bson.D{{Key: "checkMetadataConsistency", Value: c.name}}, "checkIndexes")
+			return vm.cursorObject(&cursor{vm: vm, db: c.db, command: cmd})
+		}},
+		{"convertToCapped", "bytes", "make this collection capped", func(vm *VM, c *collection, a args) goja.Value {
+			return vm.documentObject(c.reply(bson.D{{Key: "convertToCapped", Value: c.name}, {Key: "size", Value: a.raw(0, "size")}}))
+		}},
 		{"count", "filter", "count matching documents (deprecated: countDocuments)", countDocuments},
 		{"countDocuments", "filter, options", "count matching documents", countDocuments},
 		{"createIndex", "keys, options", "build an index", func(vm *VM, c *collection, a args) goja.Value {
@@ -76,13 +86,13 @@ func collectionMethods() []method[*collection] {
 			if a.has(0) {
 				v = options{args: a, elems: explainElem(a)}.explain()
 			}
-			return vm.explainableObject(&explainable{c, v})
+			return vm.explainableObject(&explainable{coll: c, verbosity: v})
 		}},
 		{"find", "filter, projection, options", "find documents", find},
 		{"findAndModify", "{ query, update, … }", "change or remove one document and return it", findAndModifyRaw},
 		{"findOne", "filter, projection, options", "find one document", findOne},
 		{"findOneAndDelete", "filter, options", "delete one document and return it", func(vm *VM, c *collection, a args) goja.Value {
-			o := a.opts(1, writeOptions+"sort projection collation hint let includeResultMetadata")
+			o := a.opts(1, findOneDeleteOptions)
 			return vm.findAndModify(c, a, o, bson.E{Key: "remove", Value: true})
 		}},
 		{"findOneAndReplace", "filter, replacement, options", "replace one document and return it", func(vm *VM, c *collection, a args) goja.Value {
@@ -101,10 +111,28 @@ func collectionMethods() []method[*collection] {
 			}
 			return vm.rt.NewArray(keys...)
 		}},
+		{"getIndexSpecs", "", "the indexes", func(vm *VM, c *collection, _ args) goja.Value { return indexes(vm, c).toArray() }},
 		{"getIndexes", "", "the indexes", func(vm *VM, c *collection, _ args) goja.Value { return indexes(vm, c).toArray() }},
+		{"getIndices", "", "the indexes", func(vm *VM, c *collection, _ args) goja.Value { return indexes(vm, c).toArray() }},
 		{"getMongo", "", "the connection", func(vm *VM, c *collection, _ args) goja.Value { return vm.mongoObject(c.db.target) }},
 		{"getName", "", "this collection's name", text("name")},
+		{"getPlanCache", "", "the plans that the server keeps", func(vm *VM, c *collection, _ args) goja.Value {
+			obj := vm.rt.NewDynamicObject(&planCache{coll: c})
+			vm.must(obj.SetPrototype(vm.protos.planCache))
+			return obj
+		}},
+		{"getSearchIndexes", "name", "the search indexes", func(vm *VM, c *collection, a args) goja.Value {
+			which := bson.D{}
+			if a.has(0) {
+				which = bson.D{{Key: "name", Value: a.text(0)}}
+			}
+			return vm.cursorObject(c.stage("$listSearchIndexes", which))
+		}},
+		{"getShardVersion", "", "what a shard knows of this collection's distribution", func(vm *VM, c *collection, _ args) goja.Value {
+			return vm.documentObject(vm.reply(vm.send(c.db.target, "admin", bson.D{{Key: "getShardVersion", Value: c.db.name + "." + c.name}})))
+		}},
 		{"help", "", "what a collection can do", func(vm *VM, _ *collection, _ args) goja.Value { return vm.printHelp("Collection") }},
+		{"hideIndex", "name", "hide an index from the planner", hideIndex(true)},
 		{"insert", "document or [documents]", "insert (deprecated: insertOne, insertMany)", func(vm *VM, c *collection, a args) goja.Value {
 			if obj, ok := a.at(0).(*goja.Object); ok && obj.ClassName() == "Array" {
 				return insertMany(vm, c, a)
@@ -116,6 +144,19 @@ func collectionMethods() []method[*collection] {
 		{"isCapped", "", "whether this collection is capped", func(vm *VM, c *collection, _ args) goja.Value {
 			b, _ := c.reply(bson.D{{Key: "collStats", Value: c.name}}).Lookup("capped").BooleanOK()
 			return vm.rt.ToValue(b)
+		}},
+		{"latencyStats", "options", "how long operations took", func(vm *VM, c *collection, a args) goja.Value {
+			o := bson.D{}
+			if doc := a.optDoc(0, "options"); doc != nil {
+				o = bson.D{{Key: "histograms", Value: doc.Lookup("histograms")}}
+			}
+			return c.stage("$collStats", bson.D{{Key: "latencyStats", Value: o}}).toArray()
+		}},
+		{"mapReduce", "map, reduce, options", "map and reduce (deprecated: aggregate)", func(vm *VM, c *collection, a args) goja.Value {
+			return vm.documentObject(c.reply(mapReduce(c, a)))
+		}},
+		{"reIndex", "", "drop and build all indexes", func(vm *VM, c *collection, _ args) goja.Value {
+			return vm.documentObject(c.reply(bson.D{{Key: "reIndex", Value: c.name}}))
 		}},
 		{"remove", "filter, justOne", "delete (deprecated: deleteOne, deleteMany)", removeDocs},
 		{"renameCollection", "name, dropTarget", "rename this collection", renameCollection},
@@ -143,6 +184,7 @@ func collectionMethods() []method[*collection] {
 		{"storageSize", "", "bytes on disk", size("storageSize")},
 		{"totalIndexSize", "", "bytes of all indexes", size("totalIndexSize")},
 		{"totalSize", "", "bytes of documents and indexes", size("totalSize")},
+		{"unhideIndex", "name", "show a hidden index to the planner", hideIndex(false)},
 		{"update", "filter, update, options", "update (deprecated: updateOne, updateMany)", func(vm *VM, c *collection, a args) goja.Value {
 			a.need(1, "update")
 			multi := a.opts(2, updateOptions+" multi").truthy("multi")
@@ -157,6 +199,88 @@ func collectionMethods() []method[*collection] {
 		}},
 		{"updateOne", "filter, update, options", "update one matching document", func(vm *VM, c *collection, a args) goja.Value {
 			return updateDocs(vm, c, a, operators(a, 1), false)
+		}},
+		{"validate", "options", "check this collection's data", func(vm *VM, c *collection, a args) goja.Value {
+			cmd := bson.D{{Key: "validate", Value: c.name}}
+			if full, ok := exported[bool](a.at(0)); ok {
+				return vm.documentObject(c.reply(append(cmd, bson.E{Key: "full", Value: full})))
+			}
+			return vm.documentObject(c.reply(a.opts(0, "full repair metadata checkBSONConformance").copyTo(cmd, "full", "repair", "metadata", "checkBSONConformance")))
+		}},
+	}
+}
+
+// stage is a cursor over an aggregation of one stage.
+func (c *collection) stage(name string, arg any) *cursor {
+	return &cursor{vm: c.vm, db: c.db, command: bson.D{{Key: "aggregate", Value: c.name}, {Key: "pipeline", Value: bson.A{bson.D{{Key: name, Value: arg}}}}, {Key: "cursor", Value: bson.D{}}}}
+}
+
+// mapReduce: map and reduce are functions or their text; the third argument is a document with out, or out itself.
+// Source: https://www.mongodb.com/docs/manual/reference/method/db.collection.mapReduce/
+func mapReduce(c *collection, a args) bson.D {
+	cmd := bson.D{{Key: "mapReduce", Value: c.name}}
+	for i, name := range []string{"map", "reduce"} {
+		a.need(i, name)
+		conv := &converter{vm: a.vm}
+		cmd = append(cmd, bson.E{Key: name, Value: conv.value(a.at(i), name, name)})
+		if conv.err != nil {
+			a.check(conv.err)
+		}
+	}
+	if out, ok := exported[string](a.at(2)); ok {
+		return append(cmd, bson.E{Key: "out", Value: out})
+	}
+	a.need(2, "out")
+	const known = "out query sort limit finalize scope jsMode verbose collation bypassDocumentValidation maxTimeMS comment writeConcern"
+	o := a.opts(2, known)
+	if o.get("out").Type == 0 {
+		a.fail("the option out is missing: {inline: 1} returns the result")
+	}
+	return o.copyTo(cmd, strings.Fields(known)...)
+}
+
+func hideIndex(hidden bool) func(*VM, *collection, args) goja.Value {
+	return func(vm *VM, c *collection, a args) goja.Value {
+		which := bson.E{Key: "keyPattern", Value: a.raw(0, "name of the index")}
+		if name, ok := exported[string](a.at(0)); ok {
+			which = bson.E{Key: "name", Value: name}
+		}
+		return vm.documentObject(c.reply(bson.D{{Key: "collMod", Value: c.name}, {Key: "index", Value: bson.D{which, {Key: "hidden", Value: hidden}}}}))
+	}
+}
+
+// planCache is mongosh's PlanCache.
+type planCache struct {
+	fixedObject
+	coll *collection
+}
+
+func planCacheMethods() []method[*planCache] {
+	return []method[*planCache]{
+		{"clear", "", "forget all plans", func(vm *VM, p *planCache, _ args) goja.Value {
+			return vm.documentObject(p.coll.reply(bson.D{{Key: "planCacheClear", Value: p.coll.name}}))
+		}},
+		{"clearPlansByQuery", "query, projection, sort", "forget the plans of a query", func(vm *VM, p *planCache, a args) goja.Value {
+			cmd := bson.D{{Key: "planCacheClear", Value: p.coll.name}, {Key: "query", Value: a.doc(0, "query")}}
+			for i, name := range []string{"projection", "sort"} {
+				if d := a.optDoc(i+1, name); d != nil {
+					cmd = append(cmd, bson.E{Key: name, Value: d})
+				}
+			}
+			return vm.documentObject(p.coll.reply(cmd))
+		}},
+		{"list", "pipeline", "the plans", func(vm *VM, p *planCache, a args) goja.Value {
+			pipeline := bson.A{bson.D{{Key: "$planCacheStats", Value: bson.D{}}}}
+			for i, v := range list(vm, a.at(0)) {
+				if a.has(0) {
+					stage, err := vm.toDocument(v, fmt.Sprintf("pipeline[%d]", i))
+					a.check(err)
+					pipeline = append(pipeline, stage)
+				}
+			}
+			c := p.coll.stage("$planCacheStats", bson.D{})
+			c.set("pipeline", pipeline)
+			return c.toArray()
 		}},
 	}
 }
@@ -415,15 +539,10 @@ func renameCollection(vm *VM, c *collection, a args) goja.Value {
 
 // explainable is what db.c.explain() returns.
 type explainable struct {
+	fixedObject
 	coll      *collection
 	verbosity string
 }
-
-func (*explainable) Get(string) goja.Value       { return nil }
-func (*explainable) Set(string, goja.Value) bool { return false }
-func (*explainable) Has(string) bool             { return false }
-func (*explainable) Delete(string) bool          { return false }
-func (*explainable) Keys() []string              { return nil }
 
 func (vm *VM) explainableObject(e *explainable) goja.Value {
 	obj := vm.rt.NewDynamicObject(e)
@@ -460,9 +579,26 @@ func explainableMethods() []method[*explainable] {
 			cur.explained = e.verbosity
 			return vm.cursorObject(cur)
 		}},
+		{"findAndModify", "{ query, update, … }", "explain a findAndModify", run(func(c *collection, a args) bson.D { return findAndModifyCommand(c, a) })},
+		{"findOneAndDelete", "filter, options", "explain it", run(func(c *collection, a args) bson.D {
+			return findOneCommand(c, a, a.opts(1, findOneDeleteOptions), bson.E{Key: "remove", Value: true})
+		})},
+		{"findOneAndReplace", "filter, replacement, options", "explain it", run(func(c *collection, a args) bson.D {
+			return findOneCommand(c, a, a.opts(2, findOneOptions), bson.E{Key: "update", Value: replacement(a, 1)})
+		})},
+		{"findOneAndUpdate", "filter, update, options", "explain it", run(func(c *collection, a args) bson.D {
+			return findOneCommand(c, a, a.opts(2, findOneOptions), bson.E{Key: "update", Value: operators(a, 1)})
+		})},
+		{"getCollection", "", "the collection", func(_ *VM, e *explainable, _ args) goja.Value { return e.coll.db.collection(e.coll.name) }},
+		{"getVerbosity", "", "how much is explained", func(vm *VM, e *explainable, _ args) goja.Value { return vm.rt.ToValue(e.verbosity) }},
+		{"mapReduce", "map, reduce, options", "explain a mapReduce", run(mapReduce)},
 		{"remove", "filter", "explain a delete", run(func(c *collection, a args) bson.D {
 			return bson.D{{Key: "delete", Value: c.name}, {Key: "deletes", Value: bson.A{bson.D{{Key: "q", Value: a.doc(0, "filter")}, {Key: "limit", Value: int32(0)}}}}}
 		})},
+		{"setVerbosity", "verbosity", "how much is explained", func(vm *VM, e *explainable, a args) goja.Value {
+			e.verbosity = options{args: a, elems: explainElem(a)}.explain()
+			return vm.explainableObject(e)
+		}},
 		{"update", "filter, update", "explain an update", run(func(c *collection, a args) bson.D {
 			return bson.D{{Key: "update", Value: c.name}, {Key: "updates", Value: bson.A{bson.D{{Key: "q", Value: a.doc(0, "filter")}, {Key: "u", Value: a.raw(1, "update")}}}}}
 		})},

@@ -158,7 +158,7 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 		return x.raw
 	case *lazy:
 		return c.plain(obj, path)
-	case *database, *collection, *cursor, *mongo, *explainable:
+	case *database, *collection, *cursor, *mongo, *explainable, *planCache, *replicaSet, *sharding:
 		return c.refuse("", "", "%s is a %s of the shell, not a value", path, strings.TrimPrefix(fmt.Sprintf("%T", x), "*js."))
 	case goja.Proxy:
 		return c.refuse("", "", "%s is a Proxy: what it says may differ each time it is asked", path)

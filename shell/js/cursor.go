@@ -11,6 +11,7 @@ import (
 
 // cursor is mongosh's cursor: a command that is sent when the first document is wanted.
 type cursor struct {
+	fixedObject
 	vm        *VM
 	db        *database
 	command   bson.D
@@ -24,11 +25,14 @@ type cursor struct {
 	buffer []bson.Raw
 }
 
-func (*cursor) Get(string) goja.Value       { return nil }
-func (*cursor) Set(string, goja.Value) bool { return false }
-func (*cursor) Has(string) bool             { return false }
-func (*cursor) Delete(string) bool          { return false }
-func (*cursor) Keys() []string              { return nil }
+// fixedObject is an object with no properties but its prototype's.
+type fixedObject struct{}
+
+func (fixedObject) Get(string) goja.Value       { return nil }
+func (fixedObject) Set(string, goja.Value) bool { return false }
+func (fixedObject) Has(string) bool             { return false }
+func (fixedObject) Delete(string) bool          { return false }
+func (fixedObject) Keys() []string              { return nil }
 
 func (vm *VM) cursorObject(c *cursor) goja.Value {
 	obj := vm.rt.NewDynamicObject(c)
@@ -172,11 +176,13 @@ func asNumber(key string) func(*cursor, args) {
 func cursorMethods() []method[*cursor] {
 	return []method[*cursor]{
 		modifier("allowDiskUse", "true", "let the server use disk for sorting", func(c *cursor, a args) { c.set("allowDiskUse", !a.has(0) || a.at(0).ToBoolean()) }),
+		modifier("allowPartialResults", "", "do without shards that are down", onFind(func(c *cursor, _ args) { c.set("allowPartialResults", true) })),
 		modifier("batchSize", "n", "how many documents a round trip brings", asBatchSize),
 		{"close", "", "close the cursor", func(vm *VM, c *cursor, _ args) goja.Value { c.close(); return goja.Undefined() }},
 		modifier("collation", "{ locale }", "compare strings by the rules of a language", asDoc("collation")),
 		modifier("comment", "text", "a comment for the server's log", func(c *cursor, a args) { c.set("comment", a.raw(0, "comment")) }),
 		{"count", "", "how many documents match", cursorCount},
+		{"disableBlockWarnings", "", "does nothing: there are no such warnings", func(vm *VM, c *cursor, _ args) goja.Value { return vm.cursorObject(c) }},
 		{"explain", "verbosity", "how the server would do it", func(vm *VM, c *cursor, a args) goja.Value {
 			v := "queryPlanner"
 			if a.has(0) {
@@ -225,20 +231,58 @@ func cursorMethods() []method[*cursor] {
 			c.maps = append(c.maps, f)
 			return vm.cursorObject(c)
 		}},
+		modifier("max", "{ field: value }", "an index's keys below this", onFind(asDoc("max"))),
 		modifier("maxTimeMS", "milliseconds", "stop after this time", asNumber("maxTimeMS")),
+		modifier("min", "{ field: value }", "an index's keys from this on", onFind(asDoc("min"))),
 		{"next", "", "the next document, or null", func(vm *VM, c *cursor, _ args) goja.Value {
 			if v := c.next(); v != nil {
 				return v
 			}
 			return goja.Null()
 		}},
+		modifier("noCursorTimeout", "", "the server keeps the cursor for as long as the session lives", onFind(func(c *cursor, _ args) { c.set("noCursorTimeout", true) })),
 		{"objsLeftInBatch", "", "documents that were sent and not read", func(vm *VM, c *cursor, _ args) goja.Value { return vm.rt.ToValue(len(c.buffer)) }},
 		{"pretty", "", "does nothing: all is printed pretty", func(vm *VM, c *cursor, _ args) goja.Value { return vm.cursorObject(c) }},
 		modifier("projection", "{ field: 1 }", "which fields to bring", asDoc("projection")),
+		modifier("readConcern", "level", "how well confirmed what is read must be", func(c *cursor, a args) { c.set("readConcern", bson.D{{Key: "level", Value: a.text(0)}}) }),
+		modifier("readPref", "mode", "where to read: here it is the server that the shell is connected to", func(_ *cursor, a args) { readPreference(a) }),
+		modifier("returnKey", "true", "only an index's keys", onFind(asFlag("returnKey"))),
+		modifier("showRecordId", "true", "the server's own number of each document too", onFind(asFlag("showRecordId"))),
 		{"size", "", "how many documents match, with skip and limit", cursorCount},
 		modifier("skip", "n", "leave out the first n", asNumber("skip")),
 		modifier("sort", "{ field: 1 }", "in which order", func(c *cursor, a args) { orderMatters(a, 0, "sort"); c.set("sort", a.raw(0, "sort")) }),
 		{"toArray", "", "all documents as an array", func(_ *VM, c *cursor, _ args) goja.Value { return c.toArray() }},
+		{"tryNext", "", "the next document, or null", func(_ *VM, c *cursor, _ args) goja.Value {
+			if v := c.next(); v != nil {
+				return v
+			}
+			return goja.Null()
+		}},
+	}
+}
+
+func asFlag(key string) func(*cursor, args) {
+	return func(c *cursor, a args) { c.set(key, !a.has(0) || a.at(0).ToBoolean()) }
+}
+
+// onFind is for what an aggregate has not.
+func onFind(set func(*cursor, args)) func(*cursor, args) {
+	return func(c *cursor, a args) {
+		if c.command[0].Key != "find" {
+			a.fail("only what find returns has this")
+		}
+		set(c, a)
+	}
+}
+
+// readPreference takes every mode that the one server may answer.
+func readPreference(a args) {
+	switch mode := a.text(0); mode {
+	case "primary", "primaryPreferred", "secondaryPreferred", "nearest":
+	case "secondary":
+		a.check(&Refusal{Text: a.method + ": respect reads from the one server that it is connected to", Hint: "to read from a secondary, connect to it"})
+	default:
+		a.fail("there is no read preference %q", mode)
 	}
 }
 

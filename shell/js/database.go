@@ -1,6 +1,7 @@
 package js
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -74,10 +75,29 @@ func databaseMethods() []method[*database] {
 	return []method[*database]{
 		{"adminCommand", "command", "run a command on the database admin", func(vm *VM, d *database, a args) goja.Value { return runCommand(vm, d, "admin", a) }},
 		{"aggregate", "pipeline, options", "run a pipeline on the database itself", aggregateDatabase},
+		{"changeUserPassword", "name, password", "change a password", func(vm *VM, d *database, a args) goja.Value {
+			return vm.documentObject(d.command(bson.D{{Key: "updateUser", Value: a.text(0)}, {Key: "pwd", Value: a.text(1)}}))
+		}},
+		{"checkMetadataConsistency", "options", "whether a cluster's metadata agree", func(vm *VM, d *database, a args) goja.Value {
+			cmd := a.opts(0, "checkIndexes").copyTo(bson.D{{Key: "checkMetadataConsistency", Value: int32(1)}}, "checkIndexes")
+			return vm.cursorObject(&cursor{vm: vm, db: d, command: cmd})
+		}},
 		{"createCollection", "name, options", "create a collection", createCollection},
+		{"createRole", "{ role, privileges, roles }", "create a role", named("createRole", "role")},
+		{"createUser", "{ user, pwd, roles }", "create a user", named("createUser", "user")},
+		{"createView", "name, source, pipeline, options", "create a view", createView},
+		{"currentOp", "options", "what the server is doing", currentOp},
+		{"dropAllRoles", "", "drop all roles of this database", func(vm *VM, d *database, _ args) goja.Value {
+			return vm.documentObject(d.command(bson.D{{Key: "dropAllRolesFromDatabase", Value: int32(1)}}))
+		}},
+		{"dropAllUsers", "", "drop all users of this database", func(vm *VM, d *database, _ args) goja.Value {
+			return vm.documentObject(d.command(bson.D{{Key: "dropAllUsersFromDatabase", Value: int32(1)}}))
+		}},
 		{"dropDatabase", "", "drop this database", func(_ *VM, d *database, _ args) goja.Value {
 			return d.vm.documentObject(d.command(bson.D{{Key: "dropDatabase", Value: int32(1)}}))
 		}},
+		{"dropRole", "name", "drop a role", withList("dropRole", "")},
+		{"dropUser", "name", "drop a user", withList("dropUser", "")},
 		{"getCollection", "name", "a collection by its name", func(vm *VM, d *database, a args) goja.Value {
 			name := a.text(0)
 			if name == "" {
@@ -100,21 +120,53 @@ func databaseMethods() []method[*database] {
 			}
 			return vm.rt.NewArray(names...)
 		}},
+		{"getLogComponents", "", "how much the server logs", func(vm *VM, d *database, _ args) goja.Value {
+			reply := vm.reply(vm.send(d.target, "admin", bson.D{{Key: "getParameter", Value: int32(1)}, {Key: "logComponentVerbosity", Value: int32(1)}}))
+			return vm.fromRaw(reply.Lookup("logComponentVerbosity"))
+		}},
 		{"getMongo", "", "the connection", func(vm *VM, d *database, _ args) goja.Value { return vm.mongoObject(d.target) }},
 		{"getName", "", "this database's name", func(vm *VM, d *database, _ args) goja.Value { return vm.rt.ToValue(d.name) }},
+		{"getProfilingStatus", "", "what the server's profiler notes", func(vm *VM, d *database, _ args) goja.Value {
+			return vm.documentObject(d.command(bson.D{{Key: "profile", Value: int32(-1)}}))
+		}},
+		{"getRole", "name, options", "one role, or null", info("rolesInfo", "roles", true)},
+		{"getRoles", "options", "the roles", info("rolesInfo", "roles", false)},
 		{"getSiblingDB", "name", "another database of the same server", func(vm *VM, d *database, a args) goja.Value {
 			return vm.databaseObject(&database{vm: vm, target: d.target, name: a.text(0)})
 		}},
+		{"getUser", "name, options", "one user, or null", info("usersInfo", "users", true)},
+		{"getUsers", "options", "the users", info("usersInfo", "users", false)},
+		{"grantPrivilegesToRole", "name, [privileges]", "give a role privileges", withList("grantPrivilegesToRole", "privileges")},
+		{"grantRolesToRole", "name, [roles]", "give a role others", withList("grantRolesToRole", "roles")},
+		{"grantRolesToUser", "name, [roles]", "give a user roles", withList("grantRolesToUser", "roles")},
 		simple("hello", "hello: what the server says of itself", ""),
 		{"help", "", "what a database can do", func(vm *VM, _ *database, _ args) goja.Value { return vm.printHelp("Database") }},
 		simple("hostInfo", "hostInfo: the server's machine", "admin"),
 		simple("isMaster", "isMaster: what the server says of itself", ""),
+		{"killOp", "id", "end an operation", func(vm *VM, d *database, a args) goja.Value {
+			return vm.documentObject(vm.reply(vm.send(d.target, "admin", bson.D{{Key: "killOp", Value: int32(1)}, {Key: "op", Value: a.raw(0, "id")}})))
+		}},
 		simple("listCommands", "listCommands: the commands that the server knows", ""),
+		{"revokePrivilegesFromRole", "name, [privileges]", "take privileges from a role", withList("revokePrivilegesFromRole", "privileges")},
+		{"revokeRolesFromRole", "name, [roles]", "take others from a role", withList("revokeRolesFromRole", "roles")},
+		{"revokeRolesFromUser", "name, [roles]", "take roles from a user", withList("revokeRolesFromUser", "roles")},
 		{"runCommand", "command", "run any command; it passes the same guard", func(vm *VM, d *database, a args) goja.Value { return runCommand(vm, d, d.name, a) }},
+		{"serverBits", "", "32 or 64", func(vm *VM, d *database, _ args) goja.Value {
+			return vm.number(vm.reply(vm.send(d.target, "admin", bson.D{{Key: "buildInfo", Value: int32(1)}})).Lookup("bits"))
+		}},
 		simple("serverBuildInfo", "buildInfo: the server's version", "admin"),
 		simple("serverCmdLineOpts", "getCmdLineOpts: how the server was started", "admin"),
 		simple("serverStatus", "serverStatus: counters of the server", "admin"),
+		{"setProfilingLevel", "level, options", "what the server's profiler notes", func(vm *VM, d *database, a args) goja.Value {
+			cmd := bson.D{{Key: "profile", Value: a.raw(0, "level")}}
+			if _, isNumber := cmd[0].Value.(bson.RawValue).AsInt64OK(); !isNumber {
+				a.fail("the level must be 0, 1 or 2")
+			}
+			return vm.documentObject(d.command(a.opts(1, "slowms sampleRate filter").copyTo(cmd, "slowms", "sampleRate", "filter")))
+		}},
 		simple("stats", "dbStats: sizes of this database", ""),
+		{"updateRole", "name, { privileges, roles }", "change a role", namedFirst("updateRole")},
+		{"updateUser", "name, { pwd, roles }", "change a user", namedFirst("updateUser")},
 		{"version", "", "the server's version", func(vm *VM, d *database, _ args) goja.Value {
 			reply := vm.reply(vm.send(d.target, "admin", bson.D{{Key: "buildInfo", Value: int32(1)}}))
 			return vm.fromRaw(reply.Lookup("version"))
@@ -161,21 +213,137 @@ func createCollection(vm *VM, d *database, a args) goja.Value {
 	return vm.documentObject(d.command(cmd))
 }
 
+// fieldsOf appends a document's fields to a command, but one.
+func fieldsOf(a args, cmd bson.D, doc bson.Raw, but string) bson.D {
+	elems, err := doc.Elements()
+	a.check(err)
+	for _, e := range elems {
+		if e.Key() != but {
+			cmd = append(cmd, bson.E{Key: e.Key(), Value: e.Value()})
+		}
+	}
+	return cmd
+}
+
+// named sends a document whose field key is the command's first value.
+func named(command, key string) func(*VM, *database, args) goja.Value {
+	return func(vm *VM, d *database, a args) goja.Value {
+		doc := a.doc(0, key)
+		name, ok := doc.Lookup(key).StringValueOK()
+		if !ok {
+			a.fail("the field %s is missing", key)
+		}
+		cmd := fieldsOf(a, bson.D{{Key: command, Value: name}}, doc, key)
+		if wc := a.optDoc(1, "writeConcern"); wc != nil {
+			cmd = append(cmd, bson.E{Key: "writeConcern", Value: wc})
+		}
+		return vm.documentObject(d.command(cmd))
+	}
+}
+
+// namedFirst sends a name and a document.
+func namedFirst(command string) func(*VM, *database, args) goja.Value {
+	return func(vm *VM, d *database, a args) goja.Value {
+		return vm.documentObject(d.command(fieldsOf(a, bson.D{{Key: command, Value: a.text(0)}}, a.doc(1, "change"), "")))
+	}
+}
+
+// withList sends a name, and a list if it has a key.
+func withList(command, key string) func(*VM, *database, args) goja.Value {
+	return func(vm *VM, d *database, a args) goja.Value {
+		cmd := bson.D{{Key: command, Value: a.text(0)}}
+		if key != "" {
+			cmd = append(cmd, bson.E{Key: key, Value: a.raw(1, key)})
+		}
+		return vm.documentObject(d.command(cmd))
+	}
+}
+
+// info asks for one user or role, or for all.
+func info(command, field string, one bool) func(*VM, *database, args) goja.Value {
+	return func(vm *VM, d *database, a args) goja.Value {
+		cmd, opts := bson.D{{Key: command, Value: int32(1)}}, 0
+		if one {
+			cmd[0].Value, opts = a.text(0), 1
+		}
+		if doc := a.optDoc(opts, "options"); doc != nil {
+			cmd = fieldsOf(a, cmd, doc, "")
+		}
+		reply := d.command(cmd)
+		if !one {
+			return vm.documentObject(reply)
+		}
+		if doc, ok := reply.Lookup(field, "0").DocumentOK(); ok {
+			return vm.documentObject(doc)
+		}
+		return goja.Null()
+	}
+}
+
+func createView(vm *VM, d *database, a args) goja.Value {
+	cmd := bson.D{{Key: "create", Value: a.text(0)}, {Key: "viewOn", Value: a.text(1)}, {Key: "pipeline", Value: bson.A{}}}
+	if a.has(2) {
+		pipeline := bson.A{}
+		for i, v := range list(vm, a.at(2)) {
+			stage, err := vm.toDocument(v, fmt.Sprintf("pipeline[%d]", i))
+			a.check(err)
+			pipeline = append(pipeline, stage)
+		}
+		cmd[2].Value = pipeline
+	}
+	return vm.documentObject(d.command(a.opts(3, "collation").copyTo(cmd, "collation")))
+}
+
+// currentOp is an aggregation on admin, as in mongosh. true, or a document with $all, asks for idle connections too; other fields select.
+func currentOp(vm *VM, d *database, a args) goja.Value {
+	all, match := false, bson.D{}
+	if b, ok := exported[bool](a.at(0)); ok {
+		all = b
+	} else if doc := a.optDoc(0, "options"); doc != nil {
+		all = options{elems: elementsOf(a, doc)}.truthy("$all")
+		own := options{elems: elementsOf(a, doc)}.truthy("$ownOps")
+		for _, e := range elementsOf(a, doc) {
+			if e.Key() != "$all" && e.Key() != "$ownOps" {
+				match = append(match, bson.E{Key: e.Key(), Value: e.Value()})
+			}
+		}
+		return vm.inProgress(d, bson.D{{Key: "allUsers", Value: !own}, {Key: "idleConnections", Value: all}}, match)
+	}
+	return vm.inProgress(d, bson.D{{Key: "allUsers", Value: true}, {Key: "idleConnections", Value: all}}, match)
+}
+
+func elementsOf(a args, doc bson.Raw) []bson.RawElement {
+	elems, err := doc.Elements()
+	a.check(err)
+	return elems
+}
+
+func (vm *VM) inProgress(d *database, stage, match bson.D) goja.Value {
+	pipeline := bson.A{bson.D{{Key: "$currentOp", Value: stage}}}
+	if len(match) > 0 {
+		pipeline = append(pipeline, bson.D{{Key: "$match", Value: match}})
+	}
+	admin := &database{vm: vm, target: d.target, name: "admin"}
+	cur := &cursor{vm: vm, db: admin, command: bson.D{{Key: "aggregate", Value: int32(1)}, {Key: "pipeline", Value: pipeline}, {Key: "cursor", Value: bson.D{}}}}
+	ops := bson.A{}
+	for doc := cur.nextRaw(); doc != nil; doc = cur.nextRaw() {
+		ops = append(ops, doc)
+	}
+	return vm.fromRaw(rawOf(bson.D{{Key: "inprog", Value: ops}, {Key: "ok", Value: int32(1)}}))
+}
+
 func aggregateDatabase(vm *VM, d *database, a args) goja.Value {
 	return aggregateOn(vm, d, nil, a)
 }
 
 // mongo is mongosh's Mongo: a connection.
-type mongo struct{ target Target }
-
-func (*mongo) Get(string) goja.Value       { return nil }
-func (*mongo) Set(string, goja.Value) bool { return false }
-func (*mongo) Has(string) bool             { return false }
-func (*mongo) Delete(string) bool          { return false }
-func (*mongo) Keys() []string              { return nil }
+type mongo struct {
+	fixedObject
+	target Target
+}
 
 func (vm *VM) mongoObject(t Target) goja.Value {
-	obj := vm.rt.NewDynamicObject(&mongo{t})
+	obj := vm.rt.NewDynamicObject(&mongo{target: t})
 	vm.must(obj.SetPrototype(vm.protos.mongo))
 	return obj
 }
@@ -188,6 +356,13 @@ func mongoMethods() []method[*mongo] {
 		return vm.reply(vm.send(m.target, "admin", bson.D{{Key: "listDatabases", Value: int32(1)}}))
 	}
 	return []method[*mongo]{
+		{"getCollection", "namespace", "a collection by database.collection", func(vm *VM, m *mongo, a args) goja.Value {
+			db, coll, ok := strings.Cut(a.text(0), ".")
+			if !ok || db == "" || coll == "" {
+				a.fail("%q is not database.collection", a.text(0))
+			}
+			return (&database{vm: vm, target: m.target, name: db}).collection(coll)
+		}},
 		{"getDB", "name", "a database", getDB},
 		{"getDBNames", "", "names of the databases", func(vm *VM, m *mongo, _ args) goja.Value {
 			var names []any
@@ -200,6 +375,15 @@ func mongoMethods() []method[*mongo] {
 			return vm.rt.NewArray(names...)
 		}},
 		{"getDBs", "", "the databases with their sizes", func(vm *VM, m *mongo, _ args) goja.Value { return vm.documentObject(list(vm, m)) }},
+		{"getReadPrefMode", "", "where is read: the one server", func(vm *VM, _ *mongo, _ args) goja.Value { return vm.rt.ToValue("primary") }},
 		{"getURI", "", "which server it is", func(vm *VM, m *mongo, _ args) goja.Value { return vm.rt.ToValue(vm.describeTarget(m.target)) }},
+		{"setReadPref", "mode", "where to read: here it is the server that the shell is connected to", func(_ *VM, _ *mongo, a args) goja.Value {
+			readPreference(a)
+			return goja.Undefined()
+		}},
+		{"use", "name", "switch to another database", func(vm *VM, m *mongo, a args) goja.Value {
+			vm.Use(m.target, a.text(0))
+			return vm.rt.ToValue("switched to db " + a.text(0))
+		}},
 	}
 }

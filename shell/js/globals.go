@@ -64,6 +64,9 @@ func (vm *VM) defineGlobals() {
 	vm.protos.cursor = install(vm, "Cursor", cursorMethods())
 	vm.protos.mongo = install(vm, "Mongo", mongoMethods())
 	vm.protos.explainable = install(vm, "Explainable", explainableMethods())
+	vm.protos.planCache = install(vm, "PlanCache", planCacheMethods())
+	vm.protos.replicaSet = install(vm, "rs", replicaSetMethods())
+	vm.protos.sharding = install(vm, "sh", shardingMethods())
 	vm.method(vm.protos.database, "toString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(fmt.Sprint(vm.tree(this))) })
 	vm.method(vm.protos.collection, "toString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(fmt.Sprint(vm.tree(this))) })
 	vm.iterable()
@@ -74,18 +77,27 @@ func (vm *VM) defineGlobals() {
 	for _, name := range strings.Fields(notYetGlobals) {
 		vm.notYetGlobal(name)
 	}
+	vm.global("rs", &replicaSet{}, vm.protos.replicaSet)
+	vm.global("sh", &sharding{}, vm.protos.sharding)
 	console := vm.rt.NewObject()
 	for _, name := range []string{"log", "info", "warn", "error", "debug"} {
 		vm.method(console, name, func(_ goja.Value, a args) goja.Value { vm.print(a); return goja.Undefined() })
 	}
 	vm.must(global.Set("console", console))
 	vm.must(global.Set("EJSON", vm.ejson()))
-	for _, p := range []*goja.Object{vm.protos.database, vm.protos.collection, vm.protos.cursor, vm.protos.mongo, vm.protos.explainable} {
+	for _, p := range []*goja.Object{vm.protos.database, vm.protos.collection, vm.protos.cursor, vm.protos.mongo, vm.protos.explainable, vm.protos.planCache, vm.protos.replicaSet, vm.protos.sharding} {
 		vm.freeze(p)
 	}
 	for _, p := range vm.protos.types {
 		vm.freeze(p)
 	}
+}
+
+// global is an object with methods that scripts know by a name.
+func (vm *VM) global(name string, o goja.DynamicObject, proto *goja.Object) {
+	obj := vm.rt.NewDynamicObject(o)
+	vm.must(obj.SetPrototype(proto))
+	vm.must(vm.rt.GlobalObject().Set(name, obj))
 }
 
 func (vm *VM) freeze(obj *goja.Object) {
@@ -97,9 +109,15 @@ func (vm *VM) freeze(obj *goja.Object) {
 	vm.must(err)
 }
 
+// words of the shell are no functions here.
+var words = map[string]bool{"cls": true, "exit": true, "help": true, "it": true, "quit": true, "show": true}
+
 // notYetGlobal answers for a name of mongosh: as a function, and as an object whose every method answers.
 func (vm *VM) notYetGlobal(name string) {
 	refuse := func() goja.Value {
+		if words[name] {
+			return vm.throw(&Refusal{Text: name + " is a word of the shell, not a function", Hint: "type it as a line of its own, without brackets"})
+		}
 		return vm.throw(&Refusal{Text: name + " is in mongosh and not in respect yet", Hint: "db.runCommand() sends any command, through the same guard"})
 	}
 	target := vm.rt.ToValue(func(call goja.ConstructorCall) *goja.Object { refuse(); return nil }).(*goja.Object)

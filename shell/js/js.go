@@ -508,7 +508,8 @@ func inner(obj *goja.Object) any {
 var innerTypes = map[reflect.Type]bool{
 	reflect.TypeFor[*document](): true, reflect.TypeFor[*array](): true, reflect.TypeFor[*wrapped](): true, reflect.TypeFor[*lazy](): true,
 	reflect.TypeFor[*database](): true, reflect.TypeFor[*collection](): true, reflect.TypeFor[*cursor](): true, reflect.TypeFor[*mongo](): true,
-	reflect.TypeFor[*explainable](): true, reflect.TypeFor[goja.Proxy](): true, reflect.TypeFor[*goja.Promise](): true, reflect.TypeFor[time.Time](): true,
+	reflect.TypeFor[*explainable](): true, reflect.TypeFor[*planCache](): true, reflect.TypeFor[*replicaSet](): true, reflect.TypeFor[*sharding](): true,
+	reflect.TypeFor[goja.Proxy](): true, reflect.TypeFor[*goja.Promise](): true, reflect.TypeFor[time.Time](): true,
 }
 
 // export is the Go value of type T behind an object.

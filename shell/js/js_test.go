@@ -333,13 +333,14 @@ func TestConstructors(t *testing.T) {
 func TestWhatIsNotYetSaysSoByName(t *testing.T) {
 	for _, tt := range []struct{ js, want string }{
 		{`db.c.watch()`, "collection.watch() is in mongosh and not in respect yet"},
-		{`db.createUser({})`, "database.createUser() is in mongosh and not in respect yet"},
+		{`db.fsyncLock()`, "database.fsyncLock() is in mongosh and not in respect yet"},
 		{`db.c.find().tailable()`, "cursor.tailable() is in mongosh and not in respect yet"},
 		{`db.getMongo().startSession()`, "mongo.startSession() is in mongosh and not in respect yet"},
 		{`new Mongo('mongodb://prod')`, "Mongo is in mongosh and not in respect yet"},
 		{`connect('mongodb://prod')`, "connect is in mongosh and not in respect yet"},
-		{`sh.stopBalancer()`, "sh is in mongosh and not in respect yet"},
-		{`rs.status()`, "rs is in mongosh and not in respect yet"},
+		{`sh.stopBalancer()`, "sh.stopBalancer() is in mongosh and not in respect yet"},
+		{`rs.stepDown()`, "rs.stepDown() is in mongosh and not in respect yet"},
+		{`quit()`, "quit is a word of the shell"},
 		{`require('fs')`, "require is in mongosh and not in respect yet"},
 		{`process.exit()`, "process is in mongosh and not in respect yet"},
 		{`setTimeout(() => db.c.drop(), 5)`, "setTimeout is in mongosh and not in respect yet"},

@@ -191,18 +191,26 @@ func (o options) explain() string {
 
 // notYet are names that mongosh has and this package has not, by object.
 var notYet = map[string]string{
-	"Collection": "mapReduce initializeOrderedBulkOp initializeUnorderedBulkOp getPlanCache getShardVersion getShardDistribution getShardLocation watch hideIndex unhideIndex " +
-		"analyzeShardKey configureQueryAnalyzer checkMetadataConsistency getSearchIndexes createSearchIndex createSearchIndexes dropSearchIndex updateSearchIndex latencyStats " +
-		"compactStructuredEncryptionData convertToCapped reIndex validate save group copyTo ensureIndex",
-	"Database": "changeUserPassword logout dropUser createUser updateUser dropAllUsers auth grantRolesToUser revokeRolesFromUser getUser getUsers createEncryptedCollection createView " +
-		"createRole updateRole dropRole dropAllRoles grantRolesToRole revokeRolesFromRole grantPrivilegesToRole revokePrivilegesFromRole getRole getRoles currentOp killOp shutdownServer " +
-		"fsyncLock fsyncUnlock rotateCertificates printCollectionStats getProfilingStatus setProfilingLevel setLogLevel getLogComponents cloneDatabase cloneCollection copyDatabase commandHelp " +
-		"getLastErrorObj getLastError printShardingStatus printSecondaryReplicationInfo getReplicationInfo printReplicationInfo setSecondaryOk watch sql checkMetadataConsistency eval " +
+	"Collection": "initializeOrderedBulkOp initializeUnorderedBulkOp getShardDistribution getShardLocation watch " +
+		"analyzeShardKey configureQueryAnalyzer createSearchIndex createSearchIndexes dropSearchIndex updateSearchIndex " +
+		"compactStructuredEncryptionData save group copyTo ensureIndex",
+	"Database": "logout auth createEncryptedCollection shutdownServer " +
+		"fsyncLock fsyncUnlock rotateCertificates printCollectionStats setLogLevel cloneDatabase cloneCollection copyDatabase commandHelp " +
+		"getLastErrorObj getLastError printShardingStatus printSecondaryReplicationInfo printSlaveReplicationInfo getReplicationInfo printReplicationInfo setSecondaryOk watch sql eval " +
 		"enableFreeMonitoring disableFreeMonitoring getFreeMonitoringStatus",
-	"Cursor": "addOption allowPartialResults max min noCursorTimeout oplogReplay readPref returnKey tailable maxScan showRecordId readConcern maxAwaitTimeMS tryNext getResumeToken",
-	"Mongo": "connect bulkWrite close getReadPrefMode getReadPref getReadConcern getWriteConcern setReadPref setReadConcern setWriteConcern startSession setCausalConsistency watch " +
-		"getClientEncryption getKeyVault convertShardKeyToHashed",
+	"Cursor": "addOption oplogReplay tailable maxScan maxAwaitTimeMS getResumeToken",
+	"Mongo": "connect bulkWrite close getReadPref getReadPrefTagSet getReadConcern getWriteConcern setReadConcern setWriteConcern startSession setCausalConsistency isCausalConsistency " +
+		"setSlaveOk setSecondaryOk watch getClientEncryption getKeyVault convertShardKeyToHashed show",
+	"PlanCache": "listQueryShapes getPlansByQuery",
+	"rs":        "initiate reconfig reconfigForPSASet printSecondaryReplicationInfo printSlaveReplicationInfo printReplicationInfo add addArb remove freeze stepDown syncFrom secondaryOk",
+	"sh": "enableSharding commitReshardCollection abortReshardCollection shardCollection reshardCollection status addShard addShardToZone addShardTag updateZoneKeyRange addTagRange " +
+		"removeRangeFromZone removeTagRange removeShardFromZone removeShardTag enableAutoSplit disableAutoSplit splitAt splitFind moveChunk moveRange enableBalancing disableBalancing " +
+		"enableMigrations disableMigrations startBalancer stopBalancer setBalancerState startAutoMerger stopAutoMerger isAutoMergerEnabled disableAutoMerger enableAutoMerger " +
+		"checkMetadataConsistency shardAndDistributeCollection moveCollection abortMoveCollection unshardCollection abortUnshardCollection isConfigShardEnabled shardDrainingStatus " +
+		"getTransitionToDedicatedConfigServerStatus",
 }
 
 // notYetGlobals are global names that mongosh has and this package has not.
-const notYetGlobals = "Mongo connect rs sh sp require process setTimeout setInterval setImmediate clearTimeout clearInterval edit snippet passwordPrompt cat ls pwd cd mkdir removeFile writeFile fs child_process"
+const notYetGlobals = "Mongo connect sp require process setTimeout setInterval setImmediate queueMicrotask clearTimeout clearInterval edit snippet passwordPrompt cat ls pwd cd mkdir " +
+	"removeFile writeFile fs child_process getHostName hostname fuzzFile listFiles md5sumFile copyFile config log loadCallNestingLevel show exit quit it cls help enableTelemetry " +
+	"disableTelemetry convertShardKeyToHashed DBQuery LegacyJavaUUID LegacyCSharpUUID LegacyPythonUUID tojsonObject printjsononeline hex_md5 assert Random isString"

@@ -91,6 +91,12 @@ func (vm *VM) objectTree(obj *goja.Object, above []*goja.Object) any {
 		return render.Token("[cursor]")
 	case *explainable:
 		return render.Token("Explainable(" + x.coll.db.name + "." + x.coll.name + ")")
+	case *planCache:
+		return render.Token("PlanCache for collection " + x.coll.name)
+	case *replicaSet:
+		return render.Token("[rs]")
+	case *sharding:
+		return render.Token("[sh]")
 	case goja.Proxy:
 		return render.Token("[Proxy]")
 	case *goja.Promise:

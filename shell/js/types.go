@@ -21,6 +21,7 @@ import (
 type protos struct {
 	types                                            map[bson.Type]*goja.Object
 	database, collection, cursor, mongo, explainable *goja.Object
+	planCache, replicaSet, sharding                  *goja.Object
 }
 
 // args are what a method was called with.

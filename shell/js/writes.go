@@ -199,11 +199,15 @@ func batch(docs []bson.Raw, most int) int {
 }
 
 func findOneAndChange(vm *VM, c *collection, a args, u bson.RawValue) goja.Value {
-	o := a.opts(2, writeOptions+"upsert arrayFilters collation hint let bypassDocumentValidation sort projection returnDocument returnNewDocument new includeResultMetadata")
+	o := a.opts(2, findOneOptions)
 	return vm.findAndModify(c, a, o, bson.E{Key: "update", Value: u})
 }
 
 func (vm *VM) findAndModify(c *collection, a args, o options, what bson.E) goja.Value {
+	return vm.modified(c.send(findOneCommand(c, a, o, what)), o.truthy("includeResultMetadata"))
+}
+
+func findOneCommand(c *collection, a args, o options, what bson.E) bson.D {
 	cmd := bson.D{{Key: "findAndModify", Value: c.name}, {Key: "query", Value: a.doc(0, "filter")}, what}
 	cmd = o.copyTo(cmd, "sort", "upsert", "collation", "arrayFilters", "hint", "let", "bypassDocumentValidation", "writeConcern", "maxTimeMS", "comment")
 	if p := o.get("projection"); p.Type != 0 {
@@ -214,7 +218,7 @@ func (vm *VM) findAndModify(c *collection, a args, o options, what bson.E) goja.
 	} else if s != "" && s != "before" {
 		a.fail("returnDocument must be 'before' or 'after'")
 	}
-	return vm.modified(c.send(cmd), o.truthy("includeResultMetadata"))
+	return cmd
 }
 
 func (vm *VM) modified(r Reply, whole bool) goja.Value {
@@ -230,6 +234,10 @@ func (vm *VM) modified(r Reply, whole bool) goja.Value {
 
 // findAndModifyRaw is the old form: one document with query, update or remove, and options.
 func findAndModifyRaw(vm *VM, c *collection, a args) goja.Value {
+	return vm.modified(c.send(findAndModifyCommand(c, a)), false)
+}
+
+func findAndModifyCommand(c *collection, a args) bson.D {
 	doc := a.doc(0, "options")
 	cmd := bson.D{{Key: "findAndModify", Value: c.name}}
 	elems, err := doc.Elements()
@@ -237,7 +245,7 @@ func findAndModifyRaw(vm *VM, c *collection, a args) goja.Value {
 	for _, e := range elems {
 		cmd = append(cmd, bson.E{Key: e.Key(), Value: e.Value()})
 	}
-	return vm.modified(c.send(cmd), false)
+	return cmd
 }
 
 // bulkWrite sends the operations as insert, update and delete commands, neighbours of one kind together.
