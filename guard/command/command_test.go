@@ -491,29 +491,6 @@ func TestTheZeroClassIsUnknown(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	for _, s := range []string{`{"find":"c"}`, `{"aggregate":"c","pipeline":[{"$out":"x"}]}`, `{"update":"c","updates":[{"q":{},"u":{"$set":{"a":1}}}]}`, `{"explain":{"find":"c"}}`, `{"mapReduce":"c","out":{"inline":1}}`} {
-		f.Add([]byte(js(f, s)))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := Parse("app", b, nil)
-		if err != nil {
-			return
-		}
-		switch c.Class() {
-		case Read:
-			r, ok := rowFor(c.Name())
-			if !ok || (r.class != Read && r.rule == nil) {
-				t.Errorf("%v is a read without a row that may say so", c.Raw())
-			}
-		case DocumentWrite, Schema:
-			if len(c.Targets()) == 0 {
-				t.Errorf("%v changes nothing?", c.Raw())
-			}
-		}
-	})
-}
-
 func ExampleParse() {
 	cmd, err := bson.Marshal(bson.D{
 		{Key: "aggregate", Value: "orders"},
