@@ -45,6 +45,27 @@ type incident struct {
 	}
 }
 
+// mentions are the facts that the previews of an incident say, by code: what its preview_must_mention asks for, in this program's words.
+var mentions = map[string]string{
+	"M01-fausak-delete-loop":         "all-documents from-loop matched",
+	"M02-sghill-missing-set":         "replaces-document removes-fields type-change from-loop",
+	"M06b-null-matches-missing":      "null-matches-missing matched",
+	"M12b-pull-common-value":         "empty-filter array-shrinks matched",
+	"M15-projection-then-save":       "replaces-document removes-fields matched",
+	"M18-drop-instead-of-empty":      "drops-collection",
+	"M19-mocha-erases-database":      "drops-collection",
+	"M25-loop-stops-half-way":        "from-loop",
+	"M26-upsert-garbage":             "empty-list creates-document",
+	"M31-drop-needed-index":          "drops-index",
+	"M40-quoted-objectid":            "type-mismatch no-match",
+	"M46-nested-object-overwritten":  "overwrites-subdocument removes-fields matched",
+	"S04-atlassian-wrong-kind-of-id": "from-loop matched",
+	"S01-wrong-window":               "drops-collection",
+	"F03-rename-drop-target":         "drops-collection",
+	"K2-one-document-fix":            "matched",
+	"K5-no-op":                       "no-match",
+}
+
 // production is one server for all tests of the package.
 var production = sync.OnceValues(func() (*embeddedtest.Server, error) {
 	binary, err := embeddedtest.Build()
@@ -202,11 +223,45 @@ func TestIncidents(t *testing.T) {
 				}
 				same(t, "after distracted answers", before, embeddedtest.StateOf(t, other, db))
 			}
+			in.checkMentions(t, server, db)
+			same(t, "after a preview", before, embeddedtest.StateOf(t, other, db))
 			in.confirmAndUndo(t, server, other, db, before, false)
 			if len(in.Interleaved) > 0 {
 				in.confirmAndUndo(t, server, other, db, before, true)
 			}
 		})
+	}
+}
+
+// checkMentions previews each statement, and looks for the facts; a control says no warning.
+func (in incident) checkMentions(t *testing.T, server *embeddedtest.Server, db string) {
+	t.Helper()
+	s := open(t, server.URI, db, &person{})
+	codes := map[string]bool{}
+	for _, st := range in.Statements {
+		s.out.Reset()
+		_ = s.Plan(t.Context(), st, "argument", true) // what is refused or thrown has no plan
+		var out struct {
+			Changes []struct {
+				Facts []struct{ Code, Severity, Text string }
+			}
+		}
+		if err := json.Unmarshal(s.out.Bytes(), &out); err != nil {
+			t.Fatalf("%s: %v", &s.out, err)
+		}
+		for _, c := range out.Changes {
+			for _, f := range c.Facts {
+				codes[f.Code] = true
+				if in.ID[0] == 'K' && f.Severity != "info" {
+					t.Errorf("a control is warned: %s", f.Text)
+				}
+			}
+		}
+	}
+	for _, want := range strings.Fields(mentions[in.ID]) {
+		if !codes[want] {
+			t.Errorf("the preview does not say %s; it says %v", want, codes)
+		}
 	}
 }
 

@@ -81,7 +81,11 @@ type Builder struct {
 	samples  []Sample
 	n        int64
 	bytes    int64
-	secret   bson.Raw // the command of schema work, if it has secrets: never written
+	last     struct {
+		of     Pending
+		update *update.Update
+	}
+	secret bson.Raw // the command of schema work, if it has secrets: never written
 }
 
 // afterImages are kept to see whether a later statement could match one.
@@ -102,6 +106,7 @@ type stats struct {
 	created   []bson.Raw       // by upserts
 	filters   map[string]int   // shape of filters: empty-many, empty-one, other
 	matched   map[[16]byte]bool
+	findings
 }
 
 // NewBuilder begins a plan.
@@ -155,21 +160,40 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 			return taken, err
 		}
 		group := b.byIDGroup(ps[taken:])
+		n := 1
 		if len(group) == 0 {
 			ok, err := b.addSelected(ctx, ps[taken])
 			if err != nil || !ok {
 				return taken, err
 			}
-			taken++
-			continue
+		} else if n, err = b.addByID(ctx, group); err != nil {
+			return taken + n, err
 		}
-		n, err := b.addByID(ctx, group)
-		taken += n
-		if err != nil || n < len(group) {
+		if err := b.doubt(ctx, ps[taken:taken+n]); err != nil {
 			return taken, err
+		}
+		taken += n
+		if len(group) > n {
+			return taken, nil
 		}
 	}
 	return taken, nil
+}
+
+// doubt looks at some documents of the collection where a filter may mean something else than its author thinks.
+func (b *Builder) doubt(ctx context.Context, ps []Pending) error {
+	for _, p := range ps {
+		w := p.write()
+		if w.Op == command.Insert {
+			continue
+		}
+		if r := b.Result(p); wantsSample(w) || (r != nil && r.Matched == 0) {
+			if err := b.look(ctx, w.NS); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // maxGroup documents are read by _id in one round trip.
@@ -392,6 +416,7 @@ func (b *Builder) info(ctx context.Context, ns command.Namespace) (*collectionIn
 	b.stats[ns.String()] = &stats{
 		count:   replay.Count{Namespace: ns.String(), Total: &total},
 		removed: map[string]int64{}, unknown: map[string]int64{}, filters: map[string]int{}, matched: map[[16]byte]bool{},
+		findings: newFindings(),
 	}
 	b.order = append(b.order, ns.String())
 	return i, nil
@@ -417,6 +442,9 @@ func (b *Builder) begin(p Pending) error {
 	default:
 		st.filters["other"]++
 	}
+	if w.Op != command.Insert {
+		st.ask(w)
+	}
 	return nil
 }
 
@@ -426,7 +454,8 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 	st, res := b.stats[w.NS.String()], b.Result(p)
 	st.count.Matched++
 	res.Matched++
-	after, unpredictable, err := afterImage(w, before)
+	st.findings.matched(before)
+	after, unpredictable, err := b.afterImage(p, before)
 	if err != nil {
 		return err
 	}
@@ -456,12 +485,14 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 	}
 	if after != nil {
 		b.lost(st, w.Op, before, after)
+		st.changed(w, before, after)
 	}
 	return b.item(p, it, before, after)
 }
 
 // afterImage is what the server will make of a document; nil for a delete and where it cannot be foreseen.
-func afterImage(w command.Write, before bson.Raw) (after bson.Raw, unpredictable string, err error) {
+func (b *Builder) afterImage(p Pending, before bson.Raw) (after bson.Raw, unpredictable string, err error) {
+	w := p.write()
 	switch {
 	case w.Op == command.Delete:
 		return nil, "", nil
@@ -471,7 +502,7 @@ func afterImage(w command.Write, before bson.Raw) (after bson.Raw, unpredictable
 		err = fmt.Errorf("%w: an aggregation pipeline", update.ErrNotPredictable)
 	default:
 		var u *update.Update
-		if u, err = update.Parse(w.Update.Document()); err == nil {
+		if u, err = b.parsed(p); err == nil {
 			after, err = u.Apply(before)
 		}
 	}
@@ -483,6 +514,31 @@ func afterImage(w command.Write, before bson.Raw) (after bson.Raw, unpredictable
 		return nil, "", &Foreseen{server.Code, server.Name, server.Message}
 	}
 	return after, "", err
+}
+
+// parsed is a statement's update; the last one is kept for its other documents.
+func (b *Builder) parsed(p Pending) (*update.Update, error) {
+	if b.last.of == p && b.last.update != nil {
+		return b.last.update, nil
+	}
+	w := p.write()
+	opts := update.Options{Filter: w.Filter, Collated: w.Collation.Type != 0 || b.infos[w.NS.String()].collation()}
+	if arr, ok := w.ArrayFilters.ArrayOK(); ok {
+		list, err := arr.Values()
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range list {
+			doc, ok := v.DocumentOK()
+			if !ok {
+				return nil, &Foreseen{14, "TypeMismatch", "arrayFilters wants documents"}
+			}
+			opts.ArrayFilters = append(opts.ArrayFilters, doc)
+		}
+	}
+	u, err := update.Parse(w.Update.Document(), opts)
+	b.last.of, b.last.update = p, u
+	return u, err
 }
 
 func (b *Builder) insert(p Pending, doc bson.Raw) error {

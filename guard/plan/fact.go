@@ -46,10 +46,20 @@ const (
 	PartialUndo       = "partial-undo"
 	NotPredictable    = "not-predictable"
 	Large             = "large"
-	TTLDeletes        = "ttl-deletes"
-	ChangesOptions    = "changes-options" // options of a collection, a parameter, the profiler: old and new
-	ChangesAccess     = "changes-access"  // who may do what
-	Conflicts         = "conflicts"       // an undo leaves documents alone that others changed since
+
+	NullMatchesMissing    = "null-matches-missing"
+	TypeMismatch          = "type-mismatch"
+	UnknownField          = "unknown-field"
+	EmptyList             = "empty-list"
+	OverwritesSubdocument = "overwrites-subdocument"
+	TypeChange            = "type-change"
+	ArrayShrinks          = "array-shrinks"
+	DistinctBefore        = "distinct-before"
+
+	TTLDeletes     = "ttl-deletes"
+	ChangesOptions = "changes-options" // options of a collection, a parameter, the profiler: old and new
+	ChangesAccess  = "changes-access"  // who may do what
+	Conflicts      = "conflicts"       // an undo leaves documents alone that others changed since
 )
 
 func fact(code string, s Severity, data any, format string, a ...any) Fact {

@@ -83,6 +83,7 @@ func (s *stats) facts(info *collectionInfo) (out []Fact) {
 		out = append(out, fact(ReplacesDocument, Warn, map[string]any{"namespace": ns, "documents": c.Replaced}, "replaces the whole of %s in %s", Plural(c.Replaced, "document"), ns))
 	}
 	out = append(out, s.removedFact()...)
+	out = append(out, s.findings.facts(ns, c.Matched)...)
 	for _, doc := range s.created {
 		out = append(out, fact(CreatesDocument, Warn, map[string]any{"namespace": ns, "_id": doc.Lookup("_id").String()}, "nothing matches, so the upsert creates a document in %s", ns))
 	}

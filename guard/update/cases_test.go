@@ -18,7 +18,7 @@ type caseLine struct {
 	ID               string
 	Filter           json.RawMessage
 	Update           json.RawMessage
-	ArrayFilters     json.RawMessage
+	ArrayFilters     []json.RawMessage
 	Upsert           bool
 	Multi            bool
 	Before, After    json.RawMessage
@@ -77,7 +77,11 @@ func predict(t testing.TB, c caseLine) (bson.Raw, error) {
 	case replacement:
 		return Replace(document(t, c.Before), u)
 	}
-	p, err := Parse(u)
+	opts := Options{Filter: document(t, c.Filter)}
+	for _, f := range c.ArrayFilters {
+		opts.ArrayFilters = append(opts.ArrayFilters, document(t, f))
+	}
+	p, err := Parse(u, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func FuzzApply(f *testing.F) {
 			return
 		}
 		keep := bytes.Clone(before)
-		p, err := Parse(u)
+		p, err := Parse(u, Options{})
 		if err != nil {
 			return
 		}

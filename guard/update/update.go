@@ -2,8 +2,8 @@
 //
 //	update document ─► parse: one tree of paths, conflicts found ─► walk the tree and the document side by side ─► after-image
 //
-// It knows $set, $setOnInsert, $unset, $inc, $rename, $push without modifiers, and replacement documents. For everything else it
-// returns ErrNotPredictable and guesses nothing. It answers with the error the server would answer with where it knows that.
+// It knows all update operators but $currentDate, with dotted and positional paths, and replacement documents. For everything else, and
+// where it does not fully know the server's answer (Match), it returns ErrNotPredictable and guesses nothing. It answers with the error the server would answer with where it knows that.
 // The order of new fields is the server's since 5.0: by name, numbers by value.
 // Source: https://www.mongodb.com/docs/manual/reference/operator/update/
 //
@@ -14,11 +14,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // ErrNotPredictable is wrapped by errors that say why an after-image cannot be computed here.
@@ -58,7 +58,21 @@ func immutable(path string) error {
 type Update struct {
 	root    *node
 	renames []rename
+	filters map[string]*arrayFilter
+	filter  bson.Raw
 }
+
+// Options belong to an update statement.
+type Options struct {
+	ArrayFilters []bson.Raw
+	// Filter is what selects the document: the positional $ means the element that it matched. Nil if that is not known.
+	Filter bson.Raw
+	// Collated says that strings are compared by a collation, which this package does not know.
+	Collated bool
+}
+
+// comparing are the operators that compare values.
+var comparing = map[string]bool{"$min": true, "$max": true, "$addToSet": true, "$pull": true, "$pullAll": true, "$push": true}
 
 // node is one component of the paths that an update names.
 type node struct {
@@ -72,13 +86,23 @@ type node struct {
 type rename struct{ from, to string }
 
 // Parse reads a document of update operators.
-func Parse(u bson.Raw) (*Update, error) {
-	p := &Update{root: &node{}}
+func Parse(u bson.Raw, opts Options) (*Update, error) {
+	filters, err := parseArrayFilters(opts.ArrayFilters)
+	if err != nil {
+		return nil, err
+	}
+	p := &Update{root: &node{}, filters: filters, filter: opts.Filter}
+	if opts.Collated {
+		p.filter = nil
+	}
 	ops, err := u.Elements()
 	if err != nil {
 		return nil, fmt.Errorf("not valid BSON: %w", err)
 	}
 	for _, op := range ops {
+		if opts.Collated && (comparing[op.Key()] || len(opts.ArrayFilters) > 0) {
+			return nil, fmt.Errorf("%w: %s with a collation", ErrNotPredictable, op.Key())
+		}
 		args, ok := op.Value().DocumentOK()
 		if !ok {
 			return nil, failedToParse("Modifiers operate on fields but we found type %s instead", typeName(op.Value().Type))
@@ -93,6 +117,11 @@ func Parse(u bson.Raw) (*Update, error) {
 			}
 		}
 	}
+	for _, f := range p.filters {
+		if !f.used {
+			return nil, failedToParse("The array filter for identifier '%s' was not used in the update", f.name)
+		}
+	}
 	p.root.sort()
 	return p, nil
 }
@@ -102,13 +131,19 @@ func (p *Update) Fields() []string { return slices.Clone(p.root.kids) }
 
 func (p *Update) add(op, path string, arg *value) error {
 	switch op {
-	case "$set", "$setOnInsert", "$unset", "$inc", "$push":
+	case "$set", "$setOnInsert", "$unset", "$inc", "$mul", "$min", "$max", "$push", "$addToSet", "$pop", "$pull", "$pullAll", "$bit":
+		if err := checkArray(op, path, arg); err != nil {
+			return err
+		}
 		return p.insert(op, path, arg)
 	case "$rename":
 		if arg.t != bson.TypeString {
 			return badValue("The 'to' field for $rename must be a string: %s", path)
 		}
 		to, _ := arg.rawValue().StringValueOK()
+		if slices.ContainsFunc(append(strings.Split(path, "."), strings.Split(to, ".")...), positional) {
+			return badValue("The source and the destination field for $rename may not be dynamic: %s, %s", path, to)
+		}
 		if err := p.insert("rename from", path, null()); err != nil {
 			return err
 		}
@@ -128,8 +163,8 @@ func (p *Update) insert(op, path string, arg *value) error {
 	}
 	n := p.root
 	for i, part := range parts {
-		if strings.HasPrefix(part, "$") {
-			return fmt.Errorf("%w: the positional path %s", ErrNotPredictable, path)
+		if err := p.component(part, i, path); err != nil {
+			return err
 		}
 		if n.op != "" {
 			return conflicting(path)
@@ -149,6 +184,26 @@ func (p *Update) insert(op, path string, arg *value) error {
 		return conflicting(path)
 	}
 	n.op, n.arg = op, arg
+	return nil
+}
+
+// component checks a part of a path that begins with a dollar.
+func (p *Update) component(part string, i int, path string) error {
+	switch {
+	case !strings.HasPrefix(part, "$"):
+		return nil
+	case !positional(part):
+		return fmt.Errorf("%w: the path %s", ErrNotPredictable, path)
+	case i == 0:
+		return badValue("Cannot have array filter identifier or positional (i.e. '$') element in the first position in path '%s'", path)
+	case part == "$", part == "$[]":
+		return nil
+	}
+	f := p.filters[strings.TrimSuffix(strings.TrimPrefix(part, "$["), "]")]
+	if f == nil || !strings.HasSuffix(part, "]") {
+		return badValue("No array filter found for identifier '%s' in path '%s'", strings.Trim(part, "$[]"), path)
+	}
+	f.used = true
 	return nil
 }
 
@@ -181,7 +236,7 @@ func (p *Update) apply(before bson.Raw, inserting bool) (bson.Raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &application{inserting: inserting, moved: moved}
+	a := &application{inserting: inserting, moved: moved, filters: p.filters, filter: p.filter, doc: before}
 	if err := a.walk(p.root, doc); err != nil {
 		return nil, err
 	}
@@ -243,10 +298,16 @@ func noArrayOn(v *value, path string) error {
 type application struct {
 	inserting bool
 	moved     map[string]*value
+	filters   map[string]*arrayFilter
+	filter    bson.Raw
+	doc       bson.Raw // before
 }
 
 // walk applies all below n to v, which is an open document or array.
 func (a *application) walk(n *node, v *value) error {
+	if slices.ContainsFunc(n.kids, positional) {
+		return a.walkArray(n, v)
+	}
 	for _, part := range n.kids {
 		kid := n.next[part]
 		if !a.applies(kid) {
@@ -259,27 +320,34 @@ func (a *application) walk(n *node, v *value) error {
 			}
 			continue
 		}
-		if kid.op != "" {
-			if err := a.change(kid, v, i); err != nil {
-				return err
-			}
-			continue
-		}
-		child := v.fields[i].val
-		if !child.isDocument() && !child.isArray() {
-			if a.onlyRemoves(kid) {
-				continue
-			}
-			return pathNotViable("Cannot create field '%s' in element {%s: %s}", kid.kids[0], part, typeName(child.t))
-		}
-		if err := child.expand(); err != nil {
-			return err
-		}
-		if err := a.walk(kid, child); err != nil {
+		if err := a.into(kid, v, i, part); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// into applies n, and what is below it, to the field i of v.
+func (a *application) into(n *node, v *value, i int, part string) error {
+	if n.op != "" {
+		return a.change(n, v, i)
+	}
+	child := v.fields[i].val
+	if !child.isDocument() && !child.isArray() {
+		switch {
+		case slices.ContainsFunc(n.kids, positional):
+			return badValue("Cannot apply array updates to non-array element %s: %s", n.path, typeName(child.t))
+		case n.hasPositional():
+			return mustExist(n.path)
+		case a.only(lenient, n):
+			return nil
+		}
+		return pathNotViable("Cannot create field '%s' in element {%s: %s}", n.kids[0], part, typeName(child.t))
+	}
+	if err := child.expand(); err != nil {
+		return err
+	}
+	return a.walk(n, child)
 }
 
 // applies says whether anything below n does something to this document.
@@ -302,13 +370,20 @@ func (a *application) applies(n *node) bool {
 	return true
 }
 
-// onlyRemoves: removing what cannot be there changes nothing.
-func (a *application) onlyRemoves(n *node) bool {
+var (
+	// removing are the operators that make nothing where nothing is.
+	removing = map[string]bool{"$unset": true, "rename from": true, "$pop": true, "$pull": true, "$pullAll": true}
+	// lenient are those that do not mind where nothing could be.
+	lenient = map[string]bool{"$unset": true, "rename from": true}
+)
+
+// only says whether all that is below n and does something is one of these operators.
+func (a *application) only(ops map[string]bool, n *node) bool {
 	if n.op != "" {
-		return n.op == "$unset" || n.op == "rename from" || !a.applies(n)
+		return ops[n.op] || !a.applies(n)
 	}
 	for _, k := range n.next {
-		if !a.onlyRemoves(k) {
+		if !a.only(ops, k) {
 			return false
 		}
 	}
@@ -317,7 +392,13 @@ func (a *application) onlyRemoves(n *node) bool {
 
 // create makes the field part of v, and what is below it, where the document has none.
 func (a *application) create(n *node, v *value, part string) error {
-	if a.onlyRemoves(n) {
+	if n.hasPositional() {
+		return mustExist(n.path)
+	}
+	if a.only(removing, n) {
+		if _, numbered := arrayIndex(part); v.isArray() && !numbered && !a.only(lenient, n) {
+			return pathNotViable("Cannot create field '%s' in an array", part)
+		}
 		return nil
 	}
 	fresh := emptyDocument()
@@ -356,12 +437,45 @@ func (a *application) fresh(n *node) (*value, error) {
 			return nil, typeMismatch("Cannot increment with non-numeric argument: {%s: %s}", n.path, typeName(n.arg.t))
 		}
 		return n.arg, nil
+	case "$mul":
+		if !isNumber(n.arg.t) {
+			return nil, typeMismatch("Cannot multiply with non-numeric argument: {%s: %s}", n.path, typeName(n.arg.t))
+		}
+		return zero(n.arg.t)
 	case "$push":
 		return push(&value{t: bson.TypeArray, open: true}, n)
+	case "$addToSet":
+		return addToSet(&value{t: bson.TypeArray, open: true}, n)
+	case "$bit":
+		return bits(n, int32Value(0))
 	case "rename to":
 		return a.moved[string(n.arg.raw)], nil
 	}
-	return n.arg, nil // $set, $setOnInsert
+	return n.arg, nil // $set, $setOnInsert, $min, $max
+}
+
+// changes are the operators whose result depends on what is there.
+var changes = map[string]func(n *node, old *value) (*value, error){
+	"$inc": calculate, "$mul": calculate, "$bit": bits,
+	"$push":     func(n *node, old *value) (*value, error) { return push(old, n) },
+	"$addToSet": func(n *node, old *value) (*value, error) { return addToSet(old, n) },
+	"$pop":      func(n *node, old *value) (*value, error) { return remove(old, n) },
+	"$pull":     func(n *node, old *value) (*value, error) { return remove(old, n) },
+	"$pullAll":  func(n *node, old *value) (*value, error) { return remove(old, n) },
+}
+
+// zero is what $mul makes of a field that is not there.
+func zero(t bson.Type) (*value, error) {
+	switch t {
+	case bson.TypeInt32:
+		return int32Value(0), nil
+	case bson.TypeInt64:
+		return int64Value(0), nil
+	case bson.TypeDouble:
+		return doubleValue(0), nil
+	}
+	h, l := bson.NewDecimal128(0x3040000000000000, 0).GetBytes() // 0
+	return &value{t: t, raw: bsoncore.AppendDecimal128(nil, h, l)}, nil
 }
 
 // change applies an operator to the field i of v.
@@ -375,11 +489,14 @@ func (a *application) change(n *node, v *value, i int) (err error) {
 		}
 		v.fields = slices.Delete(v.fields, i, i+1)
 		return nil
-	case "$inc":
-		v.fields[i].val, err = add(n, old)
-		return err
-	case "$push":
-		v.fields[i].val, err = push(old, n)
+	case "$min", "$max":
+		if c := Compare(n.arg.rawValue(), old.rawValue()); (n.op == "$min") == (c < 0) && c != 0 {
+			v.fields[i].val = n.arg
+		}
+		return nil
+	}
+	if f := changes[n.op]; f != nil {
+		v.fields[i].val, err = f(n, old)
 		return err
 	}
 	fresh, err := a.fresh(n)
@@ -388,76 +505,6 @@ func (a *application) change(n *node, v *value, i int) (err error) {
 	}
 	v.fields[i].val = fresh
 	return nil
-}
-
-func push(old *value, n *node) (*value, error) {
-	if !old.isArray() {
-		return nil, badValue("The field '%s' must be an array but is of type %s in document", n.path, typeName(old.t))
-	}
-	if err := old.expand(); err != nil {
-		return nil, err
-	}
-	out := &value{t: bson.TypeArray, open: true, fields: slices.Clone(old.fields)}
-	more := []*value{n.arg}
-	if n.arg.isDocument() {
-		elems, err := bson.Raw(n.arg.bytes()).Elements()
-		if err != nil {
-			return nil, err
-		}
-		each, err := bson.Raw(n.arg.bytes()).LookupErr("$each")
-		if err == nil {
-			arr, ok := each.ArrayOK()
-			if !ok {
-				return nil, badValue("The argument to $each in $push must be an array but it was of type: %s", typeName(each.Type))
-			}
-			if len(elems) > 1 {
-				return nil, fmt.Errorf("%w: $push with modifiers", ErrNotPredictable)
-			}
-			values, err := arr.Values()
-			if err != nil {
-				return nil, err
-			}
-			more = nil
-			for _, v := range values {
-				more = append(more, fromRaw(v))
-			}
-		}
-	}
-	for _, v := range more {
-		out.fields = append(out.fields, field{"", v})
-	}
-	return out, nil
-}
-
-func isNumber(t bson.Type) bool {
-	return t == bson.TypeInt32 || t == bson.TypeInt64 || t == bson.TypeDouble || t == bson.TypeDecimal128
-}
-
-// add is $inc. The result has the wider of the two types; an int that overflows becomes a long.
-// Source: https://www.mongodb.com/docs/manual/reference/operator/update/inc/
-func add(n *node, old *value) (*value, error) {
-	if !isNumber(n.arg.t) {
-		return nil, typeMismatch("Cannot increment with non-numeric argument: {%s: %s}", n.path, typeName(n.arg.t))
-	}
-	if !isNumber(old.t) {
-		return nil, typeMismatch("Cannot apply $inc to a value of non-numeric type. The field '%s' is of type %s", n.path, typeName(old.t))
-	}
-	x, y := old.rawValue(), n.arg.rawValue()
-	switch {
-	case old.t == bson.TypeDecimal128 || n.arg.t == bson.TypeDecimal128:
-		return nil, fmt.Errorf("%w: $inc of a Decimal128", ErrNotPredictable)
-	case old.t == bson.TypeDouble || n.arg.t == bson.TypeDouble:
-		return doubleValue(x.AsFloat64() + y.AsFloat64()), nil
-	}
-	a, b := x.AsInt64(), y.AsInt64()
-	sum := a + b
-	if (a > 0 && b > 0 && sum <= 0) || (a < 0 && b < 0 && sum >= 0) {
-		return nil, badValue("Failed to apply $inc operations to current value (%d) for document: integer overflow", a)
-	}
-	if old.t == bson.TypeInt32 && n.arg.t == bson.TypeInt32 && sum >= math.MinInt32 && sum <= math.MaxInt32 {
-		return int32Value(int32(sum)), nil
-	}
-	return int64Value(sum), nil
 }
 
 // Replace is the document after a replacement: the old _id first, then the new fields.

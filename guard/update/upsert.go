@@ -40,7 +40,7 @@ func Upserted(filter, u bson.Raw, replacement bool, newID func() bson.ObjectID) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := Parse(u)
+	p, err := Parse(u, Options{})
 	if err != nil {
 		return nil, err
 	}
