@@ -50,7 +50,15 @@ var findingsSaid = []struct {
 	{"type-change", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": "one"}}}]}`, "n changes its type from int to string, in 1 document", []string{
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": 7}}}]}`,
 	}},
-	{"distinct-before", `{"update": "pets", "updates": [{"q": {}, "u": {"$set": {"name": "X"}}, "multi": true}]}`, `"Ivo" (1)`, []string{
+	{"unique-conflict", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"name": "Mia"}}}]}`, "would violate the unique index name_1", []string{
+		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"name": "Max"}}}]}`,
+		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": 2}}}]}`,
+		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`,
+	}},
+	{"unique-conflict", `{"update": "pets", "updates": [{"q": {}, "u": {"$set": {"name": "Same"}}, "multi": true}]}`, "two documents of this change", nil},
+	{"unique-conflict", `{"insert": "pets", "documents": [{"_id": 9, "name": "Zoe"}]}`, "has it", []string{`{"insert": "pets", "documents": [{"_id": 9, "name": "Ada"}]}`}},
+	{"creates-collection", `{"insert": "pest", "documents": [{"_id": 9}]}`, "did you mean pets?", []string{`{"insert": "pets", "documents": [{"_id": 9, "name": "Ada"}]}`}},
+	{"distinct-before", `{"update": "pets", "updates": [{"q": {}, "u": {"$set": {"n": 9}}, "multi": true}]}`, `1 (1)`, []string{
 		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`,
 		`{"update": "pets", "updates": [{"q": {}, "u": {"$set": {"fresh": 1}}, "multi": true}]}`,
 	}},
@@ -61,6 +69,7 @@ func TestFindings(t *testing.T) {
 	t.Parallel()
 	s := production(t, "plain")
 	s.setup(t, "pets", pets...)
+	s.command(t, `{"createIndexes": "pets", "indexes": [{"key": {"name": 1}, "name": "name_1", "unique": true}]}`)
 	b := s.bench(t)
 	facts := func(cmd string) (codes []string, texts string) {
 		t.Helper()

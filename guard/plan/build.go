@@ -173,6 +173,9 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 			return taken, err
 		}
 		taken += n
+		if err := b.conflicts(ctx); err != nil {
+			return taken, err
+		}
 		if len(group) > n {
 			return taken, nil
 		}
@@ -184,8 +187,20 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 func (b *Builder) doubt(ctx context.Context, ps []Pending) error {
 	for _, p := range ps {
 		w := p.write()
+		st, info := b.stats[w.NS.String()], b.infos[w.NS.String()]
+		if !info.exists && st.near == "" && !st.sampled {
+			st.sampled = true
+			names, _, err := collectionNames(ctx, b.cfg.Reader, w.NS.DB)
+			if err != nil {
+				return fmt.Errorf("list the collections of %s: %w", w.NS.DB, err)
+			}
+			st.near = nearest(w.NS.Collection, names)
+		}
 		if w.Op == command.Insert {
 			continue
+		}
+		if _, byID := onlyID(w); !byID && info.exists {
+			st.scan(w, info)
 		}
 		if r := b.Result(p); wantsSample(w) || (r != nil && r.Matched == 0) {
 			if err := b.look(ctx, w.NS); err != nil {
@@ -484,6 +499,7 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 		res.ModifiedUnknown = true
 	}
 	if after != nil {
+		b.keyed(st, w.NS, before, after)
 		b.lost(st, w.Op, before, after)
 		st.changed(w, before, after)
 	}
@@ -561,6 +577,7 @@ func (b *Builder) insert(p Pending, doc bson.Raw) error {
 	st, res := b.stats[w.NS.String()], b.Result(p)
 	st.count.Inserted++
 	res.Inserted++
+	b.keyed(st, w.NS, nil, doc)
 	if upsert {
 		res.UpsertedID = doc.Lookup("_id")
 		res.Inserted--

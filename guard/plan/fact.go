@@ -55,6 +55,8 @@ const (
 	TypeChange            = "type-change"
 	ArrayShrinks          = "array-shrinks"
 	DistinctBefore        = "distinct-before"
+	UniqueConflict        = "unique-conflict"
+	CollectionScan        = "collection-scan"
 
 	TTLDeletes     = "ttl-deletes"
 	ChangesOptions = "changes-options" // options of a collection, a parameter, the profiler: old and new

@@ -53,6 +53,9 @@ func (b *Builder) facts() []Fact {
 	return out
 }
 
+// scanned is how many documents a collection has before it is worth a word that all are read.
+const scanned = 10_000
+
 func sortFacts(f []Fact) {
 	rank := map[Severity]int{Danger: 0, Warn: 1, Info: 2}
 	slices.SortStableFunc(f, func(a, b Fact) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
@@ -82,13 +85,24 @@ func (s *stats) facts(info *collectionInfo) (out []Fact) {
 	if c.Replaced > 0 {
 		out = append(out, fact(ReplacesDocument, Warn, map[string]any{"namespace": ns, "documents": c.Replaced}, "replaces the whole of %s in %s", Plural(c.Replaced, "document"), ns))
 	}
+	if s.unindexed && total >= scanned {
+		sev := Info
+		if total >= 100*scanned {
+			sev = Warn
+		}
+		out = append(out, fact(CollectionScan, sev, map[string]any{"namespace": ns, "documents": total}, "no index begins with a field of the filter: the server reads all %s of %s to find them", Plural(total, "document"), ns))
+	}
 	out = append(out, s.removedFact()...)
 	out = append(out, s.findings.facts(ns, c.Matched)...)
 	for _, doc := range s.created {
 		out = append(out, fact(CreatesDocument, Warn, map[string]any{"namespace": ns, "_id": doc.Lookup("_id").String()}, "nothing matches, so the upsert creates a document in %s", ns))
 	}
 	if !info.exists && c.Inserted > 0 {
-		out = append(out, fact(CreatesCollection, Warn, onNS, "%s does not exist and will be created", ns))
+		text := ns + " does not exist and will be created"
+		if s.near != "" {
+			text += "; did you mean " + s.near + "?"
+		}
+		out = append(out, fact(CreatesCollection, Warn, map[string]any{"namespace": ns, "nearest": s.near}, "%s", text))
 	}
 	for _, why := range slices.Sorted(maps.Keys(s.unknown)) {
 		out = append(out, fact(NotPredictable, Warn, map[string]any{"namespace": ns, "documents": s.unknown[why], "why": why}, "what %s will look like cannot be computed: %s", Plural(s.unknown[why], "document"), why))

@@ -29,6 +29,10 @@ type findings struct {
 	nulls      [][]string       // paths that the statement at hand compares with null
 	sample     []bson.Raw       // some documents of the collection
 	sampled    bool
+	unindexed  bool   // a filter has conditions, and no index begins with a field of one
+	near       string // of a collection that does not exist: the name that differs least
+	unique     []uniqueIndex
+	taken      []string // what would violate a unique index
 }
 
 type shrink struct{ documents, elements, emptied int64 }
@@ -132,6 +136,17 @@ func (f *findings) ask(w command.Write) {
 			}
 		}
 	}
+}
+
+// scan notes that no index begins with a field that the filter asks about: the server reads the whole collection.
+func (f *findings) scan(w command.Write, info *collectionInfo) {
+	conds := conditionsOf(w.Filter)
+	for _, i := range info.indexes {
+		if slices.ContainsFunc(conds, func(c condition) bool { return c.path == firstField(i) }) {
+			return
+		}
+	}
+	f.unindexed = f.unindexed || len(conds) > 0
 }
 
 // wantsSample: conditions on anything but _id, or a statement that selects nothing.
@@ -312,6 +327,9 @@ func (f *findings) facts(ns string, matched int64) (out []Fact) {
 			"the filter compares %s with null, which also matches documents that have no %s: %s of them", path, path, Number(f.missing[path])))
 	}
 	out = append(out, f.compared(ns, matched)...)
+	for _, text := range f.taken {
+		out = append(out, fact(UniqueConflict, Danger, on(map[string]any{}), "%s", text))
+	}
 	for _, path := range slices.Sorted(maps.Keys(f.overwrites)) {
 		out = append(out, fact(OverwritesSubdocument, Danger, on(map[string]any{"field": path, "documents": f.overwrites[path]}),
 			"$set of the whole of %s drops what else it held, in %s; to set single fields: {$set: {\"%s.field\": …}}", path, Plural(f.overwrites[path], "document"), path))
