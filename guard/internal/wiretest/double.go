@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -337,12 +338,21 @@ func looselyEqual(a, b bson.Raw) bool {
 // Writes are the commands of a list that are no reads, by name: what a guard must account for.
 func Writes(commands []Command) (out []Command) {
 	reads := map[string]bool{}
-	for _, n := range strings.Fields("hello isMaster ismaster ping buildInfo hostInfo serverStatus connectionStatus listDatabases listCollections listIndexes find getMore killCursors count distinct aggregate collStats dbStats endSessions explain getParameter getCmdLineOpts rolesInfo currentOp") {
+	for _, n := range strings.Fields("hello isMaster ismaster ping buildInfo hostInfo serverStatus connectionStatus listDatabases listCollections listIndexes find getMore killCursors count distinct aggregate collStats dbStats endSessions explain getParameter getCmdLineOpts rolesInfo currentOp " +
+		"replSetGetStatus replSetGetConfig balancerStatus balancerCollectionStatus listShards listCommands getShardVersion checkMetadataConsistency dataSize dbHash top getLog whatsmyuri") {
 		reads[n] = true
 	}
 	for _, c := range commands {
 		read := reads[c.Name]
 		switch level, _ := c.Doc.Lookup("profile").AsInt64OK(); c.Name {
+		case "aggregate":
+			read = !names(bson.Raw(c.Doc), "$out", "$merge")
+		case "collMod":
+			read, _ = c.Doc.Lookup("dryRun").BooleanOK()
+		case "mapReduce", "mapreduce":
+			out, isDoc := c.Doc.Lookup("out").DocumentOK()
+			e, err := out.IndexErr(0)
+			read = isDoc && err == nil && e.Key() == "inline"
 		case "usersInfo":
 			_, err := c.Doc.LookupErr("showCredentials")
 			read = err != nil
@@ -354,4 +364,19 @@ func Writes(commands []Command) (out []Command) {
 		}
 	}
 	return out
+}
+
+// names says whether a document has a field of one of these names, however deep.
+func names(doc bson.Raw, fields ...string) bool {
+	elems, err := doc.Elements()
+	if err != nil {
+		return true
+	}
+	for _, e := range elems {
+		v := e.Value()
+		if slices.Contains(fields, e.Key()) || (v.Type == bson.TypeEmbeddedDocument || v.Type == bson.TypeArray) && names(bson.Raw(v.Value), fields...) {
+			return true
+		}
+	}
+	return false
 }
