@@ -50,7 +50,7 @@ func (o *Outcome) sum(cmd, statement int, planned sum) sum {
 // Until the intent is durable, every way out of it leaves the server untouched and the spooled files removed.
 func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) (*Outcome, error) {
 	g := s.gate
-	v = sizeUp(v, j, p)
+	v = g.sizeUp(v, j, p)
 	if err := g.record(replay.KindPlanned, plannedEvent(p, j)); err != nil {
 		return nil, errors.Join(err, p.Discard())
 	}
@@ -107,15 +107,24 @@ func (e *Stopped) Error() string {
 	return s
 }
 
-func sizeUp(v policy.Verdict, j Judged, p *plan.Plan) policy.Verdict {
-	if p.Header().Class != command.Schema.String() {
+// sizeUp asks policy again, now that it is known how much the plan takes with it.
+func (g *Gate) sizeUp(v policy.Verdict, j Judged, p *plan.Plan) policy.Verdict {
+	var docs, bytes int64
+	class := command.Schema
+	switch p.Header().Class {
+	case command.Schema.String():
+		for _, st := range p.Steps() {
+			docs, bytes = docs+st.Documents, bytes+st.Bytes
+		}
+	case command.DocumentWrite.String():
+		class = command.DocumentWrite
+		for _, c := range p.Counts() {
+			docs += c.Changed()
+		}
+	default:
 		return v
 	}
-	var docs, bytes int64
-	for _, st := range p.Steps() {
-		docs, bytes = docs+st.Documents, bytes+st.Bytes
-	}
-	return policy.Size(v, j.Environment, command.Schema, docs, bytes)
+	return g.cfg.Policy.Size(v, j.Environment, class, docs, bytes)
 }
 
 // ask gets the operator's answer where the policy wants one. It returns nil only if the plan may be carried out.
@@ -127,7 +136,14 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 		return g.record(replay.KindDecided, decided)
 	case policy.Confirm:
 	default:
-		return s.refuse(&Refused{Text: v.Why, Code: plan.Large, Hints: []string{"approval by a second person is not built yet, so this cannot be done with respect today"}})
+		r := &Refused{Text: v.Why}
+		if v.Large {
+			r.Code = plan.Large
+		}
+		if v.Action == policy.Approve {
+			r.Hints = []string{"approval by a second person is not built yet, so this cannot be done with respect today"}
+		}
+		return s.refuse(r)
 	}
 	if g.cfg.Operator == nil || !g.cfg.Operator.Present() {
 		hint := "run it in a terminal, or look at what it would do with: respect plan"

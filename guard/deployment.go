@@ -192,7 +192,7 @@ func (b *binding) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, 
 // classify looks at the server on the connection that commands will use, and records what it is. What was seen before is
 // not forgotten: within a session an environment only rises.
 func (d *Deployment) classify(ctx context.Context) error {
-	start := environment.Observation{Address: d.server.Address(), User: wire.User(d.target.URI), Hosts: wire.Hosts(d.target.URI)}
+	start := environment.Observation{Address: d.server.Address(), User: wire.User(d.target.URI), Hosts: wire.Hosts(d.target.URI), Profile: d.target.Profile}
 	start.SRV = len(d.target.URI) > 11 && d.target.URI[:11] == "mongodb+srv"
 	// All of it must be said on one connection: the first answer binds the rest.
 	r := &binding{mainReader: mainReader{d: d}}
@@ -214,7 +214,8 @@ func (d *Deployment) classify(ctx context.Context) error {
 		}
 		o.OurServer = empty
 	}
-	evidence := environment.Judge(o)
+	o.Remote = d.server.Remote()
+	evidence := environment.Judge(o, d.gate.cfg.Policy.Rules()...)
 	env := environment.Classify(evidence, "")
 	if d.verified != "" {
 		env = environment.Max(env, d.env)
@@ -330,11 +331,19 @@ func (d *Deployment) environmentOf(ctx context.Context, targets []command.Namesp
 	return env, evidence, nil
 }
 
+// DatabaseEvidence is what a database's name and the policy's rules say of it, without asking the server. It can only raise.
+func (d *Deployment) DatabaseEvidence(db string) []environment.Evidence {
+	if db == "" {
+		return nil
+	}
+	return append(environment.JudgeDatabase(db), environment.JudgeRules(d.gate.cfg.Policy.Rules(), d.seen, db)...)
+}
+
 func (d *Deployment) databaseEvidence(ctx context.Context, db string) ([]environment.Evidence, error) {
 	if ev, ok := d.databases[db]; ok {
 		return ev, nil
 	}
-	ev := environment.JudgeDatabase(db)
+	ev := d.DatabaseEvidence(db)
 	m, err := environment.ObserveMarker(ctx, mainReader{d: d}, db)
 	if err != nil {
 		return nil, err

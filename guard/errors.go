@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
-	"respect/guard/environment"
 	"respect/guard/internal/wire"
-	"respect/guard/policy"
 )
 
 // Refused is what the guard did not let through, or what the operator declined. Nothing of it was sent.
@@ -46,7 +45,7 @@ type ServerError struct {
 	Foreseen bool   // the preview knew it: nothing was sent
 	Planning bool   // it refused a read of the plan: nothing else was sent
 	Embedded bool   // the embedded server said so, of something that MongoDB can do
-	Bounded  bool   // a read on production took longer than it may
+	Bounded  int64  // a read took longer than these milliseconds, which policy gives it; 0 if that was not it
 }
 
 // Error implements error.
@@ -65,8 +64,8 @@ func (e *ServerError) Error() string {
 	if e.Embedded {
 		s += "\nnote: this is the embedded server (FerretDB), which cannot do this; MongoDB may"
 	}
-	if e.Bounded {
-		s += fmt.Sprintf("\nnote: on production a read may take %d s, unless it says .maxTimeMS(n) itself", policy.MaxTimeMS/1000)
+	if e.Bounded > 0 {
+		s += fmt.Sprintf("\nnote: here a read may take %v, unless it says .maxTimeMS(n) itself", time.Duration(e.Bounded)*time.Millisecond)
 	}
 	return s
 }
@@ -82,10 +81,11 @@ func (d *Deployment) fromWire(err error, write bool) error {
 		return err
 	case e.Answered():
 		// 50 MaxTimeMSExpired, 59 CommandNotFound, 238 NotImplemented: https://www.mongodb.com/docs/manual/reference/error-codes/
-		return &ServerError{
-			Code: e.Code, Name: e.Name, Message: e.Message,
-			Embedded: d.software.embedded && (e.Code == 238 || e.Code == 59), Bounded: !write && e.Code == 50 && d.env.Effective() == environment.Production,
+		se := &ServerError{Code: e.Code, Name: e.Name, Message: e.Message, Embedded: d.software.embedded && (e.Code == 238 || e.Code == 59)}
+		if !write && e.Code == 50 {
+			se.Bounded = d.gate.cfg.Policy.MaxTimeMS(d.env)
 		}
+		return se
 	case e.Canceled && !write:
 		return errInterrupted
 	case write && e.Sent:

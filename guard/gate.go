@@ -14,6 +14,7 @@ import (
 	"respect/guard/environment"
 	"respect/guard/internal/wire"
 	"respect/guard/plan"
+	"respect/guard/policy"
 	"respect/replay"
 	"respect/replay/durable"
 )
@@ -110,10 +111,11 @@ type Config struct {
 	StateDir string
 	Journal  Journal
 	Now      func() time.Time
-	Rand     io.Reader // cryptographic: ids and codes
-	Who      string    // user@host, for the comment on each command
-	Operator Operator  // nil: there is no terminal; what would ask is refused
-	Reason   string    // given beforehand; "" means that production asks
+	Rand     io.Reader      // cryptographic: ids and codes
+	Who      string         // user@host, for the comment on each command
+	Operator Operator       // nil: there is no terminal; what would ask is refused
+	Reason   string         // given beforehand; "" means that production asks
+	Policy   *policy.Policy // nil: policy.Default
 	// NewID makes the _id of documents that come without one.
 	NewID func() bson.ObjectID
 }
@@ -129,6 +131,9 @@ type Gate struct {
 
 // New begins a session on an open journal.
 func New(cfg Config) (*Gate, error) {
+	if cfg.Policy == nil {
+		cfg.Policy = policy.Default()
+	}
 	g := &Gate{cfg: cfg}
 	if cfg.Reason != "" {
 		g.reason = cfg.Reason
@@ -183,6 +188,8 @@ type Target struct {
 	Password func(user string) (string, error) // called when the URI has a user and no password; may be nil
 	// Ours says that this process has just started the server, which is checked to be empty: evidence for development, used to load the demo's data.
 	Ours bool
+	// Profile that the URI comes from. What it says of the environment can only raise it.
+	Profile environment.Profile
 }
 
 // Connect dials a deployment, finds out which environment it is, and records both.

@@ -152,7 +152,7 @@ func (g *Gate) decide(ctx context.Context, d *Deployment, c *command.Command) (p
 	if err != nil {
 		return policy.Verdict{}, Judged{}, d.fromWire(err, false)
 	}
-	v := policy.Decide(env, c.Class())
+	v := g.cfg.Policy.Decide(env, c.Class())
 	return v, Judged{env, evidence, v.Action}, nil
 }
 
@@ -200,22 +200,22 @@ func (s *Statement) read(ctx context.Context, d *Deployment, c *command.Command)
 	if err := s.settleFor(ctx, d, c); err != nil {
 		return nil, err
 	}
-	if d.boundsReads(c) {
-		c = c.Bounded(policy.MaxTimeMS)
+	if ms := d.boundsReads(c); ms > 0 {
+		c = c.Bounded(ms)
 	}
 	return s.send(ctx, d, c)
 }
 
-// boundsReads says whether reads get a limit of time: on production, where a forgotten one costs others.
-func (d *Deployment) boundsReads(c *command.Command) bool {
+// boundsReads is the limit of time that a read gets, in milliseconds; 0 for none. On production a forgotten one costs others.
+func (d *Deployment) boundsReads(c *command.Command) int64 {
 	if d.software.embedded && c.Name() == "distinct" {
-		return false // FerretDB's distinct knows no maxTimeMS
+		return 0 // FerretDB's distinct knows no maxTimeMS
 	}
 	env := d.env
 	for _, src := range c.Sources() {
-		env = environment.Max(env, environment.Classify(append(slices.Clone(d.evidence), environment.JudgeDatabase(src.DB)...), src.DB))
+		env = environment.Max(env, environment.Classify(append(slices.Clone(d.evidence), d.DatabaseEvidence(src.DB)...), src.DB))
 	}
-	return env.Effective() == environment.Production
+	return d.gate.cfg.Policy.MaxTimeMS(env)
 }
 
 // settleFor settles what is queued if a command depends on it. A preview ends there: it carries nothing out, so that what the command
@@ -326,10 +326,11 @@ func (s *Statement) enqueue(ctx context.Context, d *Deployment, c *command.Comma
 	for _, q := range s.queue {
 		n, bytes = n+len(q.cmd.Writes()), bytes+len(q.cmd.Raw())
 	}
-	if n+len(c.Writes()) > policy.MaxOperations || bytes+len(c.Raw()) > policy.MaxCommandBytes {
+	ops, size := s.gate.cfg.Policy.MaxOperations(judged.Environment), s.gate.cfg.Policy.MaxCommandBytes(judged.Environment)
+	if int64(n+len(c.Writes())) > ops || int64(bytes+len(c.Raw())) > size {
 		s.Discard()
 		return nil, s.refuse(&Refused{
-			Text:  fmt.Sprintf("this statement issues more than %d operations or %d MiB of commands", policy.MaxOperations, policy.MaxCommandBytes>>20),
+			Text:  fmt.Sprintf("this statement issues more than %d operations or %.3g MiB of commands", ops, float64(size)/(1<<20)),
 			Hints: []string{"half a loop is worse than none: use one deleteMany or updateMany, or split the script"},
 		})
 	}

@@ -103,7 +103,7 @@ func (s *Statement) decideUndo(ctx context.Context, d *Deployment, p *plan.Plan)
 	if err != nil {
 		return policy.Verdict{}, Judged{}, d.fromWire(err, false)
 	}
-	v := policy.Decide(env, class)
+	v := s.gate.cfg.Policy.Decide(env, class)
 	return v, Judged{env, evidence, v.Action}, nil
 }
 

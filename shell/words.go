@@ -94,7 +94,7 @@ func findWord(text string) (w word, args string, ok bool) {
 // Standing is the environment of a deployment for one of its databases, whose name may raise it, with the evidence.
 func Standing(d *guard.Deployment, db string) (environment.Environment, []environment.Evidence) {
 	env, evidence := d.Environment(), slices.Clone(d.Evidence())
-	for _, e := range environment.JudgeDatabase(db) {
+	for _, e := range d.DatabaseEvidence(db) {
 		env, evidence = environment.Max(env, e.Says), append(evidence, e)
 	}
 	return env, evidence

@@ -1,11 +1,22 @@
 // Package policy says what an environment asks of a command: run it, back up first, ask for a typed confirmation, ask for a second person, or
 // refuse.
 //
-// Pure. The default policy is one table (defaults); reading a policy file that tightens it is not built yet.
+//	defaults, caps (here)                    ─┐
+//	Parse(/etc/respect/policy.yaml)  ─► File ─┼► Combine ─► Policy ─► Decide, Size, limits
+//	Parse(~/.config/…/policy.yaml)   ─► File ─┘    the second file can only tighten
+//
+// A policy is a table of numbers, one for each environment, class and setting, in which a smaller one is always stricter. That is what makes
+// tightening a comparison. The files are strict YAML (yaml.go, file.go); profiles of connections are read here too (profile.go), since this
+// package is the door of the YAML library.
+//
+// Pure: who reads the files, and who may have written them, is for the caller.
 package policy
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 
 	"respect/guard/command"
 	"respect/guard/environment"
@@ -40,6 +51,8 @@ type Verdict struct {
 	Why string
 	// AskReason says that the session must have said what it is for.
 	AskReason bool
+	// Large says that the size of the change asks for it.
+	Large bool
 }
 
 // Guarded says whether the command may only run as a plan that was backed up.
@@ -67,7 +80,8 @@ const (
 	LargeBytes     = 1 << 30
 )
 
-// Caps of one statement: more than this in one plan is refused, since half a loop is worse than none.
+// Caps of one statement: more than this in one plan is refused, since half a loop is worse than none. A file can only lower them: one plan holds
+// no more.
 const (
 	MaxOperations   = 100_000
 	MaxCommandBytes = 256 << 20
@@ -76,16 +90,119 @@ const (
 // MaxTimeMS is how long a read may take on production, in milliseconds, if it does not say so itself.
 const MaxTimeMS = 60_000
 
-// Decide says what env asks for a command of class c.
-func Decide(env environment.Environment, c command.Class) Verdict {
-	v := Verdict{Action: defaults[env.Effective()][c]}
-	called := env.String()
-	if env == environment.Unknown {
-		called = "an unknown environment (treated as production)"
+// setting is what is said of a class in an environment.
+type setting uint8
+
+const (
+	action         setting = iota // an Action
+	largeDocuments                // from more than these on,
+	largeBytes                    // or these,
+	largeAction                   // this Action at most
+	maxTime                       // of a read, in milliseconds
+	maxOperations                 // of a statement
+	maxBytes                      // of a statement's commands
+)
+
+// cell is a place in the table of a policy.
+type cell struct {
+	env   environment.Environment
+	class command.Class
+	what  setting
+}
+
+// value is what stands there. Of every setting the smaller number is the stricter one.
+type value struct {
+	n    int64
+	from string // file:line; "" for what is built in
+}
+
+// none is the value where there is no limit.
+const none = math.MaxInt64
+
+// Policy is what is asked of each class in each environment, and which deployments are which environment. It is immutable. The zero value refuses all.
+type Policy struct {
+	table map[cell]value
+	rules []environment.Rule
+}
+
+// Default is the policy without any file.
+func Default() *Policy {
+	p := &Policy{table: map[cell]value{}}
+	for env, row := range defaults {
+		for class, a := range row {
+			p.table[cell{env, class, action}] = value{n: int64(a)}
+		}
+		p.table[cell{env, command.DocumentWrite, maxOperations}] = value{n: MaxOperations}
+		p.table[cell{env, command.DocumentWrite, maxBytes}] = value{n: MaxCommandBytes}
 	}
-	v.Why = fmt.Sprintf("%s work on %s %s", kind(c), called, v.Action.sentence())
+	p.table[cell{environment.Production, command.Schema, largeDocuments}] = value{n: LargeDocuments}
+	p.table[cell{environment.Production, command.Schema, largeBytes}] = value{n: LargeBytes}
+	p.table[cell{environment.Production, command.Read, maxTime}] = value{n: MaxTimeMS}
+	return p
+}
+
+// look is what stands in the table. Where nothing stands there is no limit, and no class that may run.
+func (p *Policy) look(env environment.Environment, c command.Class, what setting) value {
+	v, ok := p.table[cell{env.Effective(), c, what}]
+	switch {
+	case ok:
+		return v
+	case what == action:
+		return value{n: int64(Refuse)}
+	case what == largeAction && p.hasLarge(env, c):
+		return value{n: int64(Approve)}
+	}
+	return value{n: none}
+}
+
+// hasLarge says whether the size of a change matters.
+func (p *Policy) hasLarge(env environment.Environment, c command.Class) bool {
+	return p.look(env, c, largeDocuments).n != none || p.look(env, c, largeBytes).n != none
+}
+
+// Rules say which environment a deployment is.
+func (p *Policy) Rules() []environment.Rule { return slices.Clone(p.rules) }
+
+// MaxTimeMS is how long a read may take, in milliseconds, if it does not say so itself; 0 is as long as it takes.
+func (p *Policy) MaxTimeMS(env environment.Environment) int64 {
+	if v := p.look(env, command.Read, maxTime).n; v != none {
+		return v
+	}
+	return 0
+}
+
+// MaxOperations is how many operations a statement may queue.
+func (p *Policy) MaxOperations(env environment.Environment) int64 {
+	return min(p.look(env, command.DocumentWrite, maxOperations).n, MaxOperations)
+}
+
+// MaxCommandBytes is how large the commands may be that a statement queues.
+func (p *Policy) MaxCommandBytes(env environment.Environment) int64 {
+	return min(p.look(env, command.DocumentWrite, maxBytes).n, MaxCommandBytes)
+}
+
+// Decide says what env asks for a command of class c.
+func (p *Policy) Decide(env environment.Environment, c command.Class) Verdict {
+	asked := p.look(env, c, action)
+	v := Verdict{Action: Action(asked.n)}
+	v.Why = fmt.Sprintf("%s work on %s %s%s", kind(c), called(env), v.Action.sentence(), says(asked))
 	v.AskReason = env.Effective() == environment.Production && v.Guarded() && v.Action != Refuse
 	return v
+}
+
+func called(env environment.Environment) string {
+	if env == environment.Unknown {
+		return "an unknown environment (treated as production)"
+	}
+	return env.String()
+}
+
+// says names the file that says so, if one does.
+func says(v value) string {
+	if v.from == "" {
+		return ""
+	}
+	return " (" + v.from + ")"
 }
 
 // kind is a class as it stands before "work".
@@ -99,15 +216,21 @@ func kind(c command.Class) string {
 	return c.String()
 }
 
-// Size tightens a verdict for schema work on production that takes much with it.
-func Size(v Verdict, env environment.Environment, c command.Class, documents, bytes int64) Verdict {
-	if env.Effective() != environment.Production || c != command.Schema || v.Action < Approve {
+// Size tightens a verdict for a change that takes much with it.
+func (p *Policy) Size(v Verdict, env environment.Environment, c command.Class, documents, bytes int64) Verdict {
+	docs, size := p.look(env, c, largeDocuments), p.look(env, c, largeBytes)
+	asked := p.look(env, c, largeAction)
+	if documents <= docs.n && bytes <= size.n || int64(v.Action) <= asked.n {
 		return v
 	}
-	if documents <= LargeDocuments && bytes <= LargeBytes {
-		return v
+	v.Action, v.Large = Action(asked.n), true
+	var over []string
+	if docs.n != none {
+		over = append(over, fmt.Sprintf("%d documents%s", docs.n, says(docs)))
 	}
-	v.Action = Approve
-	v.Why = fmt.Sprintf("%s work on %s over %d documents or %d MiB %s", c, env, LargeDocuments, LargeBytes>>20, v.Action.sentence())
+	if size.n != none {
+		over = append(over, inUnits(size.n, byteUnits)+says(size))
+	}
+	v.Why = fmt.Sprintf("%s work on %s over %s %s%s", kind(c), called(env), strings.Join(over, " or "), v.Action.sentence(), says(asked))
 	return v
 }

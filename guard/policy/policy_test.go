@@ -25,7 +25,7 @@ func TestDecide(t *testing.T) {
 		{stg, command.Unknown, Confirm},
 		{prod, command.Class(99), Refuse}, {dev, command.Class(99), Refuse}, {environment.Environment(99), command.DocumentWrite, Refuse},
 	} {
-		v := Decide(tt.env, tt.c)
+		v := Default().Decide(tt.env, tt.c)
 		if v.Action != tt.want {
 			t.Errorf("Decide(%v, %v) = %v, want %v", tt.env, tt.c, v.Action, tt.want)
 		}
@@ -40,7 +40,7 @@ func TestDecide(t *testing.T) {
 
 func TestSize(t *testing.T) {
 	prod := environment.Production
-	small := Decide(prod, command.Schema)
+	small := Default().Decide(prod, command.Schema)
 	for _, tt := range []struct {
 		env         environment.Environment
 		c           command.Class
@@ -54,11 +54,11 @@ func TestSize(t *testing.T) {
 		{environment.Staging, command.Schema, LargeDocuments + 1, 0, Confirm},
 		{prod, command.DocumentWrite, LargeDocuments + 1, 0, Confirm},
 	} {
-		if got := Size(small, tt.env, tt.c, tt.docs, tt.bytes); got.Action != tt.want {
+		if got := Default().Size(small, tt.env, tt.c, tt.docs, tt.bytes); got.Action != tt.want {
 			t.Errorf("Size(%v, %v, %d documents, %d bytes) = %v, want %v", tt.env, tt.c, tt.docs, tt.bytes, got.Action, tt.want)
 		}
 	}
-	if got := Size(Verdict{}, prod, command.Schema, LargeDocuments+1, 0); got.Action != Refuse {
+	if got := Default().Size(Verdict{}, prod, command.Schema, LargeDocuments+1, 0); got.Action != Refuse {
 		t.Errorf("Size lowered a refusal to %v", got.Action)
 	}
 }

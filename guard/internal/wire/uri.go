@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -78,6 +79,26 @@ func WithoutPassword(uri string) string {
 		return uri
 	}
 	return scheme + "://" + user + "@" + hosts + rest
+}
+
+// withStandIn is the connection string with something in place of a password that it lacks; asks is false if it needs none, or has one.
+func withStandIn(uri string) (with string, asks bool) {
+	scheme, user, password, hosts, rest, ok := splitURI(uri)
+	if !ok || user == "" || password != "" || strings.HasPrefix(uri, scheme+"://"+user+":") || !needsPassword(rest) {
+		return uri, false
+	}
+	return scheme + "://" + user + ":x@" + hosts + rest, true
+}
+
+// needsPassword says whether the authentication mechanism of a connection string's options takes one.
+func needsPassword(rest string) bool {
+	_, query, _ := strings.Cut(rest, "?")
+	for _, p := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		if key, value, _ := strings.Cut(p, "="); strings.EqualFold(key, "authMechanism") {
+			return slices.Contains([]string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "MONGODB-CR", ""}, strings.ToUpper(value))
+		}
+	}
+	return true
 }
 
 // Database is the default database that the connection string names, or "".

@@ -31,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -93,6 +94,9 @@ func Dial(ctx context.Context, cfg Config) (*Server, error) {
 // Address is the host and port of this server as it was dialled.
 func (s *Server) Address() string { return s.address }
 
+// Remote are the addresses, as numbers, that connections for commands and the driver's own were made to so far; none for a socket of this machine.
+func (s *Server) Remote() []string { return s.main.dialled.list() }
+
 // Hello is the server's answer to hello when it was discovered. Callers must not modify it.
 func (s *Server) Hello() bson.Raw { return s.hello }
 
@@ -146,14 +150,16 @@ func clientOptions(cfg Config) (*options.ClientOptions, error) {
 	if err := checkScheme(cfg.URI); err != nil {
 		return nil, err
 	}
-	o := options.Client().ApplyURI(cfg.URI)
+	// The driver validates some mechanisms only with a password. The one that is asked for does not pass through its parser.
+	uri, asks := withStandIn(cfg.URI)
+	o := options.Client().ApplyURI(uri)
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("connection string: %w", err)
 	}
 	if o.LoadBalanced != nil && *o.LoadBalanced {
 		return nil, errors.New("connection string: loadBalanced=true is not supported yet: respect talks to one server that it can identify")
 	}
-	if o.Auth != nil && o.Auth.Username != "" && !o.Auth.PasswordSet && needsPassword(o.Auth.AuthMechanism) {
+	if asks && o.Auth != nil {
 		if cfg.Password == nil {
 			return nil, fmt.Errorf("connection string names user %q and no password, and there is no terminal to ask for it", o.Auth.Username)
 		}
@@ -175,14 +181,6 @@ func clientOptions(cfg Config) (*options.ClientOptions, error) {
 	o.SetServerMonitoringMode("poll").SetServerSelectionTimeout(timeout)
 	o.SetMinPoolSize(0).SetMaxPoolSize(1).SetMaxConnIdleTime(0).SetAppName("respect")
 	return o, nil
-}
-
-func needsPassword(mechanism string) bool {
-	switch mechanism {
-	case "", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256":
-		return true
-	}
-	return false
 }
 
 // discover asks each seed who it is. It changes nothing in opts.
@@ -269,18 +267,21 @@ type link struct {
 	client *mongo.Client
 	sess   *mongo.Session
 	tap    *tap
+
+	dialled *dialled
 }
 
 func connect(base *options.ClientOptions, address string) (*link, error) {
 	t := newTap()
 	o := *base
 	o.Hosts = []string{address}
-	o.SetDirect(true).SetDialer(&dialer{valve: &t.valve}).SetMonitor(t.monitor())
+	seen := &dialled{}
+	o.SetDirect(true).SetDialer(&dialer{valve: &t.valve, dialled: seen}).SetMonitor(t.monitor())
 	c, err := mongo.Connect(&o)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
-	return &link{client: c, tap: t}, nil
+	return &link{client: c, tap: t, dialled: seen}, nil
 }
 
 func (l *link) run(ctx context.Context, db string, cmd bson.Raw, connection string) (bson.Raw, error) {
@@ -336,7 +337,32 @@ func (l *link) close(ctx context.Context) error {
 // dialer makes connections that end in a valve.
 type dialer struct {
 	net.Dialer
-	valve *valve
+	valve   *valve
+	dialled *dialled
+}
+
+// dialled are the addresses that were reached. It is safe for concurrent use.
+type dialled struct {
+	mu        sync.Mutex
+	addresses []string
+}
+
+func (d *dialled) add(a net.Addr) {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ip := tcp.IP.String(); !slices.Contains(d.addresses, ip) {
+		d.addresses = append(d.addresses, ip)
+	}
+}
+
+func (d *dialled) list() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.addresses)
 }
 
 // DialContext implements options.ContextDialer.
@@ -345,5 +371,6 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
+	d.dialled.add(c.RemoteAddr())
 	return &valved{Conn: c, valve: d.valve}, nil
 }
