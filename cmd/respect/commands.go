@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"respect/guard"
 	"respect/guard/environment"
+	"respect/guard/policy"
 	"respect/replay"
 	"respect/replay/journal"
 	"respect/replay/player"
@@ -17,15 +19,15 @@ import (
 
 func (a *app) classify() *cobra.Command {
 	return &cobra.Command{
-		Use: "classify URI", Short: "which environment a deployment is, and why", Args: cobra.ArbitraryArgs,
+		Use: "classify URI|PROFILE", Short: "which environment a deployment is, and why", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			uri, err := oneURI(cmd, args)
+			at, err := a.onePlace(cmd, args)
 			if err != nil {
 				return err
 			}
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			return a.with(ctx, uri, true, func(s *session, d *guard.Deployment) int {
+			return a.with(ctx, at, true, func(s *session, d *guard.Deployment) int {
 				return a.printEvidence(s, d)
 			})
 		},
@@ -63,7 +65,7 @@ func (a *app) printJSON(v any) int {
 
 func (a *app) mark() *cobra.Command {
 	return &cobra.Command{
-		Use: "mark development|staging|production URI", Short: "write the server's own marker", Args: cobra.ArbitraryArgs,
+		Use: "mark development|staging|production URI|PROFILE", Short: "write the server's own marker", Args: cobra.ArbitraryArgs,
 		Long: "mark writes one document into the database respect of the server, which says which environment it is and travels\nwith no connection string, tunnel or profile. It is a guarded write. A marker can be written where there is none, and raised.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -73,12 +75,13 @@ func (a *app) mark() *cobra.Command {
 			if !ok {
 				return &usage{text: fmt.Sprintf("%q is no environment", args[0]), hint: "development, staging or production"}
 			}
-			if err := checkURI(args[1]); err != nil {
+			at, err := a.where(args[1])
+			if err != nil {
 				return err
 			}
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			return a.with(ctx, args[1], true, func(s *session, d *guard.Deployment) int {
+			return a.with(ctx, at, true, func(s *session, d *guard.Deployment) int {
 				return s.mark(ctx, d, env)
 			})
 		},
@@ -88,9 +91,9 @@ func (a *app) mark() *cobra.Command {
 func (a *app) plan() *cobra.Command {
 	var js, file string
 	c := &cobra.Command{
-		Use: "plan -e JS|--file F URI", Short: "show what a script would change, and change nothing", Args: cobra.ArbitraryArgs,
+		Use: "plan -e JS|--file F URI|PROFILE", Short: "show what a script would change, and change nothing", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			uri, err := oneURI(cmd, args)
+			at, err := a.onePlace(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -103,7 +106,7 @@ func (a *app) plan() *cobra.Command {
 			}
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			return a.with(ctx, uri, false, func(s *session, d *guard.Deployment) int {
+			return a.with(ctx, at, false, func(s *session, d *guard.Deployment) int {
 				return s.plan(ctx, d, src, manner)
 			})
 		},
@@ -171,23 +174,11 @@ func (a *app) readChanges() ([]*journal.Change, error) {
 
 func (a *app) undo() *cobra.Command {
 	return &cobra.Command{
-		Use: "undo [ID] [URI]", Short: "take back a change, or the last one", Args: cobra.ArbitraryArgs,
+		Use: "undo [ID] [URI|PROFILE]", Short: "take back a change, or the last one", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, uri := "", ""
-			for _, arg := range args {
-				switch {
-				case strings.Contains(arg, "://") && uri == "":
-					uri = arg
-				case id == "":
-					id = arg
-				default:
-					return &usage{text: fmt.Sprintf("what is %q?", arg), hint: cmd.UseLine()}
-				}
-			}
-			if uri != "" {
-				if err := checkURI(uri); err != nil {
-					return err
-				}
+			id, at, err := a.undoArgs(cmd, args)
+			if err != nil {
+				return err
 			}
 			changes, err := a.readChanges()
 			if err != nil {
@@ -197,16 +188,40 @@ func (a *app) undo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if uri == "" {
-				uri = c.Intent.URI
+			if at.uri == "" {
+				if at, err = a.named(c.Intent.URI); err != nil {
+					return err
+				}
 			}
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			return a.with(ctx, uri, true, func(s *session, d *guard.Deployment) int {
+			return a.with(ctx, at, true, func(s *session, d *guard.Deployment) int {
 				return s.undo(ctx, d, c.ID)
 			})
 		},
 	}
+}
+
+// undoArgs are an id and a place, both optional and in any order. What is the name of a profile is no id.
+func (a *app) undoArgs(cmd *cobra.Command, args []string) (id string, at place, err error) {
+	ps, err := a.profiles()
+	if err != nil {
+		return "", at, err
+	}
+	for _, arg := range args {
+		named := slices.ContainsFunc(ps, func(p policy.Profile) bool { return p.Name == arg })
+		switch {
+		case at.uri == "" && (named || strings.Contains(arg, "://")):
+			if at, err = a.where(arg); err != nil {
+				return "", at, err
+			}
+		case id == "":
+			id = arg
+		default:
+			return "", at, &usage{text: fmt.Sprintf("what is %q?", guard.Redact(arg)), hint: cmd.UseLine()}
+		}
+	}
+	return id, at, nil
 }
 
 func (a *app) replay() *cobra.Command {

@@ -16,6 +16,7 @@ import (
 	"respect/guard"
 	"respect/guard/embedded"
 	"respect/guard/environment"
+	"respect/guard/policy"
 	"respect/shell"
 )
 
@@ -55,6 +56,9 @@ func (a *app) demo() *cobra.Command {
 }
 
 func (a *app) runDemo(ctx context.Context, f demoFlags, env environment.Environment) (err error) {
+	if _, err := a.policy(); err != nil {
+		return err
+	}
 	dir, err := demoDir(f.dir)
 	if err != nil {
 		return err
@@ -75,7 +79,7 @@ func (a *app) runDemo(ctx context.Context, f demoFlags, env environment.Environm
 		<-ctx.Done()
 		return nil
 	}
-	return a.shell(ctx, uri, "", "")
+	return a.shell(ctx, place{uri: uri}, "", "")
 }
 
 func demoDir(dir string) (string, error) {
@@ -119,7 +123,7 @@ func (a *app) loadDemo(ctx context.Context, uri string, env environment.Environm
 	if err != nil {
 		return err
 	}
-	s, err := a.open(dir, false)
+	s, err := a.open(dir, false, policy.Default()) // the files are about deployments; this server is ours, and empty
 	if err != nil {
 		return err
 	}

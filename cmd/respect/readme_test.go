@@ -17,6 +17,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard/embedded/embeddedtest"
+	"respect/guard/policy"
 )
 
 // readme is the README's code blocks of one language, line by line.
@@ -71,6 +72,11 @@ func TestREADME(t *testing.T) {
 			t.Errorf("%s: it did not count the families:\n%s", line, &out)
 		}
 	}
+	for i, err := range readmeFiles(t) {
+		if err != nil {
+			t.Errorf("the README's file %d: %v", i+1, err)
+		}
+	}
 	js := readme(t, "js")
 	if len(js) < 6 {
 		t.Fatalf("%d statements", len(js))
@@ -89,6 +95,22 @@ func TestREADME(t *testing.T) {
 			t.Errorf("%s: %v\n%s", line, err, out)
 		}
 	}
+}
+
+// readmeFiles reads the README's policy of a user and its profiles.
+func readmeFiles(t *testing.T) []error {
+	t.Helper()
+	text := strings.Join(readme(t, "yaml"), "\n")
+	at := strings.Index(text, "profiles:\n")
+	if at < 0 {
+		t.Fatal("there are no profiles")
+	}
+	f, err := policy.Parse("README.md", []byte(text[:at]))
+	if err == nil {
+		_, err = policy.Combine(nil, f)
+	}
+	_, perr := policy.ParseProfiles("README.md", []byte(text[at:]))
+	return []error{err, perr}
 }
 
 // checkMarkerLine puts the document that the README gives for containers onto a server, as mongosh would, and asks what it is then.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +32,7 @@ type app struct {
 	in       *os.File
 	out, err io.Writer
 	flags    flags
+	admin    adminFile
 }
 
 // flags are those that all commands share.
@@ -44,7 +44,11 @@ type flags struct {
 
 // run is the program: arguments and streams in, exit status out.
 func run(ctx context.Context, args []string, in *os.File, out, errw io.Writer) int {
-	a := &app{in: in, out: out, err: errw}
+	return (&app{in: in, out: out, err: errw, admin: admins}).run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	out, errw := a.out, a.err
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(out)
@@ -88,11 +92,11 @@ and something later was refused, skipped, drifted or is unknown, 5 a record fail
 func (a *app) root() *cobra.Command {
 	var js, file string
 	c := &cobra.Command{
-		Use: "respect [flags] URI", Short: "a guarded shell for MongoDB", Long: about,
+		Use: "respect [flags] URI|PROFILE", Short: "a guarded shell for MongoDB", Long: about,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			uri, err := oneURI(cmd, args)
+			at, err := a.onePlace(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -103,7 +107,7 @@ func (a *app) root() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.shell(cmd.Context(), uri, src, manner)
+			return a.shell(cmd.Context(), at, src, manner)
 		},
 	}
 	c.Flags().StringVarP(&js, "eval", "e", "", "evaluate this and leave")
@@ -113,7 +117,7 @@ func (a *app) root() *cobra.Command {
 	c.PersistentFlags().StringVar(&a.flags.json, "json", "", "print Extended JSON: relaxed or canonical")
 	c.PersistentFlags().Lookup("json").NoOptDefVal = "relaxed"
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usage{text: err.Error(), hint: "respect --help"} })
-	c.AddCommand(a.demo(), a.classify(), a.mark(), a.plan(), a.changes(), a.undo(), a.replay(), a.version())
+	c.AddCommand(a.demo(), a.classify(), a.mark(), a.plan(), a.changes(), a.undo(), a.replay(), a.policyCommand(), a.version())
 	c.InitDefaultCompletionCmd()
 	if completion, _, err := c.Find([]string{"completion"}); err == nil {
 		completion.Args, completion.RunE = cobra.ArbitraryArgs, func(*cobra.Command, []string) error {
@@ -123,22 +127,15 @@ func (a *app) root() *cobra.Command {
 	return c
 }
 
-// oneURI is the only argument.
-func oneURI(cmd *cobra.Command, args []string) (string, error) {
+// onePlace is the only argument.
+func (a *app) onePlace(cmd *cobra.Command, args []string) (place, error) {
 	switch {
 	case len(args) == 0:
-		return "", &usage{text: "which deployment?", hint: cmd.CommandPath() + " mongodb://host:27017/database; without a server: respect demo"}
+		return place{}, &usage{text: "which deployment?", hint: cmd.CommandPath() + " mongodb://host:27017/database; without a server: respect demo"}
 	case len(args) > 1:
-		return "", &usage{text: fmt.Sprintf("one connection string is wanted, not %d arguments", len(args)), hint: "quote the connection string and the script"}
+		return place{}, &usage{text: fmt.Sprintf("one connection string is wanted, not %d arguments", len(args)), hint: "quote the connection string and the script"}
 	}
-	return args[0], checkURI(args[0])
-}
-
-func checkURI(uri string) error {
-	if strings.HasPrefix(uri, "mongodb://") || strings.HasPrefix(uri, "mongodb+srv://") {
-		return nil
-	}
-	return &usage{text: fmt.Sprintf("%q is neither a command nor a connection string", uri), hint: "a connection string begins with mongodb:// or mongodb+srv://; profiles are not built yet"}
+	return a.where(args[0])
 }
 
 // script is what -e or --file gives; manner is "" if neither does.

@@ -204,7 +204,7 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	cmd := exec.Command(path, args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, k := range []string{"PATH", "HOME", "RESPECT_STATE_DIR", "TMPDIR", "NO_COLOR"} {
+	for _, k := range []string{"PATH", "HOME", "RESPECT_STATE_DIR", "XDG_CONFIG_HOME", "TMPDIR", "NO_COLOR"} {
 		if v := ts.Getenv(k); v != "" {
 			cmd.Env = append(cmd.Env, k+"="+v)
 		}

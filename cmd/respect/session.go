@@ -17,6 +17,7 @@ import (
 	"respect/guard"
 	"respect/guard/command"
 	"respect/guard/environment"
+	"respect/guard/policy"
 	"respect/replay"
 	"respect/replay/durable"
 	"respect/replay/journal"
@@ -39,7 +40,7 @@ type session struct {
 }
 
 // open begins a session. asks says that it may need a person.
-func (a *app) open(dir string, asks bool) (*session, error) {
+func (a *app) open(dir string, asks bool, p *policy.Policy) (*session, error) {
 	s := &session{app: a, dir: dir, style: render.Style{Color: colored(a.err)}}
 	if asks {
 		if tty, err := terminal.Open(); err == nil {
@@ -58,7 +59,7 @@ func (a *app) open(dir string, asks bool) (*session, error) {
 	s.journal = w
 	s.gate, err = guard.New(guard.Config{
 		FS: durable.OS{}, StateDir: dir, Journal: w, Now: time.Now, Rand: rand.Reader, Who: who().User + "@" + who().Host,
-		Operator: s.operator(), Reason: a.flags.reason, NewID: shell.ID,
+		Operator: s.operator(), Reason: a.flags.reason, NewID: shell.ID, Policy: p,
 	})
 	if err != nil {
 		return nil, errors.Join(err, w.Close(shell.ExitError), s.closeTTY())
@@ -90,9 +91,12 @@ func (s *session) close(code int) error {
 	return errors.Join(s.journal.Close(code), s.closeTTY())
 }
 
-// connect dials a deployment, asking for a password on the terminal if one is missing.
-func (s *session) connect(ctx context.Context, uri string) (*guard.Deployment, error) {
-	return s.gate.Connect(ctx, guard.Target{URI: uri, Password: func(user string) (string, error) {
+// connect dials a deployment. A password that is missing comes from the profile, or is asked for on the terminal.
+func (s *session) connect(ctx context.Context, at place) (*guard.Deployment, error) {
+	return s.gate.Connect(ctx, guard.Target{URI: at.uri, Profile: at.says(), Password: func(user string) (string, error) {
+		if text, ok, err := at.password(ctx, s.app.err); ok || err != nil {
+			return text, err
+		}
 		if s.tty == nil {
 			return "", fmt.Errorf("the connection string names user %q and no password, and there is no terminal to ask for it", user)
 		}
@@ -105,21 +109,25 @@ func (s *session) connect(ctx context.Context, uri string) (*guard.Deployment, e
 }
 
 // with runs f in a session on a deployment, and ends it with the status that f returns.
-func (a *app) with(ctx context.Context, uri string, asks bool, f func(*session, *guard.Deployment) int) error {
+func (a *app) with(ctx context.Context, at place, asks bool, f func(*session, *guard.Deployment) int) error {
 	dir, err := a.stateDir()
 	if err != nil {
 		return err
 	}
-	return a.withIn(ctx, dir, uri, asks, f)
+	return a.withIn(ctx, dir, at, asks, f)
 }
 
-func (a *app) withIn(ctx context.Context, dir, uri string, asks bool, f func(*session, *guard.Deployment) int) error {
-	s, err := a.open(dir, asks)
+func (a *app) withIn(ctx context.Context, dir string, at place, asks bool, f func(*session, *guard.Deployment) int) error {
+	p, err := a.policy()
+	if err != nil {
+		return err
+	}
+	s, err := a.open(dir, asks, p)
 	if err != nil {
 		return err
 	}
 	code := shell.ExitError
-	d, err := s.connect(ctx, uri)
+	d, err := s.connect(ctx, at)
 	if err == nil {
 		code = f(s, d)
 		err = d.Close(context.WithoutCancel(ctx))
@@ -127,7 +135,7 @@ func (a *app) withIn(ctx context.Context, dir, uri string, asks bool, f func(*se
 			err = nil // there is something worse to tell
 		}
 	} else {
-		err = fmt.Errorf("%s: %w", guard.Redact(uri), err)
+		err = fmt.Errorf("%s: %w", guard.Redact(at.uri), err)
 	}
 	if cerr := s.close(code); cerr != nil {
 		fmt.Fprintf(a.err, "error: the record could not be ended: %s\n", safe(cerr.Error()))
@@ -192,8 +200,8 @@ func build() replay.Build {
 }
 
 // shell opens the guarded shell, or evaluates a script and leaves.
-func (a *app) shell(ctx context.Context, uri, src, manner string) error {
-	return a.with(ctx, uri, true, func(s *session, d *guard.Deployment) int {
+func (a *app) shell(ctx context.Context, at place, src, manner string) error {
+	return a.with(ctx, at, true, func(s *session, d *guard.Deployment) int {
 		return s.run(ctx, d, src, manner)
 	})
 }
