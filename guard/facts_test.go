@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"respect/guard"
+	"respect/guard/plan"
 )
 
 // pets is a small collection in which names, types and missing fields can be got wrong.
@@ -91,6 +92,32 @@ func TestFindings(t *testing.T) {
 		for _, cmd := range c.quiet {
 			if codes, texts := facts(cmd); slices.Contains(codes, c.code) {
 				t.Errorf("%s\nsays %s, which is not so:\n%s", cmd, c.code, texts)
+			}
+		}
+	}
+}
+
+// TestRecalled: a line from the history or from a paste is said to be one; a typed one is not.
+func TestRecalled(t *testing.T) {
+	t.Parallel()
+	s := production(t, "plain")
+	s.setup(t, "pets", pets...)
+	b := s.bench(t)
+	for _, cmd := range []string{`{"delete": "pets", "deletes": [{"q": {"name": "Rex"}, "limit": 1}]}`, `{"drop": "pets"}`} {
+		for manner, want := range map[string]bool{"typed": false, "recalled": true, "pasted": true, "file": false} {
+			st, err := b.gate.Begin(guard.Input{Text: "x", Manner: manner, Mode: guard.Preview})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := st.Run(t.Context(), b.d, s.db, raw(t, cmd)); err != nil {
+				t.Fatal(err)
+			}
+			if err := st.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			plans, _ := st.Plans()
+			if got := slices.ContainsFunc(plans[0].Facts(), func(f plan.Fact) bool { return f.Code == plan.Recalled }); got != want {
+				t.Errorf("%s, %s: said %v", cmd, manner, got)
 			}
 		}
 	}

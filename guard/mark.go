@@ -42,7 +42,7 @@ func (s *Statement) Mark(ctx context.Context, d *Deployment, env environment.Env
 		v = policy.Verdict{Action: policy.Backup, Why: "a deployment without user data may be marked without a question"}
 	}
 	j := Judged{d.env, d.evidence, v.Action}
-	cfg, err := g.planConfig(d, j, command.Security.String(), s.mode)
+	cfg, err := s.planConfig(d, j, command.Security.String())
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,7 @@ type Statement struct {
 	asked   map[string]int // questions from the same place
 	place   string
 	stopped error // after it the statement runs nothing more
+	manner  string
 
 	discarded int
 }
@@ -91,7 +92,7 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 		return nil, err
 	}
 	g.forgetPreviews()
-	return &Statement{gate: g, mode: in.Mode, asked: map[string]int{}}, nil
+	return &Statement{gate: g, mode: in.Mode, manner: in.Manner, asked: map[string]int{}}, nil
 }
 
 // Stopped is why the statement runs nothing more; nil while it does.
@@ -561,7 +562,7 @@ func (s *Statement) take(ctx context.Context, until *queued) error {
 
 func (s *Statement) newBuilder() error {
 	q := s.queue[0]
-	cfg, err := s.gate.planConfig(q.d, q.judged, command.DocumentWrite.String(), s.mode)
+	cfg, err := s.planConfig(q.d, q.judged, command.DocumentWrite.String())
 	if err != nil {
 		return err
 	}
@@ -570,7 +571,8 @@ func (s *Statement) newBuilder() error {
 }
 
 // planConfig begins a change: its id, its directory, and where it is planned.
-func (g *Gate) planConfig(d *Deployment, j Judged, class string, mode Mode) (plan.Config, error) {
+func (s *Statement) planConfig(d *Deployment, j Judged, class string) (plan.Config, error) {
+	g := s.gate
 	id, err := journal.NewID(g.cfg.Now().UTC().Format("20060102"), g.cfg.Rand)
 	if err != nil {
 		return plan.Config{}, err
@@ -579,7 +581,7 @@ func (g *Gate) planConfig(d *Deployment, j Judged, class string, mode Mode) (pla
 		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: planReader{d}, NewID: g.cfg.NewID,
 		Header: plan.Header{
 			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.identity, Environment: j.Environment.String(),
-			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: mode == Preview,
+			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: s.mode == Preview, Manner: s.manner,
 		},
 	}, nil
 }
@@ -662,7 +664,7 @@ func (s *Statement) settleAlone(ctx context.Context, d *Deployment, c *command.C
 			Hints: []string{"what cannot wait must be done with another client, and will not be in this record"},
 		})
 	}
-	cfg, err := s.gate.planConfig(d, j, c.Class().String(), s.mode)
+	cfg, err := s.planConfig(d, j, c.Class().String())
 	if err != nil {
 		return nil, err
 	}

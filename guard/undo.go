@@ -48,7 +48,7 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 	if err != nil {
 		return err
 	}
-	cfg, err := s.gate.planConfig(d, judged, p.Header().Class, s.mode)
+	cfg, err := s.planConfig(d, judged, p.Header().Class)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,7 @@ const (
 	DistinctBefore        = "distinct-before"
 	UniqueConflict        = "unique-conflict"
 	CollectionScan        = "collection-scan"
+	Recalled              = "recalled"
 
 	TTLDeletes     = "ttl-deletes"
 	ChangesOptions = "changes-options" // options of a collection, a parameter, the profiler: old and new

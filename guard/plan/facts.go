@@ -46,6 +46,7 @@ func (b *Builder) facts() []Fact {
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
 		out = append(out, b.stats[ns].facts(b.infos[ns])...)
 	}
+	out = append(out, b.recalled()...)
 	if n := len(b.commands); n > 1 {
 		out = append(out, fact(FromLoop, Warn, map[string]any{"operations": n}, "%s issued by one statement", Plural(int64(n), "operation")))
 	}
@@ -55,6 +56,15 @@ func (b *Builder) facts() []Fact {
 
 // scanned is how many documents a collection has before it is worth a word that all are read.
 const scanned = 10_000
+
+// recalled: what was typed with a finger is meant for here; a line from the history or from a paste may be meant for elsewhere.
+func (b *Builder) recalled() []Fact {
+	switch m := b.cfg.Header.Manner; m {
+	case "recalled", "pasted":
+		return []Fact{fact(Recalled, Warn, map[string]any{"manner": m}, "this line was %s, not typed: is it meant for %s?", m, b.cfg.Header.Deployment)}
+	}
+	return nil
+}
 
 func sortFacts(f []Fact) {
 	rank := map[Severity]int{Danger: 0, Warn: 1, Info: 2}

@@ -27,6 +27,7 @@ type findings struct {
 	old        map[string]*oldValues
 	overwrites map[string]int64 // path that $set replaced as a whole -> documents that lost something in it
 	nulls      [][]string       // paths that the statement at hand compares with null
+	wholes     []string         // paths that the statement at hand sets as a whole
 	sample     []bson.Raw       // some documents of the collection
 	sampled    bool
 	unindexed  bool   // a filter has conditions, and no index begins with a field of one
@@ -39,10 +40,19 @@ type shrink struct{ documents, elements, emptied int64 }
 
 type typeChange struct{ path, from, to string }
 
-// oldValues are the values that a field had before, as far as there are few.
+// oldValues are the values that a field had before, as far as there are few: by type and bytes.
 type oldValues struct {
 	counts map[string]int64
 	more   bool
+}
+
+// readable are the values as they are shown.
+func (o *oldValues) readable() map[string]int64 {
+	out := map[string]int64{}
+	for key, n := range o.counts {
+		out[shown(bson.RawValue{Type: bson.Type(key[0]), Value: []byte(key[1:])})] += n
+	}
+	return out
 }
 
 const maxOldValues = 6
@@ -117,7 +127,7 @@ func (c condition) wanted() []bson.RawValue {
 
 // ask notes the conditions of a statement.
 func (f *findings) ask(w command.Write) {
-	f.nulls = nil
+	f.nulls, f.wholes = nil, wholesOf(w)
 	for _, c := range conditionsOf(w.Filter) {
 		if slices.ContainsFunc(c.wanted(), func(v bson.RawValue) bool { return v.Type == bson.TypeNull }) && (c.op == "$eq" || c.op == "$in") {
 			f.nulls = append(f.nulls, strings.Split(c.path, "."))
@@ -218,33 +228,31 @@ func valuesAt(doc bson.Raw, parts []string) (out []bson.RawValue) {
 // changed notes what a document loses and how its values change.
 func (f *findings) changed(w command.Write, before, after bson.Raw) {
 	f.walk("", before, after, w.Op == command.Update)
-	if w.Op != command.Update {
-		return
-	}
-	doc, ok := w.Update.DocumentOK()
-	if !ok {
-		return
-	}
-	set, ok := doc.Lookup("$set").DocumentOK()
-	if !ok {
-		return
-	}
-	elems, err := set.Elements()
-	if err != nil {
-		return
-	}
-	for _, e := range elems {
-		if _, whole := e.Value().DocumentOK(); !whole {
-			continue
-		}
-		was, ok1 := update.Lookup(before, e.Key())
-		is, ok2 := update.Lookup(after, e.Key())
+	for _, path := range f.wholes {
+		was, ok1 := update.Lookup(before, path)
+		is, ok2 := update.Lookup(after, path)
 		a, isDoc1 := was.DocumentOK()
 		b, isDoc2 := is.DocumentOK()
 		if ok1 && ok2 && isDoc1 && isDoc2 && len(lostPaths("", a, b)) > 0 {
-			f.overwrites[e.Key()]++
+			f.overwrites[path]++
 		}
 	}
+}
+
+// wholesOf are the paths whose value $set replaces by a whole document.
+func wholesOf(w command.Write) (out []string) {
+	doc, _ := w.Update.DocumentOK()
+	set, _ := doc.Lookup("$set").DocumentOK()
+	elems, err := set.Elements()
+	if err != nil || w.Op != command.Update {
+		return nil
+	}
+	for _, e := range elems {
+		if _, whole := e.Value().DocumentOK(); whole {
+			out = append(out, e.Key())
+		}
+	}
+	return out
 }
 
 func (f *findings) walk(prefix string, before, after bson.Raw, values bool) {
@@ -305,12 +313,13 @@ func (f *findings) oldValue(path string, v bson.RawValue) {
 		o = &oldValues{counts: map[string]int64{}}
 		f.old[path] = o
 	}
-	text := shown(v)
-	if _, has := o.counts[text]; !has && len(o.counts) == maxOldValues {
+	var buf [64]byte
+	key := append(append(buf[:0], byte(v.Type)), v.Value...)
+	if _, has := o.counts[string(key)]; !has && len(o.counts) == maxOldValues {
 		o.more = true
 		return
 	}
-	o.counts[text]++
+	o.counts[string(key)]++
 }
 
 // facts are what there is to say of it.
@@ -354,14 +363,15 @@ func (f *findings) facts(ns string, matched int64) (out []Fact) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(f.old)) {
 		o := f.old[path]
+		counts := o.readable()
 		var parts []string
-		for _, v := range slices.SortedFunc(maps.Keys(o.counts), func(a, b string) int { return cmp.Or(cmp.Compare(o.counts[b], o.counts[a]), strings.Compare(a, b)) }) {
-			parts = append(parts, fmt.Sprintf("%s (%s)", v, Number(o.counts[v])))
+		for _, v := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b)) }) {
+			parts = append(parts, fmt.Sprintf("%s (%s)", v, Number(counts[v])))
 		}
 		if o.more {
 			parts = append(parts, "and others")
 		}
-		out = append(out, fact(DistinctBefore, Info, on(map[string]any{"field": path, "values": o.counts, "more": o.more}), "%s is overwritten; it was %s", path, strings.Join(parts, ", ")))
+		out = append(out, fact(DistinctBefore, Info, on(map[string]any{"field": path, "values": counts, "more": o.more}), "%s is overwritten; it was %s", path, strings.Join(parts, ", ")))
 	}
 	return out
 }

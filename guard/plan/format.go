@@ -38,6 +38,7 @@ type Header struct {
 	Road        Road              `json:"road"`
 	Undoes      string            `json:"undoes,omitempty"`
 	Preview     bool              `json:"preview,omitempty"` // made to be looked at; cannot be carried out
+	Manner      string            `json:"manner,omitempty"`  // how the statement came: typed, recalled, pasted, file, …
 }
 
 // commandLine holds a command's exact bytes.

@@ -122,6 +122,7 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 			t.Saved.Bytes += s.Bytes
 		}
 	}
+	t.Facts = append(t.Facts, b.recalled()...)
 	sortFacts(t.Facts)
 	p, err := b.finish(t, steps)
 	if err != nil {
