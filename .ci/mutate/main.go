@@ -1,6 +1,6 @@
 // Mutate removes one check of the guard at a time and looks whether a test turns red.
 //
-//	go run ./.ci/mutate [-set command|gate|js] [-only REGEXP] [-n N] [-time D] [-list] [-tags TAGS]
+//	go run ./.ci/mutate [-set command|gate|js] [-only REGEXP] [-n N] [-time D] [-first] [-list] [-j N] [-tags TAGS]
 //
 // A mutant is an altered copy of one file: a row of the table is gone or says Read, a condition never holds or is turned round, half of an && or || is
 // gone, an error is not returned, a case or a statement is gone, a word of a list is gone. It is compiled with "go test -overlay", so that neither the
@@ -95,12 +95,16 @@ func run() int {
 	limit := flag.Duration("time", time.Hour, "stop after so long")
 	list := flag.Bool("list", false, "print them and run nothing")
 	tags := flag.String("tags", "ferretdb_no_postgresql", "build tags")
+	first := flag.Bool("first", false, "run only the first, quickest tests of the set: what survives then may die by the others")
 	jobs := flag.Int("j", 1, "how many at once")
 	flag.Parse()
 	t, ok := targets[*set]
 	if !ok {
 		fmt.Fprintf(os.Stderr, "mutate: no set is called %q\n", *set)
 		return 2
+	}
+	if *first {
+		t.tests = t.tests[:1]
 	}
 	all, err := mutants(t.files)
 	if err != nil {

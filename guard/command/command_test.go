@@ -137,6 +137,9 @@ func TestParse(t *testing.T) {
 		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"replace":"x","db":"admin"}}`, Security, "admin.x"},
 
 		// All namespaces, in other databases too.
+		{`{"aggregate":"c","pipeline":[{"$out":"x"},{"$match":{}}],"cursor":{}}`, DocumentWrite, "app.x"},
+		{`{"aggregate":"c","pipeline":[{"$facet":{"a":[{"$out":"x"}],"b":[{"$match":{}}]}}],"cursor":{}}`, DocumentWrite, "app.x"},
+		{`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":"replace"}}],"cursor":{}}`, DocumentWrite, "app.x"},
 		{`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":[{"$set":{"a":1}}],"on":"_id","let":{},"whenNotMatched":"insert"}}],"cursor":{}}`, DocumentWrite, "app.x"},
 		{`{"aggregate":"c","pipeline":[{"$out":{"db":"config","coll":"x","timeseries":{}}}],"cursor":{}}`, Cluster, "config.x"},
 		{`{"aggregate":"c","pipeline":[{"$facet":{"a":[{"$out":"x"}],"b":[{"$merge":{"into":{"db":"prod","coll":"y"}}}]}}],"cursor":{}}`, DocumentWrite, "app.x, prod.y"},
@@ -341,6 +344,8 @@ func TestOwnCursorsOnly(t *testing.T) {
 		`{"getMore":{"$numberLong":"8"},"collection":"c"}`:                        Unknown,
 		`{"killCursors":"c","cursors":[{"$numberLong":"7"}]}`:                     Session,
 		`{"killCursors":"c","cursors":[{"$numberLong":"7"},{"$numberLong":"8"}]}`: Operations,
+		`{"killCursors":"c","cursors":[{"$numberLong":"8"},{"$numberLong":"7"}]}`: Operations,
+		`{"killCursors":"c","cursors":[{"$numberLong":"7"},7]}`:                   Unknown,
 	} {
 		c, err := Parse("app", js(t, cmd), owned)
 		if err != nil {

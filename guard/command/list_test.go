@@ -170,8 +170,8 @@ func TestOnlyTheseRead(t *testing.T) {
 				if c.Class() == Read && !known[c.Name()] {
 					t.Errorf("{%s: %s} is a read", name, arg)
 				}
-				if c.Class() != Read && c.Class() != Session && len(c.Targets()) == 0 {
-					t.Errorf("{%s: %s} is %v of nothing", name, arg, c.Class())
+				if changes := c.Class() != Read && c.Class() != Session; changes != (len(c.Targets()) > 0) {
+					t.Errorf("{%s: %s} is %v of %v", name, arg, c.Class(), c.Targets())
 				}
 			}
 		}

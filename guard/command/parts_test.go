@@ -62,6 +62,9 @@ func TestParseNamespace(t *testing.T) {
 			t.Errorf("ParseNamespace(%q) = %v, want an error", s, got)
 		}
 	}
+	if _, err := ParseNamespace("a"); err == nil || !strings.Contains(err.Error(), "is not database.collection") {
+		t.Errorf("ParseNamespace(a): %v", err)
+	}
 	if _, err := ParseNamespace(strings.Repeat("a", 63) + ".b"); err != nil {
 		t.Error(err)
 	}
@@ -95,7 +98,41 @@ func TestReasons(t *testing.T) {
 		`{"killCursors":"c","cursors":[{"$numberLong":"7"}]}`: "did not open",
 		`{"insert":"system.users","documents":[{}]}`:          "system.*",
 		`{"insert":"respect.environment","documents":[{}]}`:   "which environment this is",
-		`{"createUser":"u"}`:                                  "",
+		`{"find":5}`:           "find wants the name of a collection",
+		`{"movePrimary":5}`:    "wants the name of a database",
+		`{"aggregate":"c"}`:    "has no pipeline",
+		`{"enableSharding":5}`: "wants the name of a database",
+		`{"aggregate":"c","pipeline":[{"$out":{"coll":5}}]}`:                     "$out: which namespace it writes to is not understood",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":{"db":5,"coll":"x"}}}]}`: "$merge: which namespace it writes to is not understood",
+		`{"mapReduce":"c"}`:                                            "mapReduce has no out",
+		`{"mapReduce":"c","out":5}`:                                    "out is not understood",
+		`{"explain":5}`:                                                "explain wants a command",
+		`{"explain":{"find":"c","lsid":{}}}`:                           `the field "lsid"`,
+		`{"getMore":7,"collection":"c"}`:                               "wants the id of a cursor",
+		`{"getMore":{"$numberLong":"7"}}`:                              "wants the name of a collection",
+		`{"killCursors":"c","cursors":5}`:                              "wants an array of cursor ids",
+		`{"killCursors":"c","cursors":[7]}`:                            "a cursor id is a 64-bit integer",
+		`{"profile":"x"}`:                                              "profile wants a number",
+		`{"collMod":"c","index":5}`:                                    "index is not a document",
+		`{"cloneCollectionAsCapped":"c"}`:                              "toCollection is not the name",
+		`{"applyOps":5}`:                                               "applyOps: an array of documents",
+		`{"applyOps":[{"op":"i"}]}`:                                    "an entry without op and ns",
+		`{"applyOps":[{"op":"c","ns":"a.$cmd"}]}`:                      "a command that is not a document",
+		`{"bulkWrite":1,"nsInfo":5}`:                                   "bulkWrite: nsInfo: an array",
+		`{"bulkWrite":1,"nsInfo":[]}`:                                  "bulkWrite has no nsInfo",
+		`{"bulkWrite":1,"nsInfo":[{"ns":"a"}]}`:                        `bulkWrite: "a" is not database.collection`,
+		`{"insert":"c","documents":[]}`:                                "insert has no statement",
+		`{"insert":"c","documents":[5]}`:                               "element 0 is not a document",
+		`{"delete":"c","deletes":[{"q":{},"limit":2}]}`:                "limit must be 0 or 1",
+		`{"delete":"c","deletes":[{"q":5,"limit":1}]}`:                 "the filter q is not a document",
+		`{"findAndModify":"c","query":5,"remove":true}`:                "query is not a document",
+		`{"findAndModify":"c"}`:                                        "neither update nor remove",
+		`{"findAndModify":"c","remove":true,"new":true}`:               "remove goes with neither",
+		`{"update":"c","updates":[{"q":{},"u":{"a":1},"multi":true}]}`: "did you forget $set?",
+		`{"update":"c","updates":[{"q":{},"u":5}]}`:                    "neither a document nor a pipeline",
+		`{"update":"c","updates":[{"q":{},"u":{"$set":{},"a":1}}]}`:    "mixes operators and fields",
+		`{"update":"c","updates":[{"q":{},"u":{},"multi":"x"}]}`:       "multi is neither true nor false",
+		`{"createUser":"u"}`:                                           "",
 	} {
 		if got := parse(t, "app", cmd).Why(); !strings.Contains(got, want) {
 			t.Errorf("Parse(%s) says %q, want %q", cmd, got, want)
@@ -129,6 +166,13 @@ func TestSystemNamespacesOfSchema(t *testing.T) {
 		{"respect", `{"dropDatabase":1}`, Security},
 		{"$external", `{"drop":"x"}`, Security},
 		{"app", `{"drop":"respect.environment"}`, Security},
+		{"admin", `{"renameCollection":"admin.a","to":"config.b"}`, Security}, // the first that is found
+		{"admin", `{"renameCollection":"config.a","to":"admin.b"}`, Cluster},
+		{"admin", `{"dbCheck":1}`, Security},
+		{"admin", `{"dbHash":1}`, Security},
+		{"config", `{"dbHash":1}`, Cluster},
+		{"app", `{"delete":"system.x","deletes":5}`, Unknown},
+		{"app", `{"insert":"system.x","documents":[]}`, Unknown},
 		{"admin", `{"find":"system.users"}`, Read},
 		{"config", `{"aggregate":"chunks","pipeline":[],"cursor":{}}`, Read},
 		{"admin", `{"killOp":1,"op":1}`, Operations},

@@ -298,8 +298,8 @@ func mapReduce(p *parsing) error {
 		return fmt.Errorf("mapReduce: out: %w", err)
 	}
 	elems, err := doc.Elements()
-	if err != nil || len(elems) == 0 {
-		return errors.New("mapReduce: out is not understood")
+	if err != nil {
+		return fmt.Errorf("mapReduce: out: %w", err)
 	}
 	if len(elems) == 1 && elems[0].Key() == "inline" && isOne(elems[0].Value()) {
 		p.read()
