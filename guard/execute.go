@@ -42,6 +42,7 @@ type execution struct {
 	afterHex  string
 	verified  int64
 	mismatch  bool
+	differs   map[int64]bool // documents that an alarm was given of
 	changed   bool // something may have been changed
 	status    replay.Status
 }
@@ -68,7 +69,7 @@ const verifySample = 1000
 const wtimeout = 60_000
 
 func newExecution(g *Gate, d *Deployment, p *plan.Plan) *execution {
-	x := &execution{gate: g, d: d, plan: p, predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}}
+	x := &execution{gate: g, d: d, plan: p, predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}, differs: map[int64]bool{}}
 	for _, c := range p.Counts() {
 		x.count(c.Namespace).Schema = c.Schema
 	}
@@ -584,6 +585,9 @@ func (x *execution) oneByOne(ctx context.Context, b *batch, fresh []work) error 
 		if b.bypass && w.item.Op != "delete" {
 			cmd = append(cmd, bson.E{Key: "bypassDocumentValidation", Value: true})
 		}
+		if b.let.Type != 0 {
+			cmd = append(cmd, bson.E{Key: "let", Value: b.let})
+		}
 		reply, err := x.command(ctx, b.ns.DB, cmd)
 		switch {
 		case lost(err):
@@ -600,6 +604,9 @@ func (x *execution) oneByOne(ctx context.Context, b *batch, fresh []work) error 
 		x.concernError(reply)
 		old, ok := reply.Lookup("value").DocumentOK()
 		switch {
+		case ok && w.derived.ReturnsNew:
+			x.applied(w)
+			x.after[w.item.N] = afterHash{sha256.Sum256(old), afterHere}
 		case !ok:
 			x.skip(w, "was deleted by somebody else since the preview")
 		case !bytes.Equal(old, w.before):
@@ -661,13 +668,17 @@ func (x *execution) compare(w work, current bson.Raw) {
 		return
 	}
 	sum := sha256.Sum256(current)
-	if h.state == afterHere && h.sum != sum {
-		x.mismatch = true
+	switch {
+	case h.state != afterHere:
+		h.sum, h.state = sum, afterHere
+	case h.sum != sum && !x.differs[w.item.N]:
+		// The server did something else, or somebody wrote since: that cannot be told. What was foreseen stays what undo compares with, so that it
+		// leaves this document alone.
+		x.mismatch, x.differs[w.item.N] = true, true
 		if len(x.alarm) < 100 {
-			x.warn("%s %s is not as the preview showed it: it is now %s", w.item.NS, w.item.ID, shorten(current.String(), 500))
+			x.warn("%s %s is not as the preview showed it, by this change or by somebody else's since: it is now %s", w.item.NS, w.item.ID, shorten(current.String(), 500))
 		}
 	}
-	h.sum, h.state = sum, afterHere
 }
 
 // finish reads back all that was not, if one document was not as foreseen, and writes after.idx.

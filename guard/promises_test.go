@@ -496,6 +496,14 @@ func TestP10TheReceiptTellsTheTruth(t *testing.T) {
 	if len(r.Alarm) != 1 || !strings.Contains(r.Alarm[0], "not as the preview showed it") || !strings.Contains(r.Alarm[0], "trigger") {
 		t.Errorf("the alarms are %v", r.Alarm)
 	}
+	// Whose that is cannot be told: undo leaves it alone.
+	s.double.Before(nil)
+	if _, err := b.undo(b.last()); err == nil {
+		t.Error("undo said nothing of a document that is not as the change was to leave it")
+	}
+	if got := s.one(t); !strings.Contains(got, `"trigger":true`) {
+		t.Errorf("undo made %s of it", got)
+	}
 }
 
 // TestAnotherServerBehindTheTunnel: while the question stands, the tunnel is pointed elsewhere. The answer is to a question about another server.

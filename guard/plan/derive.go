@@ -21,6 +21,8 @@ type Derived struct {
 	Let bson.RawValue
 	// Bypass sets bypassDocumentValidation.
 	Bypass bool
+	// ReturnsNew says that the reply holds the document as the change left it, because that could not be foreseen.
+	ReturnsNew bool
 	// ReturnsOld says that the reply tells which document was there: it must be compared with the before-image.
 	ReturnsOld bool
 }
@@ -65,7 +67,7 @@ func (p *Plan) Derive(it Item, before, after bson.Raw) (Derived, error) {
 		if !typed {
 			return d, errors.New("an update without a typed statement")
 		}
-		return deriveUpdate(d, w, id, before, road)
+		return deriveUpdate(d, it, w, id, before, road)
 	}
 	return d, fmt.Errorf("document %d: unknown operation %q", it.N, it.Op)
 }
@@ -124,7 +126,7 @@ func deriveWhole(d Derived, it Item, w command.Write, id bson.D, before, after b
 	return d, nil
 }
 
-func deriveUpdate(d Derived, w command.Write, id bson.D, before bson.Raw, road Road) (Derived, error) {
+func deriveUpdate(d Derived, it Item, w command.Write, id bson.D, before bson.Raw, road Road) (Derived, error) {
 	touched, err := Touched(w.Update, before)
 	if err != nil {
 		return d, err
@@ -141,6 +143,10 @@ func deriveUpdate(d Derived, w command.Write, id bson.D, before bson.Raw, road R
 	}
 	d.Command = "update"
 	d.Statement = withCollation(bson.D{{Key: "q", Value: q}, {Key: "u", Value: w.Update}, {Key: "multi", Value: false}}, w)
+	if it.Unpredictable != "" && w.Constants.Type == 0 { // what it becomes is in the reply; read later it could be somebody else's
+		d.Command, d.ReturnsNew = "findAndModify", true
+		d.Statement = withCollation(bson.D{{Key: "query", Value: q}, {Key: "update", Value: w.Update}, {Key: "new", Value: true}}, w)
+	}
 	if w.ArrayFilters.Type != 0 {
 		d.Statement = append(d.Statement, bson.E{Key: "arrayFilters", Value: w.ArrayFilters})
 	}
