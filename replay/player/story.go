@@ -1,9 +1,11 @@
-// Package player shows recorded sessions to people: as a list, and one as a story in the order in which it happened. It imports the
-// standard library and this repository's record, nothing of the program that wrote it. Playing a session in its own time is not built yet.
+// Package player shows recorded sessions to people: as a list that can be filtered and searched, one as a story, as its changes only, in its own
+// time, and as a file for somebody who has not got this program. It imports the standard library and this repository's record, nothing of the
+// program that wrote it. All that it prints is safe on a terminal.
 package player
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,24 +17,32 @@ import (
 type Line struct {
 	Session     string    `json:"session"`
 	Start       time.Time `json:"start"`
+	End         time.Time `json:"end"` // of the last event
 	User        string    `json:"user"`
 	Host        string    `json:"host"`
 	Deployments []string  `json:"deployments"`
 	Environment string    `json:"environment"` // the most dangerous
 	Statements  int       `json:"statements"`
 	Changes     int       `json:"changes"`
+	Undone      int       `json:"undone"`    // changes that were taken back since; List fills it
+	Unguarded   int       `json:"unguarded"` // writes that no question was asked about, and no backup made
+	Declined    int       `json:"declined"`  // questions that were not answered as they wanted
 	Refusals    int       `json:"refusals"`
 	State       string    `json:"state"` // closed, running, cut off
 	Problems    int       `json:"problems"`
+
+	DatabaseUsers []string `json:"databaseUsers"`
+	environments  []string
+	addresses     []string
 }
 
 var danger = map[string]int{"development": 1, "staging": 2, "unknown": 3, "production": 4}
 
 // Summarize makes the list's line of a session.
 func Summarize(s *journal.Session) (Line, error) {
-	l := Line{Session: s.ID, User: s.Open.Who.User, Host: s.Open.Who.Host, Deployments: []string{}, Problems: len(s.Problems), State: State(s)}
+	l := Line{Session: s.ID, User: s.Open.Who.User, Host: s.Open.Who.Host, Deployments: []string{}, DatabaseUsers: []string{}, Problems: len(s.Problems), State: State(s)}
 	if len(s.Events) > 0 {
-		l.Start = s.Events[0].Time
+		l.Start, l.End = s.Events[0].Time, s.Events[len(s.Events)-1].Time
 	}
 	for _, e := range s.Events {
 		switch e.Kind {
@@ -47,16 +57,42 @@ func Summarize(s *journal.Session) (Line, error) {
 			if danger[c.Environment] > danger[l.Environment] {
 				l.Environment = c.Environment
 			}
+			l.environments, l.addresses = append(l.environments, c.Environment), append(l.addresses, c.Address)
+			if c.User != "" && !slices.Contains(l.DatabaseUsers, c.User) {
+				l.DatabaseUsers = append(l.DatabaseUsers, c.User)
+			}
 		case replay.KindInput:
 			l.Statements++
 		case replay.KindIntent:
 			l.Changes++
 		case replay.KindRefused:
 			l.Refusals++
+		case replay.KindCommand:
+			var c replay.Command
+			if err := e.Decode(&c); err != nil {
+				return l, err
+			}
+			if unguarded(c) {
+				l.Unguarded++
+			}
+		case replay.KindDecided:
+			var d replay.Decided
+			if err := e.Decode(&d); err != nil {
+				return l, err
+			}
+			if !d.Accepted {
+				l.Declined++
+			}
 		}
 	}
 	return l, nil
 }
+
+// reads says whether a command only reads, or is of a session's upkeep.
+func reads(c replay.Command) bool { return c.Class == "read" || c.Class == "session" }
+
+// unguarded says whether a command wrote outside of a change.
+func unguarded(c replay.Command) bool { return !reads(c) && c.Change == "" }
 
 // State says how a session ended.
 func State(s *journal.Session) string {
@@ -83,7 +119,7 @@ func Story(s *journal.Session) (string, error) {
 			if i == 0 {
 				stamp = e.Time.Format("15:04:05.000")
 			}
-			b.WriteString(strings.TrimRight(stamp+"  "+l, " ") + "\n")
+			b.WriteString(strings.TrimRight(stamp+"  "+replay.Safe(l), " ") + "\n")
 		}
 	}
 	if s.Torn > 0 {
@@ -180,7 +216,7 @@ func tellConnect(c replay.Connect) []string {
 }
 
 func tellCommand(c replay.Command) []string {
-	if c.Class == "read" || c.Class == "session" {
+	if reads(c) {
 		return nil
 	}
 	s := fmt.Sprintf("sent %s to %s", replay.Safe(c.Name), replay.Safe(c.Database))
