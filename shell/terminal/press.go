@@ -1,0 +1,45 @@
+package terminal
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Presses delivers keys as they are pressed, Ctrl-C too, until ctx ends or the terminal is gone; then the channel is closed, and nothing reads the
+// terminal any more. What is pasted, and named keys, are left out. Nothing is echoed. Restore or Close set the old mode.
+func (t *TTY) Presses(ctx context.Context) (<-chan rune, error) {
+	if err := t.raw(); err != nil {
+		return nil, fmt.Errorf("the terminal gives no keys: %w", err)
+	}
+	return presses(ctx, t), nil
+}
+
+func presses(ctx context.Context, t reader) <-chan rune {
+	keys := make(chan rune, 16)
+	go func() {
+		defer close(keys)
+		var tok tokenizer
+		for ctx.Err() == nil {
+			b, err := t.read(50 * time.Millisecond)
+			if err != nil {
+				return
+			}
+			tokens := tok.feed(b)
+			if len(b) == 0 {
+				tokens = tok.flush()
+			}
+			for _, k := range tokens {
+				if k.Kind != Rune && k.Kind != Control {
+					continue
+				}
+				select {
+				case keys <- k.Rune:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return keys
+}
