@@ -99,7 +99,7 @@ func whole(text string) bool {
 func (s *Shell) prompt() terminal.Prompt {
 	_, db := s.vm.Database()
 	name := render.Cut(render.Safe(db), 30)
-	env, _ := Standing(s.cfg.Deployment, db)
+	env, _ := Standing(s.here(), db)
 	switch env.Effective() {
 	case environment.Production:
 		word := "PRODUCTION"

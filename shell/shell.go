@@ -54,6 +54,8 @@ type Config struct {
 	JSON       JSON
 	TTY        *terminal.TTY // nil: there is none
 	Version    string
+	// Connect opens another deployment for Mongo(uri) and connect(uri). It closes it when the session ends.
+	Connect func(ctx context.Context, uri string) (*guard.Deployment, error)
 	NewID      func() bson.ObjectID
 	// All prints every document of a cursor, not the first page.
 	All bool
@@ -77,13 +79,36 @@ func New(cfg Config) (*Shell, error) {
 		s.cfg.Database = "test" // as in mongosh
 	}
 	vm, err := js.New(js.Config{
-		Runner: s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Sleep: js.Sleep, NewID: cfg.NewID, Version: cfg.Version,
+		Connect: s.connect,
+		Runner:  s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Sleep: js.Sleep, NewID: cfg.NewID, Version: cfg.Version,
 	}, cfg.Deployment, s.cfg.Database)
 	if err != nil {
 		return nil, err
 	}
 	s.vm = vm
 	return s, nil
+}
+
+// connect opens another deployment, classified for itself, under the same policy and record.
+func (s *Shell) connect(ctx context.Context, uri string) (t js.Target, db string, err error) {
+	if s.cfg.Connect == nil {
+		return nil, "", errors.New("other deployments cannot be connected to from here")
+	}
+	d, err := s.cfg.Connect(ctx, uri)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", guard.Redact(uri), err)
+	}
+	db = d.DefaultDatabase()
+	if db == "" {
+		db = "test"
+	}
+	return d, db, nil
+}
+
+// here is the deployment of the current database: a script may have set db to one of another connection.
+func (s *Shell) here() *guard.Deployment {
+	t, _ := s.vm.Database()
+	return t.(*guard.Deployment)
 }
 
 // out prints a result.

@@ -45,7 +45,7 @@ func words() []word {
 		}},
 		{"details", "[ID]", "every document of the last preview, or of a change", maybe, detailsWord},
 		{"env", "", "which environment this is, and why", nothing, func(s *Shell, _ context.Context, _, _, _ string) int {
-			d := s.cfg.Deployment
+			d := s.here()
 			_, db := s.vm.Database()
 			env, evidence := Standing(d, db)
 			s.out(s.cfg.Style.Evidence(env, d.Name(), evidence))
@@ -174,7 +174,7 @@ func (s *Shell) read(ctx context.Context, text, manner, db string, cmd bson.D) (
 	if err != nil {
 		return nil, s.Failed(st, err)
 	}
-	r, err := st.Run(ctx, s.cfg.Deployment, db, raw)
+	r, err := st.Run(ctx, s.here(), db, raw)
 	if err != nil {
 		return nil, s.Failed(st, err)
 	}
@@ -296,7 +296,7 @@ func (s *Shell) undo(ctx context.Context, id, text, manner string, mode guard.Mo
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return ExitError
 	}
-	err = st.Undo(ctx, s.cfg.Deployment, c)
+	err = st.Undo(ctx, s.here(), c)
 	if mode == guard.Preview {
 		return s.preview(st, err)
 	}

@@ -196,7 +196,7 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: tty steps program args…")
 	}
-	steps := ts.ReadFile(args[0])
+	steps := strings.ReplaceAll(ts.ReadFile(args[0]), "$ADDRESS", ts.Getenv("ADDRESS"))
 	path, err := exec.LookPath(args[1])
 	ts.Check(err)
 	if args[1] == "respect" {

@@ -36,7 +36,8 @@ type session struct {
 	gate    *guard.Gate
 	tty     *terminal.TTY
 	style   render.Style
-	before  func() // of the operator: output is recorded before a question
+	others  []*guard.Deployment // that scripts connected to
+	before  func()              // of the operator: output is recorded before a question
 }
 
 // open begins a session. asks says that it may need a person.
@@ -87,8 +88,24 @@ func (s *session) closeTTY() error {
 
 // close ends the session with the status it came to.
 func (s *session) close(code int) error {
+	for _, d := range s.others {
+		_ = d.Close(context.Background()) // nothing depends on it any more
+	}
 	s.gate.Close()
 	return errors.Join(s.journal.Close(code), s.closeTTY())
+}
+
+// another opens one more deployment, for a script that names it. It is closed with the session.
+func (s *session) another(ctx context.Context, uri string) (*guard.Deployment, error) {
+	const most = 20
+	if len(s.others) == most {
+		return nil, fmt.Errorf("%d deployments are open: leave and begin again", most)
+	}
+	d, err := s.connect(ctx, place{uri: uri})
+	if err == nil {
+		s.others = append(s.others, d)
+	}
+	return d, err
 }
 
 // connect dials a deployment. A password that is missing comes from the profile, or is asked for on the terminal.
@@ -215,7 +232,7 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 	}
 	sh, err := shell.New(shell.Config{
 		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style,
-		JSON: format, TTY: s.tty, Version: build().Version, NewID: shell.ID, All: format != shell.Pretty,
+		JSON: format, TTY: s.tty, Version: build().Version, NewID: shell.ID, All: format != shell.Pretty, Connect: s.another,
 	})
 	if err != nil {
 		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))

@@ -36,7 +36,7 @@ func (s *session) mark(ctx context.Context, d *guard.Deployment, env environment
 func (s *session) plain(d *guard.Deployment) (*shell.Shell, int) {
 	sh, err := shell.New(shell.Config{
 		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style,
-		TTY: s.tty, Version: build().Version, NewID: shell.ID,
+		TTY: s.tty, Version: build().Version, NewID: shell.ID, Connect: s.another,
 	})
 	if err != nil {
 		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))

@@ -38,6 +38,10 @@ func globals() []global {
 			vm.Use(t, a.text(0))
 			return vm.rt.ToValue("switched to db " + a.text(0))
 		}},
+		{"connect", "uri", "a database of another deployment, which is classified for itself", func(vm *VM, a args) goja.Value {
+			t, db := vm.connect(a)
+			return vm.databaseObject(&database{vm: vm, target: t, name: db})
+		}},
 		{"version", "", "the version of this shell", func(vm *VM, _ args) goja.Value { return vm.rt.ToValue(vm.cfg.Version) }},
 	}
 }
@@ -58,6 +62,28 @@ func (vm *VM) print(a args) {
 	vm.cfg.Print(strings.Join(parts, " "))
 }
 
+// connect opens the deployment that a script names; without a name it is the current one.
+func (vm *VM) connect(a args) (Target, string) {
+	if len(a.values) == 0 {
+		return vm.Database()
+	}
+	uri := a.text(0)
+	if !strings.HasPrefix(uri, "mongodb://") && !strings.HasPrefix(uri, "mongodb+srv://") {
+		a.fail("%q is no connection string: it begins with mongodb:// or mongodb+srv://", render.Safe(uri))
+	}
+	if len(a.values) > 1 {
+		vm.throw(&Refusal{Text: a.method + " with options is not in respect yet", Method: a.method, Hint: "put them into the connection string"})
+	}
+	if vm.cfg.Connect == nil || vm.ctx == nil {
+		vm.throw(&Refusal{Text: a.method + ": other deployments cannot be connected to from here", Method: a.method})
+	}
+	t, db, err := vm.cfg.Connect(vm.ctx, uri)
+	if err != nil {
+		vm.throw(err)
+	}
+	return t, db
+}
+
 func (vm *VM) defineGlobals() {
 	vm.protos.database = install(vm, "Database", databaseMethods())
 	vm.protos.collection = install(vm, "Collection", collectionMethods())
@@ -74,6 +100,10 @@ func (vm *VM) defineGlobals() {
 	for _, g := range globals() {
 		vm.method(global, g.name, func(_ goja.Value, a args) goja.Value { return g.fn(vm, a) })
 	}
+	vm.define(constructor{name: "Mongo", make: func(vm *VM, a args) goja.Value {
+		t, _ := vm.connect(a)
+		return vm.mongoObject(t)
+	}})
 	for _, name := range strings.Fields(notYetGlobals) {
 		vm.notYetGlobal(name)
 	}

@@ -77,7 +77,9 @@ func (r *Refusal) Error() string { return r.Text }
 
 // Config is what a VM works with.
 type Config struct {
-	Runner   Runner
+	Runner Runner
+	// Connect opens another deployment and says which database its connection string names. Nil: there are no others.
+	Connect  func(ctx context.Context, uri string) (t Target, db string, err error)
 	Print    func(text string)                 // print(), console.log(): one call a line, already safe
 	ReadFile func(name string) ([]byte, error) // load(); nil: there is none
 	NewID    func() bson.ObjectID

@@ -336,8 +336,6 @@ func TestWhatIsNotYetSaysSoByName(t *testing.T) {
 		{`db.fsyncLock()`, "database.fsyncLock() is in mongosh and not in respect yet"},
 		{`db.c.find().tailable()`, "cursor.tailable() is in mongosh and not in respect yet"},
 		{`db.getMongo().startSession()`, "mongo.startSession() is in mongosh and not in respect yet"},
-		{`new Mongo('mongodb://prod')`, "Mongo is in mongosh and not in respect yet"},
-		{`connect('mongodb://prod')`, "connect is in mongosh and not in respect yet"},
 		{`sh.stopBalancer()`, "sh.stopBalancer() is in mongosh and not in respect yet"},
 		{`rs.stepDown()`, "rs.stepDown() is in mongosh and not in respect yet"},
 		{`quit()`, "quit is a word of the shell"},

@@ -211,6 +211,6 @@ var notYet = map[string]string{
 }
 
 // notYetGlobals are global names that mongosh has and this package has not.
-const notYetGlobals = "Mongo connect sp require process setTimeout setInterval setImmediate queueMicrotask clearTimeout clearInterval edit snippet passwordPrompt cat ls pwd cd mkdir " +
+const notYetGlobals = "sp require process setTimeout setInterval setImmediate queueMicrotask clearTimeout clearInterval edit snippet passwordPrompt cat ls pwd cd mkdir " +
 	"removeFile writeFile fs child_process getHostName hostname fuzzFile listFiles md5sumFile copyFile config log loadCallNestingLevel show exit quit it cls help enableTelemetry " +
 	"disableTelemetry convertShardKeyToHashed DBQuery LegacyJavaUUID LegacyCSharpUUID LegacyPythonUUID tojsonObject printjsononeline hex_md5 assert Random isString"
