@@ -4,7 +4,7 @@
 //	Statement.Run(db, bytes)                                                         statement.go
 //	 ├ command.Parse      what may it do? unknown = write                            command/table.go
 //	 ├ read               ─► settle what it depends on ─► send (bounded on production)
-//	 ├ Gate.decide        environment of all its targets ─► policy                   environment/, policy/policy.go
+//	 ├ Gate.decide        environment of all its targets ─► policy                   environment/, policy/ (default and files)
 //	 ├ refused            ─► nothing was sent
 //	 ├ document write     ─► queue ──┐ nothing is sent
 //	 ├ schema             ───────────┤
@@ -27,17 +27,19 @@
 //
 // Where the code keeps each, and which test fails if it does not. The tests named Test… are in this package unless a path is given.
 //
-//	P1  No way around         command.Parse, command/table.go: no row, no read      TestP1NoWayAround, TestP1ReadsCannotWrite
+//	P1  No way around         command.Parse, command/table.go: no row, no read      TestP1NoWayAround, TestP1ReadsCannotWrite,
+//	                                                                                TestEvasions, FuzzPrograms
 //	                          internal/wire: the tripwire                           internal/wire TestTripwire
 //	P2  What was shown runs   plan/: one file, its digest; plan.Derive,             TestP2InterferenceDuringTheQuestion,
 //	                          execution.batch: byte-for-byte re-read, condition     TestP2InterferenceInTheLastMoment,
-//	                                                                                TestP2NewDocumentsAreLeftAlone
+//	                                                                                TestP2NewDocumentsAreLeftAlone,
+//	                                                                                TestForeignWritesAreNeverLost
 //	P3  Fail closed           carryOut: every way out before the intent             TestP3FailClosed, TestP3JournalFails,
 //	                                                                                TestP3UnknownCountsAsProduction
 //	P4  A person answers      accept in carryout.go; shell/terminal's Confirm       TestP4APersonAnswers, TestP4NothingRunsAfterANo,
 //	                                                                                cmd/respect TestScript (conference_evening)
-//	P5  Undoable, or said     Plan.Seal, execution.drop, plan.Undo                  TestGuardedWrites, TestKillMatrix,
-//	                                                                                shell TestIncidents
+//	P5  Undoable, or said     Plan.Seal, execution.drop, plan.Undo, plan/run.go     TestGuardedWrites, TestCommandsWithAnInverse,
+//	                                                                                TestKillMatrix, shell TestIncidents
 //	P6  Recorded before       recordSync of the intent in carryOut                  TestP6RecordedBeforeItHappens, TestKillMatrix
 //	P7  Reads are free        Statement.read, command.Bounded                       TestP7ReadsAreFree
 //	P8  Gentle                plan.Reader; execution.documents: batches, stop       TestP8Gentle

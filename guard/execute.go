@@ -43,7 +43,7 @@ type execution struct {
 	verified  int64
 	mismatch  bool
 	differs   map[int64]bool // documents that an alarm was given of
-	changed   bool // something may have been changed
+	changed   bool           // something may have been changed
 	status    replay.Status
 }
 

@@ -56,7 +56,7 @@ type Config struct {
 	Version    string
 	// Connect opens another deployment for Mongo(uri) and connect(uri). It closes it when the session ends.
 	Connect func(ctx context.Context, uri string) (*guard.Deployment, error)
-	NewID      func() bson.ObjectID
+	NewID   func() bson.ObjectID
 	// All prints every document of a cursor, not the first page.
 	All bool
 }
