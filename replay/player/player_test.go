@@ -67,15 +67,22 @@ func input(text string) said {
 
 const screen = "\nPRODUCTION  famigo\ndeletes 2 of 9 in famigo.families\n\nTo run it, type: famigo.families 2\n"
 
+// before is {a: 1}.
+const before = "\x0c\x00\x00\x00\x10a\x00\x01\x00\x00\x00\x00"
+
 // change are the events of a change that was confirmed and applied, and its plan file.
 func change(t testing.TB, dir, id, undoes string, docs ...string) []said {
 	t.Helper()
 	plan := `{"plan":{"version":1,"change":"` + id + `"}}` + "\n"
 	for i, d := range docs {
-		plan += fmt.Sprintf(`{"document":{"n":%d,"c":0,"s":0,"ns":"famigo.families","op":"delete","id":{"_id":%s},"before":{"at":0,"bytes":5,"sha256":"%064d"}}}`+"\n", i, d, i)
+		plan += fmt.Sprintf(`{"document":{"n":%d,"c":0,"s":0,"ns":"famigo.families","op":"delete","id":{"_id":%s},"before":{"at":0,"bytes":%d,"sha256":"%x"}}}`+"\n", i, d, len(before), sha256.Sum256([]byte(before)))
 	}
 	at := filepath.Join(dir, "changes", id)
-	if err := os.MkdirAll(at, 0o700); err != nil {
+	spool := filepath.Join(at, "before", "famigo")
+	if err := os.MkdirAll(spool, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(spool, "families.bson"), []byte(before), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(at, "plan.jsonl"), []byte(plan), 0o600); err != nil {
@@ -293,7 +300,7 @@ func TestTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := TouchText(touches)
-	for _, want := range []string{"2026-11-20 18:00:10Z  delete  famigo.families _id {\"$oid\":\"64b0c0f10000000000000004\"}: undone by c-undo  tim@conference  change c-one", "before: SHA-256 0000", "takes back c-one"} {
+	for _, want := range []string{"2026-11-20 18:00:10Z  delete  famigo.families _id {\"$oid\":\"64b0c0f10000000000000004\"}: undone by c-undo  tim@conference  change c-one", "\n  before: {\"a\": 1}\n", "takes back c-one"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("without %q:\n%s", want, text)
 		}
@@ -316,6 +323,19 @@ func TestTouchedDoubtsItsPlans(t *testing.T) {
 		}
 		if _, problems, err := Touched(dir, all, "64b0c0f10000000000000004"); err != nil || len(problems) != 1 || !strings.Contains(problems[0].String(), "c-one") {
 			t.Errorf("%s: %v %v", what, problems, err)
+		}
+	}
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spool := filepath.Join(dir, "changes", "c-one", "before", "famigo", "families.bson")
+	for what, text := range map[string]string{"another document": strings.Replace(before, "\x01", "\x02", 1), "no document": "short"} {
+		if err := os.WriteFile(spool, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		touches, problems, err := Touched(dir, all, "64b0c0f10000000000000004")
+		if err != nil || len(problems) != 1 || len(touches) != 2 || touches[0].Before.Text != nil {
+			t.Errorf("%s: %v %v %v", what, touches, problems, err)
 		}
 	}
 	if err := os.Remove(name); err != nil {
@@ -733,7 +753,7 @@ func TestHostileTextIsHarmless(t *testing.T) {
 		t.Fatal(len(hits), err)
 	}
 	printed["search"] = HitText(hits)
-	printed["touched"] = TouchText([]Touch{{User: evil, Host: evil, Change: evil, Session: evil, Namespace: evil, ID: evil, Op: evil, Status: replay.Status(evil), UndoneBy: evil, Undoes: evil, Before: evil, After: evil}})
+	printed["touched"] = TouchText([]Touch{{User: evil, Host: evil, Change: evil, Session: evil, Namespace: evil, ID: evil, Op: evil, Status: replay.Status(evil), UndoneBy: evil, Undoes: evil, Before: &Document{SHA256: evil}, After: &Document{Text: []byte(evil)}}})
 	for name, text := range printed {
 		for _, r := range text {
 			if r != '\n' && replay.Hostile(r) {

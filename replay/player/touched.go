@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,8 +36,14 @@ type Touch struct {
 	LeftAlone   bool          `json:"leftAlone,omitempty"` // the outcome names it among the documents that were skipped
 	UndoneBy    string        `json:"undoneBy,omitempty"`
 	Undoes      string        `json:"undoes,omitempty"`
-	Before      string        `json:"before,omitempty"` // hex SHA-256 of the document before; "" if there was none
-	After       string        `json:"after,omitempty"`  // … after; "" if there is none, or it could not be foreseen
+	Before      *Document     `json:"before"` // as it was backed up; nil if there was none
+	After       *Document     `json:"after"`  // as it was foreseen; nil if there is none, or it could not be foreseen
+}
+
+// Document is a document in the files of a change.
+type Document struct {
+	SHA256 string          `json:"sha256"`         // of its BSON, in hex, as the plan has it
+	Text   json.RawMessage `json:"text,omitempty"` // Extended JSON; nothing if only its hash was kept
 }
 
 // planItem is what a line of a plan file says of a document. The format is guard/plan's; an auditor reads it without that package.
@@ -51,12 +58,48 @@ type planItem struct {
 }
 
 type planImage struct {
+	At     int64  `json:"at"` // in the file below before or after; -1: only the hash was kept
+	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
+}
+
+var errImage = errors.New("is not what the plan says")
+
+// read finds a document in a file of a change, and believes it if it has the plan's hash.
+func (im *planImage) read(dir, which, ns string) (*Document, error) {
+	if im == nil {
+		return nil, nil
+	}
+	d := &Document{SHA256: im.SHA256}
+	if im.At < 0 {
+		return d, nil
+	}
+	db, coll, _ := strings.Cut(ns, ".")
+	name := filepath.Join(which, url.PathEscape(db), url.PathEscape(coll)+".bson")
+	if !filepath.IsLocal(name) || im.Bytes < 0 || im.Bytes > 64<<20 {
+		return d, fmt.Errorf("%s: %w", name, errImage)
+	}
+	f, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		return d, err
+	}
+	defer f.Close() // read only
+	doc := make([]byte, im.Bytes)
+	if _, err := f.ReadAt(doc, im.At); err != nil {
+		return d, fmt.Errorf("%s: %w", name, err)
+	}
+	if sum := sha256.Sum256(doc); hex.EncodeToString(sum[:]) != im.SHA256 {
+		return d, fmt.Errorf("%s, byte %d: %w", name, im.At, errImage)
+	}
+	if d.Text, err = extended(doc); err != nil {
+		return d, fmt.Errorf("%s, byte %d: %w", name, im.At, err)
+	}
+	return d, nil
 }
 
 // Touched finds the changes whose plans hold a document: by its _id as it is printed or in Extended JSON, by its hexadecimal digits or its bare value; with
 // a namespace or collection and a slash before it, only there; with * at its end, by its beginning. Plan files that are not those that were
-// confirmed are problems.
+// confirmed are problems, and so are documents that have not the plan's hash.
 func Touched(stateDir string, sessions []*journal.Session, id string) ([]Touch, []journal.Problem, error) {
 	changes, err := journal.Changes(sessions)
 	if err != nil {
@@ -94,6 +137,7 @@ func inPlan(stateDir string, c *journal.Change, want wanted) (out []Touch, err e
 	}
 	defer f.Close() // read only
 	sum := sha256.New()
+	var images error
 	err = eachLine(f, sum, func(line []byte) error {
 		var item planItem
 		if err := json.Unmarshal(line, &item); err != nil {
@@ -108,12 +152,11 @@ func inPlan(stateDir string, c *journal.Change, want wanted) (out []Touch, err e
 			Namespace: d.NS, Op: d.Op, ID: idText(d.ID), Status: c.Status, UndoneBy: c.UndoneBy, Undoes: c.Intent.Undoes,
 			LeftAlone: leftAlone(c, d.NS, d.ID),
 		}
-		if d.Before != nil {
-			t.Before = d.Before.SHA256
-		}
-		if d.After != nil {
-			t.After = d.After.SHA256
-		}
+		dir := filepath.Dir(f.Name())
+		var before, after error
+		t.Before, before = d.Before.read(dir, "before", d.NS)
+		t.After, after = d.After.read(dir, "after", d.NS)
+		images = errors.Join(images, before, after)
 		out = append(out, t)
 		return nil
 	})
@@ -123,7 +166,7 @@ func inPlan(stateDir string, c *journal.Change, want wanted) (out []Touch, err e
 	if got := hex.EncodeToString(sum.Sum(nil)); got != c.Intent.Digest {
 		return out, fmt.Errorf("%w: the record says SHA-256 %s, the file has %s", errPlan, c.Intent.Digest, got)
 	}
-	return out, nil
+	return out, images
 }
 
 func eachLine(r io.Reader, sum hash.Hash, each func([]byte) error) error {
@@ -286,9 +329,19 @@ func TouchText(touches []Touch) string {
 		}
 		fmt.Fprintf(&b, "%s  %-7s %s _id %s: %s  %s@%s  change %s, session %s\n", t.Time.Format(stamp), replay.Safe(t.Op), replay.Safe(t.Namespace), replay.Safe(t.ID),
 			replay.Safe(became), replay.Safe(t.User), replay.Safe(t.Host), replay.Safe(t.Change), replay.Safe(t.Session))
-		for _, x := range []struct{ name, text string }{{"takes back", t.Undoes}, {"before: SHA-256", t.Before}, {"after: SHA-256", t.After}} {
-			if x.text != "" {
-				fmt.Fprintf(&b, "  %s %s\n", x.name, replay.Safe(x.text))
+		if t.Undoes != "" {
+			fmt.Fprintf(&b, "  takes back %s\n", replay.Safe(t.Undoes))
+		}
+		for _, x := range []struct {
+			name string
+			doc  *Document
+		}{{"before", t.Before}, {"after", t.After}} {
+			switch {
+			case x.doc == nil:
+			case x.doc.Text == nil:
+				fmt.Fprintf(&b, "  %s: SHA-256 %s\n", x.name, replay.Safe(x.doc.SHA256))
+			default:
+				fmt.Fprintf(&b, "  %s: %s\n", x.name, replay.Safe(string(x.doc.Text)))
 			}
 		}
 	}
