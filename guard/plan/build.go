@@ -81,7 +81,11 @@ type Builder struct {
 	samples  []Sample
 	n        int64
 	bytes    int64
-	last     struct {
+	made     struct { // by a pipeline, of the documents at hand
+		after map[[16]byte]bson.Raw
+		why   string // not
+	}
+	last struct {
 		of     Pending
 		update *update.Update
 	}
@@ -288,6 +292,11 @@ func (b *Builder) addByID(ctx context.Context, group []Pending) (int, error) {
 		if b.seen[ns.String()][idKey(id)] {
 			return i, nil // belongs to the next plan
 		}
+		if doc := docs[idKey(id)]; doc != nil && p.write().Pipeline() {
+			if err := b.evaluate(ctx, p.write(), []bson.Raw{doc}); err != nil {
+				return i, fmt.Errorf("foresee the pipeline: %w", err)
+			}
+		}
 		if err := b.addFound(p, docs[idKey(id)]); err != nil {
 			return i, err
 		}
@@ -335,6 +344,20 @@ func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
 		return false, err
 	}
 	found := false
+	var group []bson.Raw // of a pipeline, whose results are asked for together
+	size := 0
+	flush := func() error {
+		if err := b.evaluate(ctx, w, group); err != nil {
+			return fmt.Errorf("foresee the pipeline: %w", err)
+		}
+		for _, doc := range group {
+			if err := b.document(p, doc); err != nil {
+				return err
+			}
+		}
+		group, size = nil, 0
+		return nil
+	}
 	if info.exists {
 		err = iterate(ctx, b.cfg.Reader, w.NS.DB, selection(w, nil), func(doc bson.Raw) error {
 			key := idKey(doc.Lookup("_id"))
@@ -346,8 +369,18 @@ func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
 			}
 			b.stats[w.NS.String()].matched[key] = true
 			found = true
-			return b.document(p, doc)
+			if !w.Pipeline() {
+				return b.document(p, doc)
+			}
+			group, size = append(group, bytes.Clone(doc)), size+len(doc)
+			if len(group) == pipelineGroup || size > pipelineBytes {
+				return flush()
+			}
+			return nil
 		})
+		if err == nil && len(group) > 0 {
+			err = flush()
+		}
 		if err != nil {
 			return false, fmt.Errorf("read the documents of %s: %w", w.NS, err)
 		}
@@ -515,7 +548,9 @@ func (b *Builder) afterImage(p Pending, before bson.Raw) (after bson.Raw, unpred
 	case w.Op == command.Replace:
 		after, err = update.Replace(before, w.Doc)
 	case w.Pipeline():
-		err = fmt.Errorf("%w: an aggregation pipeline", update.ErrNotPredictable)
+		if after = b.made.after[idKey(before.Lookup("_id"))]; after == nil || b.made.why != "" {
+			after, err = nil, fmt.Errorf("%w: %s", update.ErrNotPredictable, b.made.why)
+		}
 	default:
 		var u *update.Update
 		if u, err = b.parsed(p); err == nil {

@@ -16,5 +16,6 @@
 // What is sent is a pure function of the plan file and the spooled images (Derive). The condition that a document is still as
 // it was shown is written by one pure function (StillAs), whose comment says what it cannot see.
 //
-// Not seen to run on a real mongod yet: the expr road (whole-document equality), shard keys, collations, pipeline updates.
+// Not seen to run on a real mongod yet: the expr road (whole-document equality), shard keys, collations, pipeline updates and how they are
+// foreseen ($documents), arrayFilters, and all of run.go.
 package plan

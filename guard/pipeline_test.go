@@ -1,0 +1,84 @@
+package guard_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard"
+	"respect/guard/environment"
+	"respect/guard/internal/wiretest"
+	"respect/guard/plan"
+)
+
+// TestPipelinesAreForeseen: an update by a pipeline is evaluated by the server on the before-images, which are handed to it; what is another value each time,
+// and what the server does not evaluate, is said not to be predictable. Over a fake: the embedded server knows no pipelines.
+func TestPipelinesAreForeseen(t *testing.T) {
+	t.Parallel()
+	doc := bson.D{{Key: "_id", Value: int32(1)}, {Key: "n", Value: int32(41)}}
+	for _, c := range []struct {
+		update, why string
+		knows       bool // $documents
+	}{
+		{`[{"$set": {"n": {"$add": ["$n", 1]}}}]`, "", true},
+		{`[{"$set": {"n": {"$add": ["$n", 1]}}}]`, "does not evaluate beforehand", false},
+		{`[{"$set": {"at": "$$NOW"}}]`, "$$NOW", true},
+		{`[{"$set": {"n": {"$floor": {"$multiply": [{"$rand": {}}, 9]}}}}]`, "$rand", true},
+		{`[{"$match": {"n": 1}}]`, "a stage that updates do not have", true},
+	} {
+		asked := 0
+		f := wiretest.NewFake(t, nil, func(db string, cmd bson.Raw) bson.D {
+			switch cmd.Index(0).Key() {
+			case "find":
+				if db == "respect" {
+					return cursorOf(environment.MarkerDocument(environment.Production, "any", "test", time.Now()))
+				}
+				return cursorOf(doc)
+			case "listCollections":
+				return cursorOf(bson.D{{Key: "name", Value: "c"}, {Key: "type", Value: "collection"}})
+			case "listIndexes":
+				return cursorOf(bson.D{{Key: "key", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "name", Value: "_id_"}})
+			case "count":
+				return ok(bson.E{Key: "n", Value: int32(1)})
+			case "aggregate":
+				asked++
+				given, err := cmd.LookupErr("pipeline", "0", "$documents", "0", "$literal")
+				if !c.knows || err != nil {
+					return bson.D{{Key: "ok", Value: 0.0}, {Key: "code", Value: int32(40324)}, {Key: "codeName", Value: "Location40324"}, {Key: "errmsg", Value: "Unrecognized pipeline stage name: '$documents'"}}
+				}
+				if n := given.Document().Lookup("n").Int32(); n != 41 {
+					t.Errorf("the server was given n = %d", n)
+				}
+				return cursorOf(bson.D{{Key: "_id", Value: int32(1)}, {Key: "n", Value: int32(42)}})
+			case "update", "findAndModify":
+				t.Errorf("a preview sent %s", cmd)
+			}
+			return ok()
+		})
+		s := &server{uri: f.URI(), db: "app"}
+		b := s.bench(t)
+		st, _, err := b.runIn(guard.Preview, `{"update": "c", "updates": [{"q": {}, "u": `+c.update+`, "multi": true}]}`)
+		if err != nil {
+			t.Fatalf("%s: %v", c.update, err)
+		}
+		plans, _ := st.Plans()
+		why := ""
+		for _, f := range plans[0].Facts() {
+			if f.Code == plan.NotPredictable {
+				why = f.Text
+			}
+		}
+		if (why == "") != (c.why == "") || !strings.Contains(why, c.why) {
+			t.Errorf("%s: it is said %q, want %q", c.update, why, c.why)
+		}
+		after := plans[0].Samples()[0].After
+		if c.why == "" && (after == nil || after.Lookup("n").Int32() != 42) {
+			t.Errorf("%s: foreseen is %s", c.update, after)
+		}
+		if c.why != "" && after != nil {
+			t.Errorf("%s: %s is shown for something that is not known", c.update, after)
+		}
+	}
+}
