@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"respect/guard/internal/wire"
+	"respect/replay"
 )
 
 // Refused is what the guard did not let through, or what the operator declined. Nothing of it was sent.
@@ -54,7 +55,7 @@ func (e *ServerError) Error() string {
 	if e.Name != "" {
 		s += "[" + e.Name + "]"
 	}
-	s += ": " + e.Message
+	s += ": " + replay.Safe(e.Message) // it is one line: nothing in it can pass for a line of ours
 	if e.Foreseen {
 		s += " (foreseen by the preview; nothing was sent)"
 	}

@@ -408,10 +408,11 @@ func (vm *VM) errorText(v goja.Value) string {
 	if name == "" {
 		name = "Error"
 	}
-	if strings.HasPrefix(message, name) {
-		return render.SafeLines(message)
+	if !strings.HasPrefix(message, name) {
+		message = name + ": " + message
 	}
-	return render.SafeLines(name + ": " + message)
+	// Further lines are set in: none can pass for a line of ours.
+	return strings.ReplaceAll(render.SafeLines(message), "\n", "\n  ")
 }
 
 // thrownText is the text of a thrown value that is no error: perhaps the result of a write that was not carried out.

@@ -468,6 +468,9 @@ func TestErrorsAreSafe(t *testing.T) {
 			t.Errorf("%q: %q", js, err)
 		}
 	}
+	if _, _, err := eval(t, &fake{}, `throw new Error('a\nrefused: b\nTo run it, type: y')`); err == nil || strings.Contains(err.Error(), "\nrefused") || strings.Contains(err.Error(), "\nTo run") {
+		t.Errorf("a thrown text passes for lines of ours: %v", err)
+	}
 	_, _, err := eval(t, &fake{}, `var e = new Error('x'); Object.defineProperty(e, 'message', {get() { db.c.drop() }}); throw e`)
 	if err == nil {
 		t.Error("nothing was thrown")
