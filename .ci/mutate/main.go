@@ -61,6 +61,7 @@ type mutant struct {
 	file       string
 	line       int
 	in         string // the declaration around it
+	nth        int    // of those that read the same there, from 1
 	kind       string
 	start, end int
 	with       string
@@ -69,11 +70,11 @@ type mutant struct {
 
 // key names a mutant without its line, so that it is found again when lines move.
 func (m mutant) key() string {
-	return fmt.Sprintf("%s: %s: %s: %s => %s", m.file, m.in, m.kind, squeeze(m.old), squeeze(m.with))
+	return fmt.Sprintf("%s: %s: %s: %s => %s #%d", m.file, m.in, m.kind, squeeze(m.old), squeeze(m.with), m.nth)
 }
 
 func (m mutant) String() string {
-	return fmt.Sprintf("%s:%d: %s: %s: %s => %s", m.file, m.line, m.in, m.kind, squeeze(m.old), squeeze(m.with))
+	return fmt.Sprintf("%s:%d: %s: %s: %s => %s #%d", m.file, m.line, m.in, m.kind, squeeze(m.old), squeeze(m.with), m.nth)
 }
 
 func squeeze(s string) string {
@@ -353,6 +354,12 @@ func mutantsOf(file string) ([]mutant, error) {
 		}
 	}
 	slices.SortStableFunc(k.out, func(a, b mutant) int { return a.start - b.start })
+	same := map[string]int{}
+	for i := range k.out {
+		key := k.out[i].key()
+		same[key]++
+		k.out[i].nth = same[key]
+	}
 	return k.out, nil
 }
 

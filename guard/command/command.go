@@ -86,7 +86,7 @@ type Command struct {
 // command that is merely not understood has class Unknown and says why.
 // owned says whether a cursor was handed to this session by a command of class Read; nil means none was.
 func Parse(db string, cmd bson.Raw, owned func(cursor int64) bool) (*Command, error) {
-	if err := cmd.Validate(); err != nil {
+	if err := wellFormed(cmd, 0); err != nil {
 		return nil, fmt.Errorf("the command is not valid BSON: %w", err)
 	}
 	elems, err := cmd.Elements()
@@ -108,6 +108,40 @@ func Parse(db string, cmd bson.Raw, owned func(cursor int64) bool) (*Command, er
 	}
 	c.classify(elems, owned)
 	return c, nil
+}
+
+// maxDepth is how deep documents nest that a server takes: https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-Nested-Depth-for-BSON-Documents
+// is 100; servers accept a few more in commands.
+const maxDepth = 200
+
+// wellFormed says what is wrong with a document or with one inside it. bson.Raw.Validate looks neither into documents nor behind their end.
+func wellFormed(doc bson.Raw, depth int) error {
+	if depth > maxDepth {
+		return errors.New("it nests too deep")
+	}
+	if n, _, ok := bsoncore.ReadLength(doc); !ok || int(n) != len(doc) || n < 5 || doc[n-1] != 0 {
+		return errors.New("a document does not end where it says")
+	}
+	elems, err := doc.Elements()
+	if err != nil {
+		return err
+	}
+	for _, e := range elems {
+		switch v := e.Value(); v.Type {
+		case bson.TypeEmbeddedDocument, bson.TypeArray:
+			err = wellFormed(v.Value, depth+1)
+		case bson.TypeCodeWithScope:
+			if _, scope, ok := v.CodeWithScopeOK(); ok {
+				err = wellFormed(scope, depth+1)
+			} else {
+				err = errors.New("code whose scope cannot be read")
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.Key(), err)
+		}
+	}
+	return nil
 }
 
 // classify fills in all but bytes and names. Every way out of it that is not sure leaves class Unknown.

@@ -1,7 +1,10 @@
 package command
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -253,6 +256,7 @@ func TestParse(t *testing.T) {
 		{`{"insert":5,"documents":[{"a":1}]}`, Unknown, ""},
 		{`{"insert":"c","documents":[{"a":1}],"bypassDocumentValidation":"x"}`, Unknown, ""},
 		{`{"update":"c","updates":[{"q":{},"u":5}]}`, Unknown, ""},
+		{`{"update":"c","updates":[{"q":{},"u":{}}],"bypassDocumentValidation":"x"}`, Unknown, ""},
 		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"a":1}},"multi":"x"}]}`, Unknown, ""},
 		{`{"update":"c","updates":[{"q":{},"u":{"$set":{"a":1}},"upsert":"x"}]}`, Unknown, ""},
 		{`{"findAndModify":"c","query":5,"remove":true}`, Unknown, ""},
@@ -260,6 +264,7 @@ func TestParse(t *testing.T) {
 		{`{"findAndModify":"c","remove":true,"upsert":true}`, Unknown, ""},
 		{`{"findAndModify":"c","remove":true,"new":true}`, Unknown, ""},
 		{`{"findAndModify":"c","remove":"x"}`, Unknown, ""},
+		{`{"findAndModify":"c","remove":"x","update":{"a":1}}`, Unknown, ""},
 		{`{"findAndModify":"c","update":{"a":1},"new":"x"}`, Unknown, ""},
 		{`{"findAndModify":"c","update":{"a":1},"upsert":"x"}`, Unknown, ""},
 		{`{"findAndModify":"c","update":{"a":1},"bypassDocumentValidation":"x"}`, Unknown, ""},
@@ -481,11 +486,69 @@ func TestNoCommandAtAll(t *testing.T) {
 		db  string
 		cmd bson.Raw
 	}{
+		{"app", append(js(t, `{"find":"c"}`), "\x10a\x00\x01\x00\x00\x00\x00"...)}, {"app", append(js(t, `{"find":"c"}`), 0)}, // more behind the end
+		{"app", bson.Raw("\x1e\x00\x00\x00\x02find\x00\x02\x00\x00\x00c\x00\x03filter\x00\x05\x00\x00\x00\x07\x00")}, // a filter without its end
 		{"app", nil}, {"app", bson.Raw{5, 0, 0, 0, 0}}, {"app", bson.Raw{1, 2, 3}}, {"", js(t, `{"find":"c"}`)}, {"a.b", js(t, `{"find":"c"}`)}, {"a b", js(t, `{"find":"c"}`)},
 	} {
 		if c, err := Parse(tt.db, tt.cmd, nil); err == nil {
 			t.Errorf("Parse(%q, %v) = %v, want an error", tt.db, tt.cmd, c.Class())
 		}
+	}
+}
+
+// TestWellFormed: what is damaged anywhere is no command, however deep.
+func TestWellFormed(t *testing.T) {
+	whole := js(t, `{"find":"c","filter":{"a":[{"b":{"c":1}}],"d":{"$code":"x","$scope":{"e":{"f":1}}}}}`)
+	if _, err := Parse("app", whole, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, inner := range []string{"filter", "a", "b", "$scope", "e"} {
+		damaged := slices.Clone(whole)
+		key := strings.TrimPrefix(inner, "$scope")
+		at := bytes.Index(damaged, append([]byte{3}, key+"\x00"...)) + len(key) + 2
+		switch inner {
+		case "a":
+			at = bytes.Index(damaged, []byte("\x04a\x00")) + 3
+		case "$scope":
+			at = bytes.Index(damaged, []byte("x\x00")) + 2
+		}
+		size := int(binary.LittleEndian.Uint32(damaged[at:]))
+		damaged[at+size-1] = 7 // its last byte
+		if c, err := Parse("app", damaged, nil); err == nil {
+			t.Errorf("%s does not end, and is %v", inner, c.Class())
+		}
+	}
+	for _, d := range []struct {
+		at string
+		by byte
+	}{{"\x10c\x00", 0x42}, {"\x10f\x00", 0x42}, {"\x0fd\x00", 0x42}, {"\x02\x00\x00\x00x\x00", 0x77}} { // types that there are not, and code that is longer than its place
+		damaged := slices.Clone(whole)
+		damaged[bytes.Index(damaged, []byte(d.at))] = d.by
+		if c, err := Parse("app", damaged, nil); err == nil {
+			t.Errorf("%q is %#x, and the command is %v", d.at, d.by, c.Class())
+		}
+	}
+	for i := range whole { // whatever is cut off
+		if c, err := Parse("app", whole[:i], nil); err == nil {
+			t.Errorf("%d bytes are %v", i, c.Class())
+		}
+	}
+	nested := func(depth int) bson.Raw {
+		var v any = 1
+		for range depth {
+			v = bson.D{{Key: "a", Value: v}}
+		}
+		raw, err := bson.Marshal(bson.D{{Key: "find", Value: "c"}, {Key: "filter", Value: v}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	if _, err := Parse("app", nested(200), nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := Parse("app", nested(201), nil); err == nil {
+		t.Error("it nests without end")
 	}
 }
 

@@ -182,3 +182,42 @@ func TestOnlyTheseRead(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownOptions: no row takes an option that it does not know, but those whose fields have names of their own, and those of classes that
+// are refused or asked about as a whole.
+func TestUnknownOptions(t *testing.T) {
+	open := set("currentOp getParameter serverStatus endSessions killAllSessions killAllSessionsByPattern killSessions planCacheClear planCacheClearFilters planCacheSetFilter")
+	for _, r := range table {
+		if r.options == "*" && !open[r.canonical()] && r.class < Security {
+			t.Errorf("%s takes any option", r.canonical())
+		}
+		if r.options == "*" {
+			continue
+		}
+		if c := parse(t, "app", `{"`+r.canonical()+`":"c","zap":1}`); c.Class() != Unknown || !strings.Contains(c.Why(), `no option "zap"`) {
+			t.Errorf("%s takes the option zap: %v, %s", r.canonical(), c.Class(), c.Why())
+		}
+	}
+}
+
+// TestNamespacesOfOtherDatabases: commands that are sent to admin and work on a namespace, or a database, which they name.
+func TestNamespacesOfOtherDatabases(t *testing.T) {
+	for _, name := range strings.Fields("abortMoveCollection abortReshardCollection abortUnshardCollection analyzeShardKey cleanupOrphaned cleanupReshardCollection " +
+		"clearJumboFlag commitReshardCollection configureCollectionBalancing configureQueryAnalyzer mergeAllChunksOnShard mergeChunks moveChunk moveCollection " +
+		"moveRange refineCollectionShardKey reshardCollection setAllowMigrations shardCollection split unshardCollection updateZoneKeyRange") {
+		if c := parse(t, "admin", `{"`+name+`":"prod.c"}`); namespaces(c.Targets()) != "prod.c" || c.Class() != Cluster {
+			t.Errorf("%s is %v of %v", name, c.Class(), c.Targets())
+		}
+	}
+	for _, name := range []string{"enableSharding", "movePrimary"} {
+		if c := parse(t, "admin", `{"`+name+`":"prod"}`); namespaces(c.Targets()) != "prod" {
+			t.Errorf("%s is of %v", name, c.Targets())
+		}
+	}
+	for _, name := range strings.Fields("collMod compact cleanupStructuredEncryptionData compactStructuredEncryptionData convertToCapped create createIndexes createSearchIndexes " +
+		"drop dropIndexes dropSearchIndex planCacheClear planCacheClearFilters planCacheSetFilter reIndex setIndexCommitQuorum updateSearchIndex validate dbCheck") {
+		if c := parse(t, "app", `{"`+name+`":"c"}`); namespaces(c.Targets()) != "app.c" {
+			t.Errorf("%s is of %v", name, c.Targets())
+		}
+	}
+}

@@ -116,6 +116,7 @@ func TestReasons(t *testing.T) {
 		`{"collMod":"c","index":5}`:                                    "index is not a document",
 		`{"cloneCollectionAsCapped":"c"}`:                              "toCollection is not the name",
 		`{"applyOps":5}`:                                               "applyOps: an array of documents",
+		`{"applyOps":[{"op":"n"}]}`:                                    "an entry without op and ns",
 		`{"applyOps":[{"op":"i"}]}`:                                    "an entry without op and ns",
 		`{"applyOps":[{"op":"c","ns":"a.$cmd"}]}`:                      "a command that is not a document",
 		`{"bulkWrite":1,"nsInfo":5}`:                                   "bulkWrite: nsInfo: an array",
@@ -132,6 +133,7 @@ func TestReasons(t *testing.T) {
 		`{"update":"c","updates":[{"q":{},"u":5}]}`:                    "neither a document nor a pipeline",
 		`{"update":"c","updates":[{"q":{},"u":{"$set":{},"a":1}}]}`:    "mixes operators and fields",
 		`{"update":"c","updates":[{"q":{},"u":{},"multi":"x"}]}`:       "multi is neither true nor false",
+		`{"delete":"c","deletes":5}`:                                   "delete: deletes: an array",
 		`{"createUser":"u"}`:                                           "",
 	} {
 		if got := parse(t, "app", cmd).Why(); !strings.Contains(got, want) {
@@ -235,6 +237,7 @@ func TestBounded(t *testing.T) {
 		`{"find":"c","maxTimeMS":5}`:                          false,
 		`{"find":"c","tailable":true}`:                        false,
 		`{"find":"c","tailable":false}`:                       true,
+		`{"find":"c","tailable":{"$undefined":true}}`:         true,
 		`{"find":"c","tailable":null}`:                        true,
 		`{"find":"c","tailable":"x"}`:                         false,
 		`{"aggregate":"c","pipeline":[{"$changeStream":{}}]}`: false,

@@ -606,10 +606,7 @@ func documents(v bson.RawValue) ([]bson.Raw, error) {
 // once is an error if a field stands twice in a document, or is none of those known, if any are given: which of two a server
 // takes depends on the server.
 func once(doc bson.Raw, known ...string) error {
-	if doc == nil {
-		return nil
-	}
-	elems, err := doc.Elements()
+	elems, err := doc.Elements() // of no document: none
 	if err != nil {
 		return err
 	}
