@@ -415,6 +415,9 @@ func (s *Statement) stop(err error) error {
 
 // overlapsPlanned says whether a preview's command touches what was planned and not carried out.
 func (s *Statement) overlapsPlanned(c *command.Command) bool {
+	if c.Name() == "getMore" {
+		return false // of a cursor that was opened before
+	}
 	for _, p := range s.planned {
 		for _, t := range append(append([]command.Namespace(nil), c.Targets()...), c.Sources()...) {
 			if p.Overlaps(t) {
@@ -435,6 +438,9 @@ func (s *Statement) dependsOnPending(ctx context.Context, d *Deployment, c *comm
 	}
 	if c.Live() {
 		return true
+	}
+	if c.Name() == "getMore" {
+		return false // more of what was asked before: for (doc of cursor) deleteOne(doc) is one plan
 	}
 	for _, src := range c.Sources() {
 		for _, q := range s.queue {
