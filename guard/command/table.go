@@ -233,13 +233,14 @@ var table = []row{
 	{names: "shutdown", class: Server, options: "*", why: "stops the server"},
 }
 
-// readStages are the aggregation stages that write nothing; any other makes an aggregate a write.
+// readStages are the aggregation stages that write nothing and hold no pipeline; those that hold one are in parsing.stage. Any other
+// makes an aggregate a write.
 // Sources: https://www.mongodb.com/docs/manual/reference/mql/aggregation-stages/; in the server only $out and $merge are write stages.
 var readStages = set("$addFields $bucket $bucketAuto $changeStream $changeStreamSplitLargeEvent $collStats $count $currentOp " +
-	"$densify $documents $facet $fill $geoNear $graphLookup $group $indexStats $limit $listClusterCatalog $listLocalSessions " +
-	"$listSampledQueries $listSearchIndexes $listSessions $lookup $match $planCacheStats $project $querySettings $queryStats " +
-	"$rankFusion $redact $replaceRoot $replaceWith $sample $score $scoreFusion $search $searchMeta $set $setWindowFields " +
-	"$shardedDataDistribution $skip $sort $sortByCount $sql $unionWith $unset $unwind $vectorSearch")
+	"$densify $documents $fill $geoNear $group $indexStats $limit $listClusterCatalog $listLocalSessions " +
+	"$listSampledQueries $listSearchIndexes $listSessions $match $planCacheStats $project $querySettings $queryStats " +
+	"$redact $replaceRoot $replaceWith $sample $score $search $searchMeta $set $setWindowFields " +
+	"$shardedDataDistribution $skip $sort $sortByCount $sql $unset $unwind $vectorSearch")
 
 // explainable are the commands that explain can wrap. It plans writes and applies none of them.
 // Source: https://www.mongodb.com/docs/manual/reference/command/explain/
