@@ -47,7 +47,7 @@ func withoutSecrets(cmd bson.Raw) (out bson.Raw, redacted bool, err error) {
 	}
 	var d bson.D
 	for _, e := range elems {
-		if slices.Contains(secrets, e.Key()) {
+		if slices.Contains(secrets, e.Key()) || secretName(e.Key()) {
 			d, redacted = append(d, bson.E{Key: e.Key(), Value: "[redacted]"}), true
 			continue
 		}
