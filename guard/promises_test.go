@@ -159,7 +159,7 @@ type badFile struct {
 
 func (n noSpace) Create(name string) (durable.File, error) {
 	f, err := n.OS.Create(name)
-	if err == nil && strings.HasSuffix(name, ".bson") {
+	if err == nil && strings.HasSuffix(name, ".bson.gz") {
 		return &badFile{f, n.rot}, nil
 	}
 	return f, err

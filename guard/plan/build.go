@@ -3,7 +3,6 @@ package plan
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -70,7 +69,7 @@ type Builder struct {
 	sp       *spool
 	commands []*command.Command
 	numbers  map[*command.Command]int
-	seen     map[string]map[[16]byte]bool // pinned documents, by namespace and hash of _id
+	seen     map[string]idSet // pinned documents, by namespace
 	afters   map[string]*afterImages
 	infos    map[string]*collectionInfo
 	stats    map[string]*stats
@@ -79,8 +78,17 @@ type Builder struct {
 	samples  []Sample
 	n        int64
 	bytes    int64
-	made     struct { // by a pipeline, of the documents at hand
-		after map[[16]byte]bson.Raw
+	at       struct { // the statement at hand
+		p       Pending
+		w       command.Write
+		ns      string
+		ordinal uint32 // counted over the plan; 0 before the first
+		st      *stats
+		res     *Result
+		seen    idSet
+	}
+	made struct { // by a pipeline, of the documents at hand
+		after map[idHash]bson.Raw
 		why   string // not
 	}
 	last struct {
@@ -107,7 +115,6 @@ type stats struct {
 	unknown   map[string]int64 // why not predictable -> documents
 	created   []bson.Raw       // by upserts
 	filters   map[string]int   // shape of filters: empty-many, empty-one, other
-	matched   map[[16]byte]bool
 	findings
 }
 
@@ -119,7 +126,7 @@ func NewBuilder(cfg Config) (*Builder, error) {
 	}
 	cfg.Header.Version = formatVersion
 	b := &Builder{
-		cfg: cfg, sp: sp, numbers: map[*command.Command]int{}, seen: map[string]map[[16]byte]bool{},
+		cfg: cfg, sp: sp, numbers: map[*command.Command]int{}, seen: map[string]idSet{},
 		afters: map[string]*afterImages{}, infos: map[string]*collectionInfo{}, stats: map[string]*stats{}, results: map[resultKey]*Result{},
 	}
 	if err := sp.line(line{Plan: &cfg.Header}); err != nil {
@@ -136,7 +143,7 @@ func (b *Builder) Result(p Pending) *Result { return b.results[resultKey{p.Comma
 
 // AfterImage is the planned after-image of a document, and whether the plan has the document at all.
 func (b *Builder) AfterImage(ns command.Namespace, id bson.RawValue) (doc bson.Raw, known, planned bool) {
-	if !b.seen[ns.String()][idKey(id)] {
+	if !b.seen[ns.String()].has(id) {
 		return nil, true, false
 	}
 	a := b.afters[ns.String()]
@@ -273,7 +280,7 @@ func (b *Builder) addByID(ctx context.Context, group []Pending) (int, error) {
 		id, _ := onlyID(p.write())
 		ids = append(ids, id)
 	}
-	docs := map[[16]byte]bson.Raw{}
+	docs := map[idHash]bson.Raw{}
 	if info.exists {
 		err := iterate(ctx, b.cfg.Reader, ns.DB, bson.D{
 			{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
@@ -287,7 +294,7 @@ func (b *Builder) addByID(ctx context.Context, group []Pending) (int, error) {
 	}
 	for i, p := range group {
 		id, _ := onlyID(p.write())
-		if b.seen[ns.String()][idKey(id)] {
+		if b.seen[ns.String()].has(id) {
 			return i, nil // belongs to the next plan
 		}
 		if doc := docs[idKey(id)]; doc != nil && p.write().Pipeline() {
@@ -357,15 +364,20 @@ func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
 		return nil
 	}
 	if info.exists {
-		err = iterate(ctx, b.cfg.Reader, w.NS.DB, selection(w, nil), func(doc bson.Raw) error {
+		read := stream
+		if w.Pipeline() {
+			read = iterate
+		}
+		err = read(ctx, b.cfg.Reader, w.NS.DB, selection(w, nil), func(doc bson.Raw) error {
 			key := idKey(doc.Lookup("_id"))
-			if b.stats[w.NS.String()].matched[key] {
+			switch by := b.at.seen[key]; by {
+			case 0:
+			case b.at.ordinal:
 				return nil // a scan may return a moved document twice
-			}
-			if b.seen[w.NS.String()][key] {
+			default:
 				return fmt.Errorf("documents of %s were changed by others while the plan was made; try again", w.NS)
 			}
-			b.stats[w.NS.String()].matched[key] = true
+			b.at.seen[key] = b.at.ordinal
 			found = true
 			if !w.Pipeline() {
 				return b.document(p, doc)
@@ -382,7 +394,6 @@ func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("read the documents of %s: %w", w.NS, err)
 		}
-		clear(b.stats[w.NS.String()].matched)
 	}
 	if !found && w.Upsert {
 		return true, b.upsert(p)
@@ -431,7 +442,7 @@ func (b *Builder) overlaps(ctx context.Context, w command.Write, info *collectio
 	}
 	hit := false
 	err := iterate(ctx, b.cfg.Reader, w.NS.DB, selection(w, bson.D{{Key: "_id", Value: int32(1)}}), func(doc bson.Raw) error {
-		if b.seen[ns][idKey(doc.Lookup("_id"))] {
+		if b.seen[ns].has(doc.Lookup("_id")) {
 			hit = true
 			return errStop
 		}
@@ -461,7 +472,7 @@ func (b *Builder) info(ctx context.Context, ns command.Namespace) (*collectionIn
 	total := i.total
 	b.stats[ns.String()] = &stats{
 		count:   replay.Count{Namespace: ns.String(), Total: &total},
-		removed: map[string]int64{}, unknown: map[string]int64{}, filters: map[string]int{}, matched: map[[16]byte]bool{},
+		removed: map[string]int64{}, unknown: map[string]int64{}, filters: map[string]int{},
 		findings: newFindings(),
 	}
 	b.order = append(b.order, ns.String())
@@ -477,9 +488,12 @@ func (b *Builder) begin(p Pending) error {
 			return err
 		}
 	}
-	b.results[resultKey{p.Command, p.Index}] = &Result{}
 	w := p.write()
-	st := b.stats[w.NS.String()]
+	ns := w.NS.String()
+	st := b.stats[ns]
+	b.at.p, b.at.w, b.at.ns, b.at.st, b.at.res, b.at.seen = p, w, ns, st, &Result{}, b.pinned(ns)
+	b.at.ordinal++
+	b.results[resultKey{p.Command, p.Index}] = b.at.res
 	switch empty := w.Op != command.Insert && len(w.Filter) == 5; {
 	case empty && w.Multi:
 		st.filters["empty-many"]++
@@ -494,13 +508,14 @@ func (b *Builder) begin(p Pending) error {
 	return nil
 }
 
-// document adds one document that a statement selected.
+// document adds one document that the statement at hand selected. The bytes of before are the caller's.
 func (b *Builder) document(p Pending, before bson.Raw) error {
-	w := p.write()
-	st, res := b.stats[w.NS.String()], b.Result(p)
+	w, st, res := &b.at.w, b.at.st, b.at.res
 	st.count.Matched++
 	res.Matched++
 	st.findings.matched(before)
+	id := before.Lookup("_id")
+	b.at.seen[idKey(id)] = b.at.ordinal
 	after, unpredictable, err := b.afterImage(p, before)
 	if err != nil {
 		return err
@@ -510,10 +525,9 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 	}
 	if after != nil && bytes.Equal(before, after) {
 		st.count.Unchanged++
-		b.pin(w.NS, before.Lookup("_id"))
 		return nil
 	}
-	it := Item{NS: w.NS.String(), Op: w.Op.String(), ID: idText(before.Lookup("_id")), Unpredictable: unpredictable}
+	it := Item{NS: b.at.ns, Op: w.Op.String(), ID: idText(id), Unpredictable: unpredictable}
 	switch w.Op {
 	case command.Delete:
 		st.count.Deleted++
@@ -531,7 +545,6 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 	}
 	if after != nil {
 		b.keyed(st, w.NS, before, after)
-		b.lost(st, w.Op, before, after)
 		st.changed(w, before, after)
 	}
 	return b.item(p, it, before, after)
@@ -539,7 +552,7 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 
 // afterImage is what the server will make of a document; nil for a delete and where it cannot be foreseen.
 func (b *Builder) afterImage(p Pending, before bson.Raw) (after bson.Raw, unpredictable string, err error) {
-	w := p.write()
+	w := &b.at.w
 	switch {
 	case w.Op == command.Delete:
 		return nil, "", nil
@@ -607,7 +620,8 @@ func (b *Builder) insert(p Pending, doc bson.Raw) error {
 			return err
 		}
 	}
-	st, res := b.stats[w.NS.String()], b.Result(p)
+	st, res := b.at.st, b.at.res
+	b.at.seen[idKey(doc.Lookup("_id"))] = b.at.ordinal
 	st.count.Inserted++
 	res.Inserted++
 	b.keyed(st, w.NS, nil, doc)
@@ -641,15 +655,16 @@ func (b *Builder) upsert(p Pending) error {
 	return b.insert(p, doc)
 }
 
-// item writes one document of the plan with its images.
+// item writes one document of a statement with its images. The bytes of after are kept, those of before are not.
 func (b *Builder) item(p Pending, it Item, before, after bson.Raw) error {
-	w := p.write()
 	it.Command, it.Statement = b.numbers[p.Command], p.Index
 	spoolAfter := it.Op == "insert" || it.Op == "replace"
-	return b.put(w.NS, it, before, after, spoolAfter)
+	b.keepAfter(it, after)
+	return b.put(it, before, after, spoolAfter)
 }
 
-func (b *Builder) put(ns command.Namespace, it Item, before, after bson.Raw, spoolAfter bool) (err error) {
+// put writes the line and the images of a document, whose bytes stay the caller's.
+func (b *Builder) put(it Item, before, after bson.Raw, spoolAfter bool) (err error) {
 	it.N = b.n
 	b.n++
 	if before != nil {
@@ -667,23 +682,18 @@ func (b *Builder) put(ns command.Namespace, it Item, before, after bson.Raw, spo
 	if err != nil {
 		return err
 	}
-	id := before.Lookup("_id")
-	if before == nil {
-		id = after.Lookup("_id")
-	}
-	b.pin(ns, id)
-	b.keepAfter(it, after)
 	b.sample(it, before, after)
-	return b.sp.line(line{Document: &it})
+	return b.sp.item(&it)
 }
 
-func (b *Builder) pin(ns command.Namespace, id bson.RawValue) {
-	m := b.seen[ns.String()]
-	if m == nil {
-		m = map[[16]byte]bool{}
-		b.seen[ns.String()] = m
+// pinned are the documents of a namespace that the plan has.
+func (b *Builder) pinned(ns string) idSet {
+	s := b.seen[ns]
+	if s == nil {
+		s = idSet{}
+		b.seen[ns] = s
 	}
-	m[idKey(id)] = true
+	return s
 }
 
 func (b *Builder) keepAfter(it Item, after bson.Raw) {
@@ -699,7 +709,7 @@ func (b *Builder) keepAfter(it Item, after bson.Raw) {
 		a.full, a.docs = true, nil
 		return
 	}
-	a.docs, a.bytes = append(a.docs, bytes.Clone(after)), a.bytes+len(after)
+	a.docs, a.bytes = append(a.docs, after), a.bytes+len(after)
 }
 
 const (
@@ -712,23 +722,4 @@ func (b *Builder) sample(it Item, before, after bson.Raw) {
 	if len(b.samples) < maxSamples && len(before)+len(after) <= maxSampleBytes {
 		b.samples = append(b.samples, Sample{NS: it.NS, Op: it.Op, Before: bytes.Clone(before), After: bytes.Clone(after), Unpredictable: it.Unpredictable})
 	}
-}
-
-// idKey is a hash of an _id under which equal numbers of different type are different: that can only cut a plan too late for documents whose
-// _ids the server takes as one, and of those there is only one.
-func idKey(id bson.RawValue) [16]byte {
-	h := sha256.New()
-	switch id.Type {
-	case bson.TypeInt32, bson.TypeInt64, bson.TypeDouble:
-		// One key for 1, Long(1) and 1.0, which are one _id.
-		if f := id.AsFloat64(); f == float64(id.AsInt64()) && f < 1<<53 && f > -(1<<53) {
-			fmt.Fprintf(h, "n%d", id.AsInt64())
-			break
-		}
-		fallthrough
-	default:
-		h.Write([]byte{byte(id.Type)})
-		h.Write(id.Value)
-	}
-	return [16]byte(h.Sum(nil)[:16])
 }

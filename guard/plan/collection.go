@@ -26,7 +26,7 @@ func (p *Plan) NewCollectionBackup(fs durable.FS, s Step) (*CollectionBackup, er
 	if err != nil {
 		return nil, err
 	}
-	if _, err := sp.file(filepath.Join("before", spoolName(s.NS))); err != nil {
+	if _, err := sp.file(filepath.Join("before", imageName(s.NS))); err != nil {
 		return nil, err // also of an empty collection there is a file
 	}
 	info := &collectionInfo{options: s.Options, uuid: s.UUID}
@@ -40,7 +40,7 @@ func (p *Plan) NewCollectionBackup(fs durable.FS, s Step) (*CollectionBackup, er
 func (b *CollectionBackup) Add(doc bson.Raw) error {
 	b.n++
 	b.size += int64(len(doc))
-	_, err := b.sp.append(filepath.Join("before", spoolName(b.step.NS)), doc)
+	_, err := b.sp.append(filepath.Join("before", imageName(b.step.NS)), doc)
 	return err
 }
 

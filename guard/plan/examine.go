@@ -103,7 +103,7 @@ func (x *examiner) group(ctx context.Context, items []Item) error {
 		}
 		ids = append(ids, id)
 	}
-	now := map[[16]byte]bson.Raw{}
+	now := map[idHash]bson.Raw{}
 	err = iterate(ctx, x.r, ns.DB, bson.D{
 		{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
 	}, func(doc bson.Raw) error {

@@ -6,39 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
-
-	"respect/guard/command"
 )
-
-// lost counts the fields that a document loses, nested ones by their path. What an array loses is not looked at.
-func (b *Builder) lost(st *stats, op command.Op, before, after bson.Raw) {
-	for _, path := range lostPaths("", before, after) {
-		st.removed[path]++
-		st.byReplace = st.byReplace || op == command.Replace
-	}
-}
-
-func lostPaths(prefix string, before, after bson.Raw) (out []string) {
-	elems, err := before.Elements()
-	if err != nil {
-		return nil
-	}
-	for _, e := range elems {
-		v, err := after.LookupErr(e.Key())
-		if err != nil {
-			out = append(out, prefix+e.Key())
-			continue
-		}
-		was, ok1 := e.Value().DocumentOK()
-		is, ok2 := v.DocumentOK()
-		if ok1 && ok2 {
-			out = append(out, lostPaths(prefix+e.Key()+".", was, is)...)
-		}
-	}
-	return out
-}
 
 // facts are what the preview says of the plan so far, the most important first.
 func (b *Builder) facts() []Fact {

@@ -225,20 +225,6 @@ func valuesAt(doc bson.Raw, parts []string) (out []bson.RawValue) {
 	return out
 }
 
-// changed notes what a document loses and how its values change.
-func (f *findings) changed(w command.Write, before, after bson.Raw) {
-	f.walk("", before, after, w.Op == command.Update)
-	for _, path := range f.wholes {
-		was, ok1 := update.Lookup(before, path)
-		is, ok2 := update.Lookup(after, path)
-		a, isDoc1 := was.DocumentOK()
-		b, isDoc2 := is.DocumentOK()
-		if ok1 && ok2 && isDoc1 && isDoc2 && len(lostPaths("", a, b)) > 0 {
-			f.overwrites[path]++
-		}
-	}
-}
-
 // wholesOf are the paths whose value $set replaces by a whole document.
 func wholesOf(w command.Write) (out []string) {
 	doc, _ := w.Update.DocumentOK()
@@ -253,37 +239,6 @@ func wholesOf(w command.Write) (out []string) {
 		}
 	}
 	return out
-}
-
-func (f *findings) walk(prefix string, before, after bson.Raw, values bool) {
-	elems, err := before.Elements()
-	if err != nil {
-		return
-	}
-	for _, e := range elems {
-		path, was := prefix+e.Key(), e.Value()
-		is, err := after.LookupErr(e.Key())
-		if err != nil || (is.Type == was.Type && bytes.Equal(is.Value, was.Value)) {
-			continue
-		}
-		a, doc1 := was.DocumentOK()
-		b, doc2 := is.DocumentOK()
-		if doc1 && doc2 {
-			f.walk(path+".", a, b, values)
-			continue
-		}
-		if is.Type != was.Type {
-			f.types[typeChange{path, update.TypeName(was.Type), update.TypeName(is.Type)}]++
-		}
-		x, arr1 := was.ArrayOK()
-		y, arr2 := is.ArrayOK()
-		switch {
-		case arr1 && arr2:
-			f.shrunk(path, length(x), length(y))
-		case values && !doc1 && !arr1:
-			f.oldValue(path, was)
-		}
-	}
 }
 
 func length(arr bson.RawArray) int64 {

@@ -63,13 +63,13 @@ func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
 	if err := b.sp.flush(); err != nil {
 		return nil, err
 	}
-	p.digest = b.sp.digest("plan.jsonl")
+	p.digest = b.sp.digest(planFile)
 	return p, nil
 }
 
 // metadata writes what mongorestore needs to know of a collection whose documents are in before/.
 func (b *Builder) metadata(ns string) error {
-	name := filepath.Join("before", spoolName(ns))
+	name := filepath.Join("before", imageName(ns))
 	if b.sp.files[name] == nil {
 		return nil
 	}
@@ -91,7 +91,7 @@ func writeMetadata(sp *spool, ns string, info *collectionInfo) error {
 	if err != nil {
 		return fmt.Errorf("metadata of %s: %w", ns, err)
 	}
-	_, err = sp.append(filepath.Join("before", strings.TrimSuffix(spoolName(ns), ".bson")+".metadata.json"), doc)
+	_, err = sp.append(filepath.Join("before", metadataName(ns)), doc)
 	return err
 }
 
@@ -102,7 +102,7 @@ func restoreText(p *Plan) []byte {
 	fmt.Fprintf(&b, "To take it back:\n\n    respect undo %s\n\n", p.Change())
 	fmt.Fprint(&b, "Without respect: the directory before/ holds the documents as they were before the change, in the layout of\nmongodump. Restore them into a NEW collection and compare; do not use --drop, which would delete\nwhat is not in this backup:\n\n")
 	for _, c := range p.totals.Counts {
-		fmt.Fprintf(&b, "    mongorestore --uri URI --nsInclude %s --nsFrom %s --nsTo %s before/\n", shellQuote(c.Namespace), shellQuote(c.Namespace), shellQuote(c.Namespace+"_before_"+strings.ReplaceAll(p.Change(), "-", "_")))
+		fmt.Fprintf(&b, "    mongorestore --gzip --uri URI --nsInclude %s --nsFrom %s --nsTo %s before/\n", shellQuote(c.Namespace), shellQuote(c.Namespace), shellQuote(c.Namespace+"_before_"+strings.ReplaceAll(p.Change(), "-", "_")))
 	}
 	return []byte(b.String())
 }

@@ -22,8 +22,8 @@ import (
 	"respect/replay/durable"
 )
 
-// formatVersion of plan.jsonl.
-const formatVersion = 1
+// formatVersion of a change's files. Version 1 had images that were not compressed; it is still read.
+const formatVersion = 2
 
 // Header is the first line of a plan file: what was known before anything was read.
 type Header struct {
@@ -58,9 +58,10 @@ type Item struct {
 	ID        json.RawMessage `json:"id"`               // canonical Extended JSON of {_id: …}, for people and searches
 	Before    *Image          `json:"before,omitempty"` // nil for an insert
 	// After is nil for a delete, and where the after-image cannot be foreseen.
-	After         *Image `json:"after,omitempty"`
-	Unpredictable string `json:"unpredictable,omitempty"` // why After is nil although there will be a document
-	Upsert        bool   `json:"upsert,omitempty"`
+	After         *Image   `json:"after,omitempty"`
+	Unpredictable string   `json:"unpredictable,omitempty"` // why After is nil although there will be a document, or is not known in all fields
+	Open          []string `json:"open,omitempty"`          // paths of After that cannot be foreseen; all others are exact
+	Upsert        bool     `json:"upsert,omitempty"`
 }
 
 // Image is a document in a spool file, or only its hash.
@@ -165,7 +166,7 @@ func (p *Plan) SaveAfter(fsys durable.FS, s Step, left bson.Raw) (replay.Saved, 
 	if err := durable.WriteFile(fsys, file, left); err != nil {
 		return replay.Saved{}, err
 	}
-	saved, err := readBack(file)
+	saved, _, err := readBack(file)
 	saved.Name = name
 	return replay.Saved{Change: p.Change(), Files: []replay.SavedFile{saved}}, err
 }
@@ -237,8 +238,8 @@ func Open(dir, digest string) (*Plan, error) {
 	err := p.scan(io.TeeReader, h, func(l line) error {
 		switch {
 		case l.Plan != nil:
-			if l.Plan.Version != formatVersion {
-				return fmt.Errorf("format version %d, this program reads %d", l.Plan.Version, formatVersion)
+			if l.Plan.Version < 1 || l.Plan.Version > formatVersion {
+				return fmt.Errorf("format version %d, this program reads up to %d", l.Plan.Version, formatVersion)
 			}
 			p.header = *l.Plan
 		case l.Command != nil:
@@ -278,7 +279,7 @@ func (p *Plan) Items(each func(Item) error) error {
 }
 
 func (p *Plan) scan(tee func(io.Reader, io.Writer) io.Reader, w io.Writer, each func(line) error) error {
-	f, err := os.Open(filepath.Join(p.dir, "plan.jsonl"))
+	f, err := os.Open(filepath.Join(p.dir, planFile))
 	if err != nil {
 		return err
 	}
@@ -296,16 +297,23 @@ func (p *Plan) scan(tee func(io.Reader, io.Writer) io.Reader, w io.Writer, each 
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		var l line
-		dec := json.NewDecoder(bytes.NewReader(b))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&l); err != nil {
+		l, err := parseLine(b)
+		if err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
 		if err := each(l); err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
 	}
+}
+
+func parseLine(b []byte) (l line, err error) {
+	if it, ok := parseItem(bytes.TrimSuffix(b, []byte("\n"))); ok {
+		return line{Document: &it}, nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	return l, dec.Decode(&l)
 }
 
 // write returns the statement that an item comes from; ok is false for an item of an undo.
@@ -317,66 +325,6 @@ func (p *Plan) write(it Item) (command.Write, bool, error) {
 		return command.Write{}, false, fmt.Errorf("document %d names statement %d of command %d, which is not there", it.N, it.Statement, it.Command)
 	}
 	return p.commands[it.Command].Writes()[it.Statement], true, nil
-}
-
-// Images reads spooled images.
-type Images struct {
-	dir   string
-	files map[string]*os.File
-}
-
-// Images opens the plan's spools. Close it.
-func (p *Plan) Images() *Images { return &Images{dir: p.dir, files: map[string]*os.File{}} }
-
-// Before is an item's before-image, or nil.
-func (im *Images) Before(it Item) (bson.Raw, error) { return im.read("before", it, it.Before) }
-
-// After is an item's spooled after-image, or nil if it is not spooled.
-func (im *Images) After(it Item) (bson.Raw, error) { return im.read("after", it, it.After) }
-
-func (im *Images) read(which string, it Item, i *Image) (bson.Raw, error) {
-	if i == nil || i.At < 0 {
-		return nil, nil
-	}
-	name := filepath.Join(im.dir, which, spoolName(it.NS))
-	f := im.files[name]
-	if f == nil {
-		var err error
-		if f, err = os.Open(name); err != nil {
-			return nil, err
-		}
-		im.files[name] = f
-	}
-	const limit = 64 << 20 // no document is larger
-	if i.Bytes < 5 || i.Bytes > limit {
-		return nil, fmt.Errorf("%s-image of document %d: %d bytes", which, it.N, i.Bytes)
-	}
-	doc := make(bson.Raw, i.Bytes)
-	if _, err := f.ReadAt(doc, i.At); err != nil {
-		return nil, fmt.Errorf("%s-image of document %d: %w", which, it.N, err)
-	}
-	if got := hashOf(doc); got != i.SHA256 {
-		return nil, fmt.Errorf("%s-image of document %d: its hash is %s, the plan says %s", which, it.N, got, i.SHA256)
-	}
-	return doc, nil
-}
-
-// Close closes the spools.
-func (im *Images) Close() error {
-	var err error
-	for _, f := range im.files {
-		err = errors.Join(err, f.Close())
-	}
-	return err
-}
-
-// idText is {_id: …} in canonical Extended JSON.
-func idText(id bson.RawValue) json.RawMessage {
-	b, err := bson.MarshalExtJSON(bson.D{{Key: "_id", Value: id}}, true, false)
-	if err != nil {
-		return json.RawMessage(`{"_id":"not valid BSON"}`)
-	}
-	return b
 }
 
 // typeable is a name as it is shown in a phrase: what a keyboard may not have stands as an escape.

@@ -103,7 +103,7 @@ func (b *Builder) evaluate(ctx context.Context, w command.Write, docs []bson.Raw
 	if w.Collation.Type != 0 {
 		cmd = append(cmd, bson.E{Key: "collation", Value: w.Collation})
 	}
-	b.made.after = map[[16]byte]bson.Raw{}
+	b.made.after = map[idHash]bson.Raw{}
 	err = iterate(ctx, b.cfg.Reader, w.NS.DB, cmd, func(doc bson.Raw) error {
 		b.made.after[idKey(doc.Lookup("_id"))] = slices.Clone(doc)
 		return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"respect/guard/command"
 )
@@ -23,53 +24,106 @@ var errStop = errors.New("stop")
 
 // iterate runs a command that returns a cursor and hands each document to each. The documents are valid until each returns.
 func iterate(ctx context.Context, r Reader, db string, cmd bson.D, each func(bson.Raw) error) error {
+	return read(ctx, r, db, cmd, false, each)
+}
+
+// stream is iterate for many documents: while each has the documents of one batch the next is on its way. each must not read itself.
+func stream(ctx context.Context, r Reader, db string, cmd bson.D, each func(bson.Raw) error) error {
+	return read(ctx, r, db, cmd, true, each)
+}
+
+func read(ctx context.Context, r Reader, db string, cmd bson.D, ahead bool, each func(bson.Raw) error) error {
 	raw, err := bson.Marshal(cmd)
 	if err != nil {
 		return err
 	}
 	reply, err := r.Read(ctx, db, raw)
-	if err != nil {
-		return err
-	}
-	batch := "firstBatch"
-	for {
-		cursor, ok := reply.Lookup("cursor").DocumentOK()
-		if !ok {
-			return fmt.Errorf("%s: the reply has no cursor", cmd[0].Key)
-		}
-		id := cursor.Lookup("id").AsInt64()
-		full, _ := cursor.Lookup("ns").StringValueOK()
-		_, coll, _ := strings.Cut(full, ".") // also of names like $cmd.listCollections
-		ns := command.Namespace{DB: db, Collection: coll}
-		docs, ok := cursor.Lookup(batch).ArrayOK()
-		if !ok {
-			return fmt.Errorf("%s: the reply has no batch", cmd[0].Key)
-		}
-		values, err := docs.Values()
+	for batch := "firstBatch"; ; batch = "nextBatch" {
 		if err != nil {
 			return err
 		}
-		for _, v := range values {
-			if err := each(v.Document()); err != nil {
-				kill(ctx, r, ns, id)
-				if errors.Is(err, errStop) {
-					return nil
-				}
-				return err
+		id, ns, docs, err := cursorBatch(db, reply, batch)
+		if err != nil {
+			return fmt.Errorf("%s: %w", cmd[0].Key, err)
+		}
+		more := func() (bson.Raw, error) {
+			raw, err := bson.Marshal(bson.D{{Key: "getMore", Value: id}, {Key: "collection", Value: ns.Collection}})
+			if err != nil {
+				return nil, err
 			}
+			return r.Read(ctx, db, raw)
+		}
+		if id != 0 && ahead {
+			more = begin(more)
+		}
+		if err := eachIn(docs, each); err != nil {
+			if id != 0 && ahead {
+				_, _ = more() // nothing may be on its way when the cursor is closed
+			}
+			kill(ctx, r, ns, id)
+			if errors.Is(err, errStop) {
+				return nil
+			}
+			return err
 		}
 		if id == 0 {
 			return nil
 		}
-		more, err := bson.Marshal(bson.D{{Key: "getMore", Value: id}, {Key: "collection", Value: ns.Collection}})
-		if err != nil {
+		if reply, err = more(); err != nil {
 			return err
 		}
-		if reply, err = r.Read(ctx, db, more); err != nil {
-			return err
-		}
-		batch = "nextBatch"
 	}
+}
+
+// begin runs f in a goroutine of its own; the result waits for who asks, and must be asked for once: so the goroutine ends before read does.
+func begin(f func() (bson.Raw, error)) func() (bson.Raw, error) {
+	type result struct {
+		reply bson.Raw
+		err   error
+	}
+	c := make(chan result, 1)
+	go func() {
+		reply, err := f()
+		c <- result{reply, err}
+	}()
+	return func() (bson.Raw, error) {
+		r := <-c
+		return r.reply, r.err
+	}
+}
+
+// cursorBatch is what a reply has of a cursor: its id, the namespace that getMore must name, and the documents.
+func cursorBatch(db string, reply bson.Raw, batch string) (id int64, ns command.Namespace, docs bson.RawArray, err error) {
+	cursor, ok := reply.Lookup("cursor").DocumentOK()
+	if !ok {
+		return 0, ns, nil, errors.New("the reply has no cursor")
+	}
+	full, _ := cursor.Lookup("ns").StringValueOK()
+	_, coll, _ := strings.Cut(full, ".") // also of names like $cmd.listCollections
+	if docs, ok = cursor.Lookup(batch).ArrayOK(); !ok {
+		return 0, ns, nil, errors.New("the reply has no batch")
+	}
+	return cursor.Lookup("id").AsInt64(), command.Namespace{DB: db, Collection: coll}, docs, nil
+}
+
+// eachIn hands each document of an array to each.
+func eachIn(docs bson.RawArray, each func(bson.Raw) error) error {
+	left := rest(bson.Raw(docs))
+	for len(left) > 1 {
+		e, next, ok := bsoncore.ReadElement(left)
+		if !ok {
+			return errors.New("the reply has a batch that is not valid BSON")
+		}
+		doc, ok := e.Value().DocumentOK()
+		if !ok {
+			return errors.New("the reply has something else than documents")
+		}
+		if err := each(bson.Raw(doc)); err != nil {
+			return err
+		}
+		left = next
+	}
+	return nil
 }
 
 // kill closes a cursor that is not read to its end. If that fails the server closes it after ten minutes.

@@ -1,8 +1,10 @@
 package plan
 
 import (
-	"bufio"
+	"bytes"
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,40 +15,108 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
 
 	"respect/replay"
 	"respect/replay/durable"
 )
 
-// spool writes the files of a change while it is planned: buffered, hashed on the way, not synced.
+// spool writes the files of a change while it is planned: buffered, compressed, hashed on the way, not synced.
+//
+//	append ─► the file's buffer ─► (full) ─► one goroutine: gzip member ─► hash ─► file
+//
+// The goroutine begins with the first full buffer and ends in drain, which flush, sync and discard call; what it found wrong is returned by the next
+// call of any of them. Everything else belongs to the caller's goroutine.
 type spool struct {
-	fs    durable.FS
-	dir   string
-	files map[string]*spoolFile
-	order []string
+	fs      durable.FS
+	dir     string
+	files   map[string]*spoolFile
+	order   []string
+	pending int // bytes in buffers
+	jobs    chan job
+	done    chan struct{}
+	free    chan []byte
+	trouble trouble
 }
 
 type spoolFile struct {
-	f    durable.File
-	w    *bufio.Writer
-	h    hash.Hash
-	at   int64
-	shut bool
+	f      durable.File
+	packed bool      // compressed: gzip members of at most one block each, one behind the other
+	buf    []byte    // not handed over yet
+	at     int64     // bytes appended so far
+	handed bool      // something was handed over
+	h      hash.Hash // of the file's bytes; belongs to the goroutine until drain
+	shut   bool
 }
+
+// job is a full buffer on its way to the disk.
+type job struct {
+	f   *spoolFile
+	buf []byte
+}
+
+// trouble is the first error of the goroutine.
+type trouble struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (t *trouble) set(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+func (t *trouble) get() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
+// planFile is the file that a plan is.
+const planFile = "plan.jsonl"
+
+const (
+	block      = 256 << 10 // bytes of a file that are handed over, and compressed, together
+	maxPending = 32 << 20  // bytes in the buffers of all files
+	maxJobs    = 8         // blocks on their way
+)
 
 func newSpool(fs durable.FS, dir string) (*spool, error) {
 	if err := fs.MkdirAll(dir); err != nil {
 		return nil, err
 	}
-	return &spool{fs: fs, dir: dir, files: map[string]*spoolFile{}}, nil
+	return &spool{fs: fs, dir: dir, files: map[string]*spoolFile{}, free: make(chan []byte, maxJobs)}, nil
 }
 
-// spoolName is where a namespace's documents stand below before/ or after/, named as mongodump names them.
-func spoolName(ns string) string {
+// imageName is the file of a namespace's documents below before/ or after/, as mongodump --gzip names it: a directory for the database, and the
+// collection's name escaped as in a URL, cut and hashed where a file system would find it too long.
+// Source: https://www.mongodb.com/docs/database-tools/mongodump/; the cut is that of its 100.x releases.
+func imageName(ns string) string {
 	db, coll, _ := strings.Cut(ns, ".")
-	return filepath.Join(url.PathEscape(db), url.PathEscape(coll)+".bson")
+	return filepath.Join(db, escapedName(coll)+".bson.gz")
 }
 
+func escapedName(coll string) string {
+	const longest, kept = 238, 208
+	name := url.PathEscape(coll)
+	if len(name) <= longest {
+		return name
+	}
+	sum := sha1.Sum([]byte(coll))
+	return name[:kept] + "%24" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// metadataName is the file of a namespace's options and indexes, as mongodump names it.
+func metadataName(ns string) string {
+	return strings.TrimSuffix(imageName(ns), ".bson.gz") + ".metadata.json.gz"
+}
+
+// file is a file of the spool, which is made when it is first named.
 func (s *spool) file(name string) (*spoolFile, error) {
 	if f := s.files[name]; f != nil {
 		return f, nil
@@ -59,33 +129,133 @@ func (s *spool) file(name string) (*spoolFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	sf := &spoolFile{f: f, w: bufio.NewWriterSize(f, 256<<10), h: sha256.New()}
+	sf := &spoolFile{f: f, packed: strings.HasSuffix(name, ".gz"), h: sha256.New()}
 	s.files[name], s.order = sf, append(s.order, name)
 	return sf, nil
 }
 
-// append adds bytes to a file and returns where they begin.
+// append adds bytes to a file and returns where they begin in it, before compression.
 func (s *spool) append(name string, b []byte) (at int64, err error) {
 	f, err := s.file(name)
 	if err != nil {
 		return 0, err
 	}
 	at = f.at
-	if _, err := f.w.Write(b); err != nil {
-		return 0, err
+	f.buf = append(f.buf, b...)
+	return at, s.added(f, len(b))
+}
+
+// added counts n bytes that a file's buffer has gained, and hands over what is full.
+func (s *spool) added(f *spoolFile, n int) error {
+	f.at += int64(n)
+	s.pending += n
+	switch {
+	case len(f.buf) >= block:
+		s.handOver(f)
+	case s.pending > maxPending:
+		for _, name := range s.order {
+			s.handOver(s.files[name])
+		}
+	}
+	return s.trouble.get()
+}
+
+// handOver gives what a file has buffered to the goroutine.
+func (s *spool) handOver(f *spoolFile) {
+	if len(f.buf) == 0 || f.shut {
+		return
+	}
+	if s.jobs == nil {
+		s.jobs, s.done = make(chan job, maxJobs), make(chan struct{})
+		go s.write(s.jobs, s.done)
+	}
+	s.pending -= len(f.buf)
+	s.jobs <- job{f, f.buf}
+	f.handed = true
+	select {
+	case f.buf = <-s.free:
+	default:
+		f.buf = nil
+	}
+}
+
+// write is the goroutine. After an error it only takes what is handed over.
+func (s *spool) write(jobs <-chan job, done chan<- struct{}) {
+	defer close(done)
+	var p packer
+	for j := range jobs {
+		if s.trouble.get() == nil {
+			if err := p.write(j.f, j.buf); err != nil {
+				s.trouble.set(err)
+			}
+		}
+		select {
+		case s.free <- j.buf[:0]:
+		default:
+		}
+	}
+}
+
+// packer compresses. The fastest level: a backup must not make a change wait.
+type packer struct {
+	gz  *gzip.Writer
+	out bytes.Buffer
+}
+
+func (p *packer) write(f *spoolFile, b []byte) error {
+	if f.packed {
+		p.out.Reset()
+		if p.gz == nil {
+			gz, err := gzip.NewWriterLevel(&p.out, gzip.BestSpeed)
+			if err != nil {
+				return err
+			}
+			p.gz = gz
+		}
+		p.gz.Reset(&p.out)
+		if _, err := p.gz.Write(b); err != nil {
+			return err
+		}
+		if err := p.gz.Close(); err != nil {
+			return err
+		}
+		b = p.out.Bytes()
 	}
 	f.h.Write(b) // never fails
-	f.at += int64(len(b))
-	return at, nil
+	_, err := f.f.Write(b)
+	return err
+}
+
+// drain waits until all that was handed over is with the operating system.
+func (s *spool) drain() error {
+	if s.jobs != nil {
+		close(s.jobs)
+		<-s.done
+		s.jobs, s.done = nil, nil
+	}
+	return s.trouble.get()
 }
 
 // image spools a document below before/ or after/.
 func (s *spool) image(which, ns string, doc []byte) (*Image, error) {
-	at, err := s.append(filepath.Join(which, spoolName(ns)), doc)
+	at, err := s.append(filepath.Join(which, imageName(ns)), doc)
 	if err != nil {
 		return nil, fmt.Errorf("spool the %s-image: %w", which, err)
 	}
 	return &Image{At: at, Bytes: len(doc), SHA256: hashOf(doc)}, nil
+}
+
+// item writes the line of a document.
+func (s *spool) item(it *Item) error {
+	f, err := s.file(planFile)
+	if err != nil {
+		return err
+	}
+	was := len(f.buf)
+	if f.buf, err = appendItem(f.buf, it); err != nil {
+		return err
+	}
+	return s.added(f, len(f.buf)-was)
 }
 
 func (s *spool) line(l line) error {
@@ -93,15 +263,23 @@ func (s *spool) line(l line) error {
 	if err != nil {
 		return fmt.Errorf("plan file: %w", err)
 	}
-	_, err = s.append("plan.jsonl", append(b, '\n'))
+	_, err = s.append(planFile, append(b, '\n'))
 	return err
 }
 
-// flush hands everything to the operating system.
+// flush hands everything to the operating system. A packed file without a byte becomes an empty gzip member, which readers take for no document.
 func (s *spool) flush() error {
 	for _, name := range s.order {
-		if f := s.files[name]; !f.shut {
-			if err := f.w.Flush(); err != nil {
+		s.handOver(s.files[name])
+	}
+	if err := s.drain(); err != nil {
+		return err
+	}
+	var p packer
+	for _, name := range s.order {
+		if f := s.files[name]; f.packed && !f.handed && !f.shut {
+			f.handed = true
+			if err := p.write(f, nil); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -111,14 +289,14 @@ func (s *spool) flush() error {
 
 // sync makes everything durable and closes the files.
 func (s *spool) sync() error {
+	if err := s.flush(); err != nil {
+		return err
+	}
 	dirs := map[string]bool{}
 	for _, name := range s.order {
 		f := s.files[name]
 		if f.shut {
 			continue
-		}
-		if err := f.w.Flush(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
 		}
 		if err := f.f.Sync(); err != nil {
 			return fmt.Errorf("sync %s: %w", name, err)
@@ -137,7 +315,7 @@ func (s *spool) sync() error {
 	return nil
 }
 
-// digest of a file as it was written.
+// digest of a file as it was written, after flush.
 func (s *spool) digest(name string) string {
 	if f := s.files[name]; f != nil {
 		return hex.EncodeToString(f.h.Sum(nil))
@@ -145,16 +323,19 @@ func (s *spool) digest(name string) string {
 	return ""
 }
 
-// readBack hashes every file as the disk has it and compares it with what was written.
+// readBack hashes every file as the disk has it, unpacks it, and compares it with what was written.
 func (s *spool) readBack() ([]replay.SavedFile, error) {
 	var out []replay.SavedFile
 	for _, name := range s.order {
-		f, err := readBack(filepath.Join(s.dir, name))
+		f, unpacked, err := readBack(filepath.Join(s.dir, name))
 		if err != nil {
-			return out, err
+			return out, fmt.Errorf("%s: %w", name, err)
 		}
 		if want := s.digest(name); f.SHA256 != want {
 			return out, fmt.Errorf("%s has hash %s, %s was written", name, f.SHA256, want)
+		}
+		if want := s.files[name].at; unpacked != want {
+			return out, fmt.Errorf("%s unpacks to %d bytes, %d were written", name, unpacked, want)
 		}
 		f.Name = filepath.ToSlash(name)
 		out = append(out, f)
@@ -163,6 +344,7 @@ func (s *spool) readBack() ([]replay.SavedFile, error) {
 }
 
 func (s *spool) closeAll() (err error) {
+	_ = s.drain() // what could not be written is not wanted any more
 	for _, f := range s.files {
 		if !f.shut {
 			f.shut = true
@@ -177,17 +359,36 @@ func (s *spool) discard() error {
 	return errors.Join(s.closeAll(), s.fs.RemoveAll(s.dir))
 }
 
-// readBack hashes a file as the disk has it.
-func readBack(name string) (replay.SavedFile, error) {
+// readBack hashes a file as the disk has it, and counts the bytes that it unpacks to. Each gzip member's checksum is compared on the way.
+func readBack(name string) (saved replay.SavedFile, unpacked int64, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return replay.SavedFile{}, err
+		return saved, 0, err
 	}
 	defer f.Close() // read only
 	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return replay.SavedFile{}, err
+	c := &counter{r: io.TeeReader(f, h)}
+	var r io.Reader = c
+	if strings.HasSuffix(name, ".gz") {
+		if r, err = gzip.NewReader(c); err != nil {
+			return saved, 0, err
+		}
 	}
-	return replay.SavedFile{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+	if unpacked, err = io.Copy(io.Discard, r); err != nil {
+		return saved, unpacked, err
+	}
+	return replay.SavedFile{Bytes: c.n, SHA256: hex.EncodeToString(h.Sum(nil))}, unpacked, nil
+}
+
+// counter counts what is read through it.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+// Read implements io.Reader.
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
 }

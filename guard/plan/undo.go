@@ -115,7 +115,7 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 	if err != nil {
 		return err
 	}
-	now := map[[16]byte]bson.Raw{}
+	now := map[idHash]bson.Raw{}
 	ids := bson.A{}
 	for _, it := range items {
 		id, err := itemID(it)
@@ -149,7 +149,7 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 		return err
 	}
 	for _, r := range back {
-		if err := u.put(ns, r.item, r.now, r.target, r.target != nil); err != nil {
+		if err := u.put(r.item, r.now, r.target, r.target != nil); err != nil {
 			return err
 		}
 		u.count(r.item)

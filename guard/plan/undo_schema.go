@@ -3,11 +3,7 @@ package plan
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -113,7 +109,7 @@ func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now
 	if u.vacated[s.NS] {
 		u.infos[s.NS], *u.stats[s.NS].count.Total = now, 0
 	}
-	name := filepath.Join("before", spoolName(s.NS))
+	name := filepath.Join("before", u.images.name(s.NS))
 	if i := slices.IndexFunc(u.backup, func(f replay.SavedFile) bool { return f.Name == filepath.ToSlash(name) }); i < 0 {
 		if s.Documents > 0 {
 			return nil, nil, fmt.Errorf("the backup of %s was not finished, and %s is not there either", s.NS, s.To)
@@ -139,7 +135,7 @@ func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now
 
 // insertBackup plans the insertion of each document in a backup file whose bytes the record knows.
 func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *collectionInfo, name string, want replay.SavedFile) error {
-	if got, err := readBack(name); err != nil {
+	if got, _, err := readBack(name); err != nil {
 		return err
 	} else if got.SHA256 != want.SHA256 {
 		return fmt.Errorf("the backup %s has hash %s, the record says %s: it was changed", name, got.SHA256, want.SHA256)
@@ -162,7 +158,7 @@ func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *coll
 			}
 		}
 		u.stats[ns.String()].count.Inserted++
-		return u.put(ns, it, nil, doc, true)
+		return u.put(it, nil, doc, true)
 	})
 }
 
@@ -173,34 +169,6 @@ func (u *undo) find(ctx context.Context, ns command.Namespace, id bson.RawValue)
 		return nil
 	})
 	return found, err
-}
-
-// eachDocument reads a file of BSON documents, one after the other. The document is valid until each returns.
-func eachDocument(name string, each func(bson.Raw) error) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close() // read only
-	buf := make([]byte, 4, 64<<10)
-	for {
-		if _, err := io.ReadFull(f, buf[:4]); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		n := int(binary.LittleEndian.Uint32(buf[:4]))
-		if n < 5 || n > 64<<20 {
-			return fmt.Errorf("%s: a document of %d bytes", name, n)
-		}
-		buf = slices.Grow(buf[:4], n)[:n]
-		if _, err := io.ReadFull(f, buf[4:]); err != nil {
-			return err
-		}
-		if err := each(bson.Raw(buf)); err != nil {
-			return err
-		}
-	}
 }
 
 func (u *undo) undropIndexes(ctx context.Context, s Step) ([]Step, []Fact, error) {

@@ -128,7 +128,7 @@ func (b *Builder) takenKeys(ctx context.Context, ns command.Namespace, st *stats
 		x.queue = x.queue[n:]
 		err := iterate(ctx, b.cfg.Reader, ns.DB, bson.D{{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "$or", Value: or}}}, {Key: "limit", Value: int64(group)}}, func(doc bson.Raw) error {
 			id := doc.Lookup("_id")
-			if _, text, ok := x.keyOf(doc); ok && !b.seen[ns.String()][idKey(id)] {
+			if _, text, ok := x.keyOf(doc); ok && !b.seen[ns.String()].has(id) {
 				st.violates(x.name, ns, text, "the document "+shown(id)+" has it")
 			}
 			return nil

@@ -3,13 +3,17 @@ package player
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -74,18 +78,19 @@ func (im *planImage) read(dir, which, ns string) (*Document, error) {
 	if im.At < 0 {
 		return d, nil
 	}
-	db, coll, _ := strings.Cut(ns, ".")
-	name := filepath.Join(which, url.PathEscape(db), url.PathEscape(coll)+".bson")
-	if !filepath.IsLocal(name) || im.Bytes < 0 || im.Bytes > 64<<20 {
-		return d, fmt.Errorf("%s: %w", name, errImage)
-	}
-	f, err := os.Open(filepath.Join(dir, name))
+	f, name, err := openImages(dir, which, ns)
 	if err != nil {
 		return d, err
 	}
 	defer f.Close() // read only
+	if im.Bytes < 0 || im.Bytes > 64<<20 {
+		return d, fmt.Errorf("%s: %w", name, errImage)
+	}
 	doc := make([]byte, im.Bytes)
-	if _, err := f.ReadAt(doc, im.At); err != nil {
+	if _, err := io.CopyN(io.Discard, f, im.At); err != nil {
+		return d, fmt.Errorf("%s: %w", name, err)
+	}
+	if _, err := io.ReadFull(f, doc); err != nil {
 		return d, fmt.Errorf("%s: %w", name, err)
 	}
 	if sum := sha256.Sum256(doc); hex.EncodeToString(sum[:]) != im.SHA256 {
@@ -95,6 +100,50 @@ func (im *planImage) read(dir, which, ns string) (*Document, error) {
 		return d, fmt.Errorf("%s, byte %d: %w", name, im.At, err)
 	}
 	return d, nil
+}
+
+// openImages opens the documents of a namespace below before or after: named and compressed as mongodump --gzip does it, or as changes of format
+// version 1 had them.
+func openImages(dir, which, ns string) (r io.ReadCloser, name string, err error) {
+	db, coll, _ := strings.Cut(ns, ".")
+	name = filepath.Join(which, db, escapedName(coll)+".bson.gz")
+	old := filepath.Join(which, url.PathEscape(db), url.PathEscape(coll)+".bson")
+	if !filepath.IsLocal(name) || !filepath.IsLocal(old) {
+		return nil, name, fmt.Errorf("%s: %w", name, errImage)
+	}
+	f, err := os.Open(filepath.Join(dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = os.Open(filepath.Join(dir, old))
+		return f, old, err
+	}
+	if err != nil {
+		return nil, name, err
+	}
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, name, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+	}
+	return packed{z, f}, name, nil
+}
+
+// packed is a compressed file.
+type packed struct {
+	io.Reader
+	f *os.File
+}
+
+// Close implements io.Closer.
+func (p packed) Close() error { return p.f.Close() }
+
+// escapedName is a collection's name as mongodump makes a file's name of it.
+func escapedName(coll string) string {
+	const longest, kept = 238, 208
+	name := url.PathEscape(coll)
+	if len(name) <= longest {
+		return name
+	}
+	sum := sha1.Sum([]byte(coll))
+	return name[:kept] + "%24" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // Touched finds the changes whose plans hold a document: by its _id as it is printed or in Extended JSON, by its hexadecimal digits or its bare value; with

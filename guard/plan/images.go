@@ -1,0 +1,167 @@
+package plan
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Images reads spooled images. It is quick where they are asked for in the order of the plan, since the files are compressed: one that stands before the
+// last that was read makes it begin again.
+type Images struct {
+	dir     string
+	version int
+	files   map[string]*imageFile
+}
+
+// imageFile is a spool while it is read.
+type imageFile struct {
+	f  *os.File
+	r  *bufio.Reader
+	at int64 // of the next byte that r gives, uncompressed
+}
+
+// Images opens the plan's spools. Close it.
+func (p *Plan) Images() *Images {
+	return &Images{dir: p.dir, version: p.header.Version, files: map[string]*imageFile{}}
+}
+
+// Before is an item's before-image, or nil. It is the caller's.
+func (im *Images) Before(it Item) (bson.Raw, error) { return im.read("before", it, it.Before) }
+
+// After is an item's spooled after-image, or nil if it is not spooled. It is the caller's.
+func (im *Images) After(it Item) (bson.Raw, error) { return im.read("after", it, it.After) }
+
+// maxImage: no document is larger.
+const maxImage = 64 << 20
+
+func (im *Images) read(which string, it Item, i *Image) (bson.Raw, error) {
+	if i == nil || i.At < 0 {
+		return nil, nil
+	}
+	if i.Bytes < 5 || i.Bytes > maxImage {
+		return nil, fmt.Errorf("%s-image of document %d: %d bytes", which, it.N, i.Bytes)
+	}
+	f, err := im.file(which, it.NS, i.At)
+	if err != nil {
+		return nil, err
+	}
+	doc := make(bson.Raw, i.Bytes)
+	if err := f.read(doc, i.At); err != nil {
+		return nil, fmt.Errorf("%s-image of document %d: %w", which, it.N, err)
+	}
+	if got := hashOf(doc); got != i.SHA256 {
+		return nil, fmt.Errorf("%s-image of document %d: its hash is %s, the plan says %s", which, it.N, got, i.SHA256)
+	}
+	return doc, nil
+}
+
+// file is the spool of a namespace, not read beyond a place.
+func (im *Images) file(which, ns string, at int64) (*imageFile, error) {
+	name := filepath.Join(im.dir, which, im.name(ns))
+	f := im.files[name]
+	if f != nil && f.at <= at {
+		return f, nil
+	}
+	if f != nil {
+		if err := f.f.Close(); err != nil {
+			return nil, err
+		}
+	}
+	f, err := openImages(name)
+	if err != nil {
+		return nil, err
+	}
+	im.files[name] = f
+	return f, nil
+}
+
+// name is where a namespace's images are. Plans of version 1 had them uncompressed.
+func (im *Images) name(ns string) string {
+	if im.version == 1 {
+		db, coll, _ := strings.Cut(ns, ".")
+		return filepath.Join(url.PathEscape(db), url.PathEscape(coll)+".bson")
+	}
+	return imageName(ns)
+}
+
+func openImages(name string) (*imageFile, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	var r io.Reader = f
+	if strings.HasSuffix(name, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+		}
+	}
+	return &imageFile{f: f, r: bufio.NewReaderSize(r, block)}, nil
+}
+
+// read fills doc with the bytes at a place that was not passed yet.
+func (f *imageFile) read(doc []byte, at int64) error {
+	for f.at < at {
+		n, err := f.r.Discard(int(min(at-f.at, block)))
+		f.at += int64(n)
+		if err != nil {
+			return err
+		}
+	}
+	n, err := io.ReadFull(f.r, doc)
+	f.at += int64(n)
+	return err
+}
+
+// Close closes the spools.
+func (im *Images) Close() error {
+	var err error
+	for _, f := range im.files {
+		err = errors.Join(err, f.f.Close())
+	}
+	return err
+}
+
+// eachDocument reads a file of images or of a whole collection, one document after the other. The document is valid until each returns.
+func eachDocument(name string, each func(bson.Raw) error) error {
+	f, err := openImages(name)
+	if err != nil {
+		return err
+	}
+	defer f.f.Close() // read only
+	buf := make([]byte, 4, 64<<10)
+	for {
+		if _, err := io.ReadFull(f.r, buf[:4]); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		n, ok := documentLength(buf[:4])
+		if !ok {
+			return fmt.Errorf("%s: a document of %d bytes", name, n)
+		}
+		if cap(buf) < n {
+			buf = append(make([]byte, 0, n), buf[:4]...)
+		}
+		buf = buf[:n]
+		if _, err := io.ReadFull(f.r, buf[4:]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := each(bson.Raw(buf)); err != nil {
+			return err
+		}
+	}
+}
+
+func documentLength(b []byte) (int, bool) {
+	n := int(int32(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24))
+	return n, n >= 5 && n <= maxImage
+}
