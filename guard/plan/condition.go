@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // StillAs is the condition, besides _id, under which a document is still as its before-image. An empty condition means that the
@@ -24,40 +25,94 @@ import (
 //
 // Sources: https://www.mongodb.com/docs/manual/reference/operator/aggregation/bsonSize/,
 // https://www.mongodb.com/docs/manual/tutorial/query-for-null-fields/, …/query-arrays/.
-func StillAs(before bson.Raw, road Road, touched []string) (bson.D, error) {
-	if road == RoadExpr {
-		return bson.D{{Key: "$expr", Value: bson.D{{Key: "$and", Value: bson.A{
-			bson.D{{Key: "$eq", Value: bson.A{"$$ROOT", bson.D{{Key: "$literal", Value: before}}}}},
-			bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$bsonSize", Value: "$$ROOT"}}, int32(len(before))}}},
-		}}}}}, nil
+func StillAs(before bson.Raw, road Road, touched []string) (bson.Raw, error) {
+	at, dst := bsoncore.AppendDocumentStart(nil)
+	dst, err := appendStillAs(dst, before, road, touched)
+	if err != nil {
+		return nil, err
 	}
-	var out bson.D
+	dst, err = bsoncore.AppendDocumentEnd(dst, at)
+	return bson.Raw(dst), err
+}
+
+// appendStillAs appends the elements of the condition to a filter that is being written: once for each document of a change, so by hand.
+func appendStillAs(dst []byte, before bson.Raw, road Road, touched []string) ([]byte, error) {
+	if road == RoadExpr {
+		return appendWhole(dst, before), nil
+	}
 	for _, f := range touched {
 		if f == "_id" {
 			continue
 		}
-		cond, err := fieldStillAs(before, f)
-		if err != nil {
+		var err error
+		if dst, err = appendField(dst, before, f); err != nil {
 			return nil, err
 		}
-		out = append(out, bson.E{Key: f, Value: cond})
 	}
-	return out, nil
+	return dst, nil
 }
 
-func fieldStillAs(before bson.Raw, f string) (bson.D, error) {
+// appendWhole: $expr: {$and: [{$eq: ["$$ROOT", {$literal: before}]}, {$eq: [{$bsonSize: "$$ROOT"}, n]}]}
+func appendWhole(dst []byte, before bson.Raw) []byte {
+	dst = slices.Grow(dst, len(before)+200)
+	var ends []int32
+	open := func(start func([]byte, string) (int32, []byte), key string) {
+		var at int32
+		at, dst = start(dst, key)
+		ends = append(ends, at)
+	}
+	shut := func(n int) {
+		for range n {
+			dst, _ = bsoncore.AppendDocumentEnd(dst, ends[len(ends)-1]) // only fails for an index of no start
+			ends = ends[:len(ends)-1]
+		}
+	}
+	doc, array := bsoncore.AppendDocumentElementStart, bsoncore.AppendArrayElementStart
+	open(doc, "$expr")
+	open(array, "$and")
+	open(doc, "0")
+	open(array, "$eq")
+	dst = bsoncore.AppendStringElement(dst, "0", "$$ROOT")
+	open(doc, "1")
+	dst = bsoncore.AppendDocumentElement(dst, "$literal", before)
+	shut(3)
+	open(doc, "1")
+	open(array, "$eq")
+	open(doc, "0")
+	dst = bsoncore.AppendStringElement(dst, "$bsonSize", "$$ROOT")
+	shut(1)
+	dst = bsoncore.AppendInt32Element(dst, "1", int32(len(before)))
+	shut(4)
+	return dst
+}
+
+// appendField is the condition on one top-level field.
+func appendField(dst []byte, before bson.Raw, f string) ([]byte, error) {
 	if f == "" || strings.HasPrefix(f, "$") || strings.Contains(f, ".") {
 		return nil, fmt.Errorf("the field name %q cannot stand in a condition", f)
 	}
+	at, dst := bsoncore.AppendDocumentElementStart(dst, f)
 	v, err := before.LookupErr(f)
 	if err != nil {
-		return bson.D{{Key: "$exists", Value: false}}, nil
+		dst = bsoncore.AppendBooleanElement(dst, "$exists", false)
+		return bsoncore.AppendDocumentEnd(dst, at)
 	}
-	cond := bson.D{{Key: "$eq", Value: v}, {Key: "$type", Value: int32(v.Type)}, {Key: "$exists", Value: true}}
+	dst = appendValue(dst, "$eq", v)
+	dst = bsoncore.AppendInt32Element(dst, "$type", int32(v.Type))
+	dst = bsoncore.AppendBooleanElement(dst, "$exists", true)
 	if v.Type != bson.TypeArray {
-		return append(cond, bson.E{Key: "$not", Value: bson.D{{Key: "$type", Value: int32(bson.TypeArray)}}}), nil
+		var not int32
+		not, dst = bsoncore.AppendDocumentElementStart(dst, "$not")
+		dst = bsoncore.AppendInt32Element(dst, "$type", int32(bson.TypeArray))
+		if dst, err = bsoncore.AppendDocumentEnd(dst, not); err != nil {
+			return nil, err
+		}
 	}
-	return cond, nil
+	return bsoncore.AppendDocumentEnd(dst, at)
+}
+
+func appendValue(dst []byte, key string, v bson.RawValue) []byte {
+	return bsoncore.AppendValueElement(dst, key, bsoncore.Value{Type: bsoncore.Type(v.Type), Data: v.Value})
 }
 
 // Touched are the top-level fields that an update names; all fields of the document for a pipeline.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"respect/guard/command"
 )
@@ -16,7 +17,7 @@ type Derived struct {
 	// Command is the command that it stands in: insert, update, delete or findAndModify. The first three hold many.
 	Command string
 	// Statement is the element of documents, updates or deletes, or, for findAndModify, what follows the collection's name.
-	Statement bson.D
+	Statement bson.Raw
 	// Let belongs to the command; statements with different ones cannot stand in one. Type 0 if not given.
 	Let bson.RawValue
 	// Bypass sets bypassDocumentValidation.
@@ -37,11 +38,11 @@ func pinnable(w command.Write, road Road) error {
 	if w.Op != command.Update || !positional(w.Update) {
 		return nil
 	}
-	_, err := withTypedFilter(nil, w.Filter, road)
+	_, err := appendTypedFilter(nil, w.Filter, road)
 	return err
 }
 
-// Derive is what is sent for one document of a plan: a pure function of the plan file and the spooled images.
+// Derive is what is sent for one document of a plan: a pure function of the plan file and the spooled images. It does not keep before and after.
 //
 // The filter is _id and the condition StillAs; upsert, hint, sort and skip of the typed statement are gone, since the document is
 // pinned; its collation stays, because update operators compare with it. The typed filter stays only where a positional $ needs it.
@@ -52,115 +53,170 @@ func (p *Plan) Derive(it Item, before, after bson.Raw) (Derived, error) {
 		return Derived{}, err
 	}
 	d := Derived{Let: w.Let, Bypass: w.BypassChecks || p.header.Undoes != ""}
-	if it.Op == "insert" {
-		return deriveInsert(d, it, w, after)
-	}
-	id := byID(before.Lookup("_id"))
-	road := p.header.Road
-	if len(before)+len(after) > maxWhole {
-		road = RoadFields
-	}
-	switch it.Op {
-	case "delete", "replace":
-		return deriveWhole(d, it, w, id, before, after, road)
-	case "update":
-		if !typed {
-			return d, errors.New("an update without a typed statement")
+	s := statement{}
+	s.doc(func() {
+		switch {
+		case it.Op == "insert":
+			err = d.insert(&s, it, w, after)
+		case it.Op == "update" && !typed:
+			err = errors.New("an update without a typed statement")
+		case it.Op == "update":
+			err = d.update(&s, it, w, before, roadFor(p.header.Road, before, after))
+		case it.Op == "delete", it.Op == "replace":
+			err = d.whole(&s, it, w, before, after, roadFor(p.header.Road, before, after))
+		default:
+			err = fmt.Errorf("document %d: unknown operation %q", it.N, it.Op)
 		}
-		return deriveUpdate(d, it, w, id, before, road)
-	}
-	return d, fmt.Errorf("document %d: unknown operation %q", it.N, it.Op)
+	})
+	d.Statement = bson.Raw(s.b)
+	return d, errors.Join(err, s.err)
 }
+
+// roadFor: documents that are too large to be sent twice are not compared as a whole by the server.
+func roadFor(road Road, before, after bson.Raw) Road {
+	if len(before)+len(after) > maxWhole {
+		return RoadFields
+	}
+	return road
+}
+
+// statement is a document while it is written.
+type statement struct {
+	b   []byte
+	err error
+}
+
+func (s *statement) doc(fill func()) {
+	at, b := bsoncore.AppendDocumentStart(s.b)
+	s.b = b
+	fill()
+	s.end(at)
+}
+
+func (s *statement) sub(key string, fill func()) {
+	at, b := bsoncore.AppendDocumentElementStart(s.b, key)
+	s.b = b
+	fill()
+	s.end(at)
+}
+
+func (s *statement) end(at int32) {
+	b, err := bsoncore.AppendDocumentEnd(s.b, at)
+	s.b, s.err = b, errors.Join(s.err, err)
+}
+
+func (s *statement) put(key string, v bson.RawValue) {
+	if v.Type != 0 {
+		s.b = appendValue(s.b, key, v)
+	}
+}
+
+func (s *statement) document(key string, v bson.Raw) {
+	s.b = bsoncore.AppendDocumentElement(s.b, key, v)
+}
+
+func (s *statement) flag(key string, v bool) { s.b = bsoncore.AppendBooleanElement(s.b, key, v) }
 
 // byID selects one document. A value that would be read as a condition stands behind $eq.
-func byID(id bson.RawValue) bson.D {
+func (s *statement) byID(id bson.RawValue) {
 	if _, plain := plainID(id); plain || id.Type == bson.TypeNull {
-		return bson.D{{Key: "_id", Value: id}}
+		s.put("_id", id)
+		return
 	}
-	return bson.D{{Key: "_id", Value: bson.D{{Key: "$eq", Value: id}}}}
+	s.sub("_id", func() { s.put("$eq", id) })
 }
 
-// deriveInsert: an upsert that will insert creates the planned document only if still nothing matches.
-func deriveInsert(d Derived, it Item, w command.Write, after bson.Raw) (Derived, error) {
+// still appends the condition that a document is as it was shown.
+func (s *statement) still(before bson.Raw, road Road, touched []string) {
+	b, err := appendStillAs(s.b, before, road, touched)
+	if err != nil {
+		s.err = errors.Join(s.err, err)
+		return
+	}
+	s.b = b
+}
+
+// insert: an upsert that will insert creates the planned document only if still nothing matches.
+func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw) error {
+	if len(after) < 5 {
+		return errors.New("an insert without a document")
+	}
 	if !it.Upsert || w.Op == command.Replace {
-		d.Command, d.Statement = "insert", nil
-		elems, err := after.Elements()
-		if err != nil {
-			return d, err
-		}
-		for _, e := range elems {
-			d.Statement = append(d.Statement, bson.E{Key: e.Key(), Value: e.Value()})
-		}
-		return d, nil
+		d.Command = "insert"
+		s.b = append(s.b, after[4:len(after)-1]...)
+		return nil
 	}
 	d.Command = "update"
-	d.Statement = bson.D{
-		{Key: "q", Value: w.Filter}, {Key: "u", Value: bson.D{{Key: "$setOnInsert", Value: after}}},
-		{Key: "multi", Value: false}, {Key: "upsert", Value: true},
-	}
-	d.Statement = withCollation(d.Statement, w)
-	return d, nil
+	s.document("q", w.Filter)
+	s.sub("u", func() { s.document("$setOnInsert", after) })
+	s.flag("multi", false)
+	s.flag("upsert", true)
+	s.put("collation", w.Collation)
+	return nil
 }
 
-func deriveWhole(d Derived, it Item, w command.Write, id bson.D, before, after bson.Raw, road Road) (Derived, error) {
+// whole is the statement of a delete or a replacement.
+func (d *Derived) whole(s *statement, it Item, w command.Write, before, after bson.Raw, road Road) error {
+	id := before.Lookup("_id")
 	if road == RoadFields {
 		d.Command, d.ReturnsOld = "findAndModify", true
-		d.Statement = bson.D{{Key: "query", Value: id}, {Key: "remove", Value: true}}
+		s.sub("query", func() { s.byID(id) })
 		if it.Op == "replace" {
-			d.Statement[1] = bson.E{Key: "update", Value: after}
+			s.document("update", after)
+		} else {
+			s.flag("remove", true)
 		}
-		return d, nil
+		return nil
 	}
-	still, err := StillAs(before, road, nil)
-	if err != nil {
-		return d, err
-	}
-	q := slices.Concat(id, still)
+	s.sub("q", func() {
+		s.byID(id)
+		s.still(before, road, nil)
+	})
 	if it.Op == "delete" {
 		d.Command = "delete"
-		d.Statement = withCollation(bson.D{{Key: "q", Value: q}, {Key: "limit", Value: int32(1)}}, w)
-		return d, nil
+		s.b = bsoncore.AppendInt32Element(s.b, "limit", 1)
+	} else {
+		d.Command = "update"
+		s.document("u", after)
+		s.flag("multi", false)
 	}
-	d.Command = "update"
-	d.Statement = withCollation(bson.D{{Key: "q", Value: q}, {Key: "u", Value: after}, {Key: "multi", Value: false}}, w)
-	return d, nil
+	s.put("collation", w.Collation)
+	return nil
 }
 
-func deriveUpdate(d Derived, it Item, w command.Write, id bson.D, before bson.Raw, road Road) (Derived, error) {
+func (d *Derived) update(s *statement, it Item, w command.Write, before bson.Raw, road Road) error {
 	touched, err := Touched(w.Update, before)
 	if err != nil {
-		return d, err
-	}
-	still, err := StillAs(before, road, touched)
-	if err != nil {
-		return d, err
-	}
-	q := slices.Concat(id, still)
-	if positional(w.Update) {
-		if q, err = withTypedFilter(q, w.Filter, road); err != nil {
-			return d, err
-		}
+		return err
 	}
 	d.Command = "update"
-	d.Statement = withCollation(bson.D{{Key: "q", Value: q}, {Key: "u", Value: w.Update}, {Key: "multi", Value: false}}, w)
+	filter, change := "q", "u"
 	if it.Unpredictable != "" && w.Constants.Type == 0 { // what it becomes is in the reply; read later it could be somebody else's
 		d.Command, d.ReturnsNew = "findAndModify", true
-		d.Statement = withCollation(bson.D{{Key: "query", Value: q}, {Key: "update", Value: w.Update}, {Key: "new", Value: true}}, w)
+		filter, change = "query", "update"
 	}
-	if w.ArrayFilters.Type != 0 {
-		d.Statement = append(d.Statement, bson.E{Key: "arrayFilters", Value: w.ArrayFilters})
+	s.sub(filter, func() {
+		if positional(w.Update) {
+			if s.b, err = appendTypedFilter(s.b, w.Filter, road); err != nil {
+				return
+			}
+		}
+		s.byID(before.Lookup("_id"))
+		s.still(before, road, touched)
+	})
+	if err != nil {
+		return err
 	}
-	if w.Constants.Type != 0 {
-		d.Statement = append(d.Statement, bson.E{Key: "c", Value: w.Constants})
+	s.put(change, w.Update)
+	if d.ReturnsNew {
+		s.flag("new", true)
+	} else {
+		s.flag("multi", false)
 	}
-	return d, nil
-}
-
-func withCollation(s bson.D, w command.Write) bson.D {
-	if w.Collation.Type == 0 {
-		return s
-	}
-	return append(s, bson.E{Key: "collation", Value: w.Collation})
+	s.put("collation", w.Collation)
+	s.put("arrayFilters", w.ArrayFilters)
+	s.put("c", w.Constants)
+	return nil
 }
 
 // positional says whether an update has the positional $, which means the element that the filter matched.
@@ -191,24 +247,23 @@ func positional(u bson.RawValue) bool {
 	return false
 }
 
-// withTypedFilter keeps what the user's filter says of arrays, for a positional $.
-func withTypedFilter(q bson.D, filter bson.Raw, road Road) (bson.D, error) {
+// appendTypedFilter keeps what the user's filter says of arrays, for a positional $.
+func appendTypedFilter(dst []byte, filter bson.Raw, road Road) ([]byte, error) {
 	if road == RoadFields {
-		return nil, fmt.Errorf("%w: a positional $ on a server without $expr", ErrUnpinnable)
+		return dst, fmt.Errorf("%w: a positional $ on a server without $expr", ErrUnpinnable)
 	}
 	elems, err := filter.Elements()
 	if err != nil {
-		return nil, err
+		return dst, err
 	}
-	var own bson.D
 	for _, e := range elems {
 		switch e.Key() {
 		case "_id":
 		case "$text", "$near", "$nearSphere", "$where", "$expr":
-			return nil, fmt.Errorf("%w: a positional $ with %s in the filter", ErrUnpinnable, e.Key())
+			return dst, fmt.Errorf("%w: a positional $ with %s in the filter", ErrUnpinnable, e.Key())
 		default:
-			own = append(own, bson.E{Key: e.Key(), Value: e.Value()})
+			dst = appendValue(dst, e.Key(), e.Value())
 		}
 	}
-	return slices.Concat(own, q), nil
+	return dst, nil
 }

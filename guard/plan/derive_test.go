@@ -49,9 +49,6 @@ func TestStillAs(t *testing.T) {
 		{RoadFields, nil, `{}`},
 	} {
 		got, err := StillAs(before, c.road, c.touched)
-		if got == nil {
-			got = bson.D{}
-		}
 		if err != nil || text(t, got) != c.want {
 			t.Errorf("%s %v: %s (%v), want %s", c.road, c.touched, text(t, got), err, c.want)
 		}

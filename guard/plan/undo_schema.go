@@ -163,7 +163,7 @@ func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *coll
 }
 
 func (u *undo) find(ctx context.Context, ns command.Namespace, id bson.RawValue) (found bson.Raw, err error) {
-	cmd := bson.D{{Key: "find", Value: ns.Collection}, {Key: "filter", Value: byID(id)}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}}
+	cmd := bson.D{{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$eq", Value: id}}}}}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}}
 	err = iterate(ctx, u.cfg.Reader, ns.DB, cmd, func(doc bson.Raw) error {
 		found = bytes.Clone(doc)
 		return nil

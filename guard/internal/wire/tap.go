@@ -41,6 +41,7 @@ type tap struct {
 	db      string
 	cmd     bson.Raw
 	bound   string
+	lsid    bson.Raw // the session that the command must carry, if any
 	started bool
 	trip    error
 	last    string
@@ -53,13 +54,13 @@ func (t *tap) monitor() *event.CommandMonitor {
 }
 
 // permit arms the tap for one command. After a tripwire it never arms again.
-func (t *tap) permit(db string, cmd bson.Raw, connection string) error {
+func (t *tap) permit(db string, cmd bson.Raw, connection string, lsid bson.Raw) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if errors.Is(t.trip, ErrTripwire) {
 		return t.trip
 	}
-	t.armed, t.db, t.cmd, t.bound, t.started, t.trip = true, db, cmd, connection, false, nil
+	t.armed, t.db, t.cmd, t.bound, t.lsid, t.started, t.trip = true, db, cmd, connection, lsid, false, nil
 	t.valve.shut.Store(false)
 	return nil
 }
@@ -108,12 +109,12 @@ func (t *tap) compare(e *event.CommandStartedEvent) error {
 		}
 		return nil
 	}
-	return sameCommand(t.cmd, e.Command)
+	return sameCommand(t.cmd, e.Command, t.lsid)
 }
 
 // sameCommand says how the command about to be sent differs from the permitted one. The permitted elements must
-// come first and unchanged; behind them only what drivers add may stand, each once.
-func sameCommand(permitted, sending bson.Raw) error {
+// come first and unchanged; behind them only what drivers add may stand, each once, and no other session than lsid. A server without sessions gets none.
+func sameCommand(permitted, sending, lsid bson.Raw) error {
 	body := permitted[4 : len(permitted)-1]
 	if len(sending) < len(body)+5 || !bytes.Equal(sending[4:4+len(body)], body) {
 		return fmt.Errorf("%w: %s with other content", ErrTripwire, firstKey(sending))
@@ -130,6 +131,9 @@ func sameCommand(permitted, sending bson.Raw) error {
 	for _, e := range elems[len(own):] {
 		if !driverAdds[e.Key()] || seen[e.Key()] {
 			return fmt.Errorf("%w: %s with an added field %q", ErrTripwire, firstKey(sending), e.Key())
+		}
+		if doc, ok := e.Value().DocumentOK(); e.Key() == "lsid" && (!ok || !bytes.Equal(doc, lsid)) {
+			return fmt.Errorf("%w: %s in another session", ErrTripwire, firstKey(sending))
 		}
 		seen[e.Key()] = true
 	}

@@ -25,6 +25,7 @@ func TestTap(t *testing.T) {
 	broken := append(bson.Raw{}, with(bson.E{Key: "$db", Value: "app"})...)
 	broken[len(find)-1] = 0x42 // the type of $db
 	empty := bson.Raw{5, 0, 0, 0, 0}
+	ours, others := marshal(t, bson.D{{Key: "id", Value: "ours"}}), marshal(t, bson.D{{Key: "id", Value: "another"}})
 	for _, tt := range []struct {
 		name  string
 		bound string
@@ -34,7 +35,7 @@ func TestTap(t *testing.T) {
 	}{
 		{"as permitted", "c1", started("find", "app", "c1", find), nil, ""},
 		{"on any connection", "", started("find", "app", "c9", find), nil, ""},
-		{"with what drivers add", "c1", started("find", "app", "c1", with(bson.E{Key: "$db", Value: "app"}, bson.E{Key: "lsid", Value: 1}, bson.E{Key: "$clusterTime", Value: 1}, bson.E{Key: "$readPreference", Value: 1})), nil, ""},
+		{"with what drivers add", "c1", started("find", "app", "c1", with(bson.E{Key: "$db", Value: "app"}, bson.E{Key: "lsid", Value: ours}, bson.E{Key: "$clusterTime", Value: 1}, bson.E{Key: "$readPreference", Value: 1})), nil, ""},
 		{"whose content the driver hides", "c1", started("find", "app", "c1", empty), nil, ""},
 		{"on another connection", "c1", started("find", "app", "c2", find), ErrOtherConnection, ""},
 		{"of another name, hidden", "c1", started("drop", "app", "c1", empty), ErrTripwire, "drop instead of find"},
@@ -44,13 +45,15 @@ func TestTap(t *testing.T) {
 		{"with more", "c1", started("find", "app", "c1", with(bson.E{Key: "limit", Value: 1})), ErrTripwire, `"limit"`},
 		{"with a transaction", "c1", started("find", "app", "c1", with(bson.E{Key: "txnNumber", Value: 1})), ErrTripwire, `"txnNumber"`},
 		{"with two databases", "c1", started("find", "app", "c1", with(bson.E{Key: "$db", Value: "app"}, bson.E{Key: "$db", Value: "prod"})), ErrTripwire, `"$db"`},
+		{"in another session", "c1", started("find", "app", "c1", with(bson.E{Key: "lsid", Value: others})), ErrTripwire, "session"},
+		{"in what is no session", "c1", started("find", "app", "c1", with(bson.E{Key: "lsid", Value: 1})), ErrTripwire, "session"},
 		{"that is no BSON", "c1", started("find", "app", "c1", broken), ErrTripwire, ""},
 		{"of other content, on another connection", "c1", started("find", "app", "c2", other), ErrTripwire, "other content"},
 		{"at the end", "c1", started("endSessions", "admin", "c1", marshal(t, bson.D{{Key: "endSessions", Value: 1}})), ErrTripwire, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tap := newTap()
-			if err := tap.permit("app", find, tt.bound); err != nil {
+			if err := tap.permit("app", find, tt.bound, ours); err != nil {
 				t.Fatal(err)
 			}
 			tap.onStarted(tt.e)
@@ -64,7 +67,7 @@ func TestTap(t *testing.T) {
 			if sent != (tt.want == nil) || !errors.Is(trip, tt.want) || trip != nil && !strings.Contains(trip.Error(), tt.says) {
 				t.Errorf("sent %v, %v, want %v", sent, trip, tt.want)
 			}
-			again := tap.permit("app", find, tt.bound)
+			again := tap.permit("app", find, tt.bound, ours)
 			if dead := errors.Is(tt.want, ErrTripwire); tap.valve.shut.Load() != dead || errors.Is(again, ErrTripwire) != dead || tap.tripped() != dead {
 				t.Errorf("afterwards the valve is shut: %v, %v", tap.valve.shut.Load(), again)
 			}
@@ -83,7 +86,7 @@ func TestTapWhenNothingIsPermitted(t *testing.T) {
 	if tap.tripped() || tap.valve.shut.Load() {
 		t.Error("the driver may not say goodbye")
 	}
-	if err := tap.permit("app", ping, ""); err != nil {
+	if err := tap.permit("app", ping, "", nil); err != nil {
 		t.Fatal(err)
 	}
 	if sent, trip := tap.done(); sent || trip != nil {
@@ -102,7 +105,7 @@ func TestTapWhenNothingIsPermitted(t *testing.T) {
 func TestTapPassesOnce(t *testing.T) {
 	ping := marshal(t, bson.D{{Key: "ping", Value: 1}})
 	tap := newTap()
-	if err := tap.permit("app", ping, "c1"); err != nil {
+	if err := tap.permit("app", ping, "c1", nil); err != nil {
 		t.Fatal(err)
 	}
 	tap.onStarted(started("ping", "app", "c1", ping))
@@ -117,7 +120,7 @@ func TestTapOpensAfterAnotherConnection(t *testing.T) {
 	ping := marshal(t, bson.D{{Key: "ping", Value: 1}})
 	for _, forgotten := range []bool{false, true} {
 		tap := newTap()
-		if err := tap.permit("app", ping, "c1"); err != nil {
+		if err := tap.permit("app", ping, "c1", nil); err != nil {
 			t.Fatal(err)
 		}
 		tap.onStarted(started("ping", "app", "c2", ping))
@@ -130,7 +133,7 @@ func TestTapOpensAfterAnotherConnection(t *testing.T) {
 				t.Error("it is shut after the command")
 			}
 		}
-		if err := tap.permit("app", ping, ""); err != nil || tap.valve.shut.Load() {
+		if err := tap.permit("app", ping, "", nil); err != nil || tap.valve.shut.Load() {
 			t.Errorf("it is shut for the next: %v", err)
 		}
 		tap.onStarted(started("ping", "app", "c2", ping))

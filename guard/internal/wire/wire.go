@@ -20,6 +20,8 @@
 //     Options.Connection set, a command that would travel on any other connection does not leave.
 //   - The driver retries nothing: not reads, not writes, not on overload.
 //   - An error says whether the command may have reached the server (Error.Sent).
+//   - A server session can be carried on: after a fail-over Elsewhere finds the new primary, and commands to it have the lsid
+//     that those to the old one had, so that the server knows a command with a txnNumber again. The tap compares lsid too.
 //
 // Not promised: timeouts. A deadline on a context makes the driver add maxTimeMS to the command, which
 // would make it another command; callers cancel instead. Not seen to run on a real deployment yet: SRV look-ups,
@@ -27,6 +29,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +62,7 @@ type Server struct {
 	hello   bson.Raw
 	opts    *options.ClientOptions
 	main    *link
+	former  *Server // of which this one is the successor: its sessions are ended with it
 
 	sideOnce sync.Mutex
 	side     *link
@@ -89,6 +93,30 @@ func Dial(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Elsewhere finds the primary that a replica set has by now, among the seeds of the connection string and the members that are known, and
+// connects to it. Commands on the main link of what it returns carry the server session of s, which stays open until the new one is closed. A
+// connection string that names one server alone (directConnection) has no elsewhere.
+func (s *Server) Elsewhere(ctx context.Context, members []string) (*Server, error) {
+	if s.opts.Direct != nil && *s.opts.Direct {
+		return nil, errors.New("the connection string asks for this server alone (directConnection=true)")
+	}
+	o := *s.opts
+	o.Hosts = append(slices.Clone(s.opts.Hosts), members...)
+	address, hello, err := discover(ctx, &o)
+	if err != nil {
+		return nil, err
+	}
+	if !boolField(hello, "isWritablePrimary") {
+		return nil, fmt.Errorf("%s is no primary, and knows none", address)
+	}
+	next := &Server{address: address, opts: s.opts, hello: hello, former: s}
+	if next.main, err = connect(s.opts, address); err != nil {
+		return nil, err
+	}
+	next.main.carryOn = bytes.Clone(s.SessionID())
+	return next, nil
 }
 
 // Address is the host and port of this server as it was dialled.
@@ -127,6 +155,9 @@ func (s *Server) Close(ctx context.Context) error {
 	defer s.sideOnce.Unlock()
 	if s.side != nil {
 		err = errors.Join(err, s.side.close(ctx))
+	}
+	if s.former != nil {
+		err = errors.Join(err, s.former.Close(ctx))
 	}
 	return err
 }
@@ -268,6 +299,9 @@ type link struct {
 	sess   *mongo.Session
 	tap    *tap
 
+	// carryOn is the lsid that the first session of this link takes over; nil for one of its own.
+	carryOn bson.Raw
+
 	dialled *dialled
 }
 
@@ -296,8 +330,11 @@ func (l *link) run(ctx context.Context, db string, cmd bson.Raw, connection stri
 			return nil, fmt.Errorf("start a server session: %w", err)
 		}
 		l.sess = s
+		if err := l.takeOver(); err != nil {
+			return nil, err
+		}
 	}
-	if err := l.tap.permit(db, cmd, connection); err != nil {
+	if err := l.tap.permit(db, cmd, connection, l.sess.ID()); err != nil {
 		return nil, err
 	}
 	reply, err := l.client.Database(db).RunCommand(mongo.NewSessionContext(ctx, l.sess), cmd).Raw()
@@ -309,6 +346,24 @@ func (l *link) run(ctx context.Context, db string, cmd bson.Raw, connection stri
 		return reply, nil
 	}
 	return reply, toError(err, sent)
+}
+
+// takeOver makes the link's session the one that another link had. The driver has no call for it; the document that it hands out is the one that
+// it sends, in which a UUID stands in place of another. If a later driver hands out a copy, that is found out here; and if it sent
+// something else than ID says, the tap would stop it.
+func (l *link) takeOver() error {
+	if l.carryOn == nil {
+		return nil
+	}
+	have := l.sess.ID()
+	if len(have) != len(l.carryOn) {
+		return fmt.Errorf("the server session cannot be carried on: %v is no session like %v", l.carryOn, have)
+	}
+	copy(have, l.carryOn)
+	if !bytes.Equal(l.sess.ID(), l.carryOn) {
+		return errors.New("the server session cannot be carried on: the driver keeps its own")
+	}
+	return nil
 }
 
 func (l *link) sessionID() bson.Raw {

@@ -73,7 +73,7 @@ func TestTripwire(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := seen()
-			if err := s.main.tap.permit("db", marshal(t, ping), ""); err != nil {
+			if err := s.main.tap.permit("db", marshal(t, ping), "", s.SessionID()); err != nil {
 				t.Fatal(err)
 			}
 			if err := misbehave(s.main); err == nil {
@@ -91,7 +91,7 @@ func TestTripwire(t *testing.T) {
 }
 
 func send(l *link, db string, cmd bson.D) error {
-	return l.client.Database(db).RunCommand(context.Background(), cmd).Err()
+	return l.client.Database(db).RunCommand(mongo.NewSessionContext(context.Background(), l.sess), cmd).Err()
 }
 
 // TestSameCommand: what the driver may add, and nothing else.
@@ -116,7 +116,7 @@ func TestSameCommand(t *testing.T) {
 		{"cut off", base[:1], false},
 	}
 	for _, c := range cases {
-		err := sameCommand(marshal(t, base), marshal(t, c.sending))
+		err := sameCommand(marshal(t, base), marshal(t, c.sending), marshal(t, bson.D{}))
 		if (err == nil) != c.ok || (err != nil && !errors.Is(err, ErrTripwire)) {
 			t.Errorf("%s: %v", c.name, err)
 		}
