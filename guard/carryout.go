@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -27,8 +28,11 @@ type Outcome struct {
 	Alarm     []string
 	Error     string
 	Empty     bool // nothing was to be changed; nothing was asked
+	Took      time.Duration
+	Batches   int64
 
-	sums map[[2]int]*sum // per command and statement
+	drifted []int64         // documents that others changed since the preview, by their number in the plan
+	sums    map[[2]int]*sum // per command and statement
 }
 
 // sum is what one statement really did: what was planned for it, less what was skipped.
@@ -73,7 +77,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	if err != nil {
 		return nil, errors.Join(s.refuse(&Refused{Text: "the backup could not be made: " + err.Error(), Hints: []string{"is the disk full? state directory: " + g.cfg.StateDir}}), p.Discard())
 	}
-	x := newExecution(g, d, p)
+	x := newExecution(g, d, p, j)
 	if err := g.recordSync(replay.KindIntent, x.intent(j)); err != nil { // ◄ nothing has happened yet
 		return nil, errors.Join(s.refuse(&Refused{Text: err.Error()}), p.Discard())
 	}
@@ -272,6 +276,7 @@ func receipt(d *Deployment, p *plan.Plan, o *Outcome, j Judged) Receipt {
 	return Receipt{
 		Change: o.Change, Environment: j.Environment, Deployment: d.Name(), Summary: p.Summary(), Status: o.Status,
 		Predicted: o.Predicted, Actual: o.Actual, Skipped: o.Skipped, Alarm: o.Alarm, Error: o.Error, Undoes: p.Header().Undoes,
+		Took: o.Took, Batches: o.Batches,
 	}
 }
 

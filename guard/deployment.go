@@ -19,9 +19,11 @@ import (
 
 // Deployment is one classified server.
 type Deployment struct {
-	gate   *Gate
-	server *wire.Server
-	target Target
+	gate    *Gate
+	server  *wire.Server // changes only in reconnect; other goroutines ask for it with wire
+	formers []*wire.Server
+	target  Target
+	txn     int64 // the last number under which a write was sent in the session of the main link
 
 	seen      environment.Observation
 	evidence  []environment.Evidence
@@ -36,6 +38,9 @@ type Deployment struct {
 	mu         sync.Mutex
 	main, side cursors
 }
+
+// unverified is the name of no connection: nothing that is bound to it is sent.
+const unverified = "none"
 
 // software is what the server is.
 type software struct {
@@ -82,7 +87,26 @@ func (d *Deployment) URI() string { return wire.WithoutPassword(d.target.URI) }
 func Redact(uri string) string { return wire.Redact(uri) }
 
 // Close ends the connections.
-func (d *Deployment) Close(ctx context.Context) error { return d.server.Close(ctx) }
+func (d *Deployment) Close(ctx context.Context) error {
+	err := d.server.Close(ctx)
+	for _, s := range d.formers {
+		err = errors.Join(err, s.Close(ctx))
+	}
+	return err
+}
+
+// wire is the server that is connected to, for goroutines other than the statement's.
+func (d *Deployment) wire() *wire.Server {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.server
+}
+
+// remembersWrites says whether the server keeps what came of a write under its session and number, so that it can be sent again.
+func (d *Deployment) remembersWrites() bool {
+	_, sessions := d.server.Hello().Lookup("logicalSessionTimeoutMinutes").AsInt64OK()
+	return sessions && !d.software.embedded && (d.seen.SetName != "" || d.seen.Mongos)
+}
 
 // Read runs a command that reads, and getMore and killCursors on cursors that it opened itself. Anything else is refused. It may be called from any
 // goroutine, and does not wait for a statement.
@@ -94,7 +118,7 @@ func (d *Deployment) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Ra
 	if c.Class() != command.Read && c.Class() != command.Session {
 		return nil, fmt.Errorf("internal error: %s is no read (%s)", c.Name(), c.Why())
 	}
-	reply, err := d.server.Run(ctx, db, c.Raw(), wire.Options{Background: true})
+	reply, err := d.wire().Run(ctx, db, c.Raw(), wire.Options{Background: true})
 	if err != nil {
 		return nil, err
 	}
@@ -311,6 +335,62 @@ func (d *Deployment) verify(ctx context.Context) error {
 			Text:  fmt.Sprintf("the connection was replaced, and another server answers at %s now", d.server.Address()),
 			Hints: []string{fmt.Sprintf("it says %v; before it said %v", d.identity, before), "look at env, and type the statement again if this is what you want"},
 		}
+	}
+	return nil
+}
+
+// reconnect makes sure, after an answer was lost, that commands reach the same deployment again: the same process on a new connection, or, in a replica set,
+// whichever member is primary now. An error that is a *Refused will not go away: another deployment answers, or one of a higher environment than
+// env, which was asked about.
+func (d *Deployment) reconnect(ctx context.Context, env environment.Environment) error {
+	was := d.seen
+	cmd, err := bson.Marshal(bson.D{{Key: "hello", Value: int32(1)}})
+	if err != nil {
+		return err
+	}
+	hello, err := mainReader{d: d}.Read(ctx, "admin", cmd) // on a new connection, if the old one is gone
+	if primary, _ := hello.Lookup("isWritablePrimary").BooleanOK(); err == nil && !primary {
+		err = fmt.Errorf("%s is not a primary any more", d.server.Address())
+	}
+	if err == nil {
+		return d.stillTheSame(ctx, was, env)
+	}
+	if was.SetName == "" {
+		return d.fromWire(err, false)
+	}
+	next, eerr := d.server.Elsewhere(ctx, was.Members)
+	if eerr != nil {
+		return errors.Join(d.fromWire(err, false), eerr)
+	}
+	former := d.server
+	d.exchange(next)
+	if err := d.stillTheSame(ctx, was, env); err != nil {
+		d.exchange(former)
+		return errors.Join(err, next.Close(ctx))
+	}
+	d.formers = append(d.formers, former) // its session goes on, and ends with the deployment
+	return nil
+}
+
+// exchange makes another server the one that is connected to. Cursors of the former one are none of it.
+func (d *Deployment) exchange(s *wire.Server) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.server, d.main, d.side = s, cursors{}, cursors{}
+}
+
+// stillTheSame classifies the server behind the connection, and compares it with the one that was there.
+func (d *Deployment) stillTheSame(ctx context.Context, was environment.Observation, env environment.Environment) error {
+	if err := d.classify(ctx); err != nil {
+		return err
+	}
+	if why := environment.Another(was, d.seen); why != "" {
+		d.seen, d.identity, d.verified = was, was.Identity(), unverified
+		return &Refused{Text: fmt.Sprintf("another server answers at %s now: %s", d.server.Address(), why)}
+	}
+	if environment.Max(d.env, env) != env {
+		d.verified = unverified
+		return &Refused{Text: fmt.Sprintf("%s is %s by now", d.server.Address(), d.env)}
 	}
 	return nil
 }

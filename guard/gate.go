@@ -37,7 +37,7 @@ type Operator interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 	// Reason asks what the session is for. An empty answer is no reason.
 	Reason(ctx context.Context, env environment.Environment) (Answer, error)
-	// Progress is called between batches. It may stop what has not begun.
+	// Progress is called between batches and while a change waits. It returns at once, and may pause or stop what has not begun.
 	Progress(Progress) Control
 	// Receipt shows what a guarded write came to.
 	Receipt(Receipt)
@@ -71,14 +71,21 @@ type Answer struct {
 	Note   string // why the terminal did not take it as typed, if it did not
 }
 
-// Progress of a change.
+// Progress of a change, or of the plan for one.
 type Progress struct {
-	Change        string
-	Done, Total   int64 // documents
-	Applied       int64
-	Skipped       int64
-	What          string // for schema work: the step
-	BatchDuration time.Duration
+	Change      string
+	Planning    bool  // documents are being looked at; nothing is changed yet
+	Done, Total int64 // documents; Total may be a guess while planning
+	Bytes       int64 // looked at while planning
+	Applied     int64
+	Skipped     int64
+	Batches     int64
+	Rate        float64       // documents a second
+	Elapsed     time.Duration // since the change began
+	Left        time.Duration // as it looks; 0 if nobody can tell
+	What        string        // for schema work: the step
+	Waiting     string        // what the change waits for; "" if it does not. Untrusted text
+	Paused      bool          // because the operator wants it
 }
 
 // Control is what the operator wants between batches.
@@ -86,8 +93,9 @@ type Control uint8
 
 // The controls. The zero value goes on.
 const (
-	Go Control = iota
-	Stop
+	Go    Control = iota
+	Pause         // ask again in a moment
+	Stop          // begin nothing more
 )
 
 // Receipt sets what was predicted beside what the server did.
@@ -103,6 +111,8 @@ type Receipt struct {
 	Alarm       []string // differences
 	Error       string
 	Undoes      string
+	Took        time.Duration
+	Batches     int64
 }
 
 // Config is what a Gate works with.
@@ -111,11 +121,12 @@ type Config struct {
 	StateDir string
 	Journal  Journal
 	Now      func() time.Time
-	Rand     io.Reader      // cryptographic: ids and codes
-	Who      string         // user@host, for the comment on each command
-	Operator Operator       // nil: there is no terminal; what would ask is refused
-	Reason   string         // given beforehand; "" means that production asks
-	Policy   *policy.Policy // nil: policy.Default
+	Wait     func(context.Context, time.Duration) // does nothing for a while; nil: a timer
+	Rand     io.Reader                            // cryptographic: ids and codes
+	Who      string                               // user@host, for the comment on each command
+	Operator Operator                             // nil: there is no terminal; what would ask is refused
+	Reason   string                               // given beforehand; "" means that production asks
+	Policy   *policy.Policy                       // nil: policy.Default
 	// NewID makes the _id of documents that come without one.
 	NewID func() bson.ObjectID
 }
@@ -176,6 +187,20 @@ func (g *Gate) recordSync(kind replay.Kind, body any) error {
 		return fmt.Errorf("the record cannot be written: %w", err)
 	}
 	return nil
+}
+
+// wait does nothing for a while, or until ctx ends.
+func (g *Gate) wait(ctx context.Context, d time.Duration) {
+	if g.cfg.Wait != nil {
+		g.cfg.Wait(ctx, d)
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 func (g *Gate) changeDir(change string) string {

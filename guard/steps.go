@@ -58,7 +58,7 @@ func (x *execution) stepDone(step string) error {
 // schema sends one schema command. If its answer is lost, done looks whether it was carried out.
 func (x *execution) schema(ctx context.Context, db string, cmd bson.D, done func() (bool, error)) error {
 	cmd = append(cmd, x.gate.comment(x.plan.Change()))
-	reply, err := x.command(ctx, db, cmd)
+	reply, err := x.ask(ctx, db, cmd)
 	switch {
 	case lost(err):
 		if ok, derr := done(); derr != nil {
@@ -72,14 +72,14 @@ func (x *execution) schema(ctx context.Context, db string, cmd bson.D, done func
 	}
 	x.changed = true
 	if reply != nil {
-		x.concernError(reply)
+		return x.majority(ctx, reply)
 	}
 	return nil
 }
 
 // exists says whether a collection is there, asked on the connection of the change.
 func (x *execution) exists(ctx context.Context, ns command.Namespace) (bool, error) {
-	reply, err := x.command(ctx, ns.DB, bson.D{{Key: "listCollections", Value: int32(1)}, {Key: "filter", Value: bson.D{{Key: "name", Value: ns.Collection}}}, {Key: "nameOnly", Value: true}})
+	reply, err := x.ask(ctx, ns.DB, bson.D{{Key: "listCollections", Value: int32(1)}, {Key: "filter", Value: bson.D{{Key: "name", Value: ns.Collection}}}, {Key: "nameOnly", Value: true}})
 	if err != nil {
 		return false, err
 	}
@@ -164,26 +164,13 @@ func (x *execution) saveCollection(ctx context.Context, s plan.Step, from comman
 func (x *execution) each(ctx context.Context, ns command.Namespace, f func(bson.Raw) error) error {
 	cmd := bson.D{{Key: "find", Value: ns.Collection}}
 	for batch := "firstBatch"; ; batch = "nextBatch" {
-		reply, err := x.command(ctx, ns.DB, cmd)
+		reply, err := x.ask(ctx, ns.DB, cmd)
 		if err != nil {
 			return err
 		}
-		docs, ok := reply.Lookup("cursor", batch).ArrayOK()
-		if !ok {
-			return errors.New("find: the reply has no documents")
-		}
-		values, err := docs.Values()
-		if err != nil {
+		id, err := plan.EachIn(reply, batch, f)
+		if err != nil || id == 0 {
 			return err
-		}
-		for _, v := range values {
-			if err := f(v.Document()); err != nil {
-				return err
-			}
-		}
-		id := reply.Lookup("cursor", "id").AsInt64()
-		if id == 0 {
-			return nil
 		}
 		cmd = bson.D{{Key: "getMore", Value: id}, {Key: "collection", Value: ns.Collection}}
 	}
@@ -211,7 +198,7 @@ func (x *execution) dropEmpty(ctx context.Context, s plan.Step, ns command.Names
 }
 
 func (x *execution) indexes(ctx context.Context, ns command.Namespace) ([]bson.Raw, error) {
-	reply, err := x.command(ctx, ns.DB, bson.D{{Key: "listIndexes", Value: ns.Collection}})
+	reply, err := x.ask(ctx, ns.DB, bson.D{{Key: "listIndexes", Value: ns.Collection}})
 	if err != nil {
 		return nil, err
 	}

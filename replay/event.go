@@ -206,6 +206,7 @@ type Intent struct {
 	SessionID   string  `json:"lsid,omitempty"`
 	TxnFirst    int64   `json:"txn_first,omitempty"` // first txnNumber; batches count up from it
 	Undoes      string  `json:"undoes,omitempty"`
+	Resumes     string  `json:"resumes,omitempty"` // the change that was cut off, of which this does the rest
 }
 
 // Progress is one batch, or one step of schema work, done.
@@ -231,13 +232,16 @@ const (
 
 // Outcome is what a guarded write came to.
 type Outcome struct {
-	Change  string   `json:"change"`
-	Status  Status   `json:"status"`
-	Counts  []Count  `json:"counts"`            // what the server really did
-	Skipped []string `json:"skipped,omitempty"` // namespaces with _ids of documents left alone, the first 100
-	Alarm   []string `json:"alarm,omitempty"`   // differences between predicted and actual
-	Error   string   `json:"error,omitempty"`
-	After   string   `json:"after,omitempty"` // hex SHA-256 of after.idx
+	Change    string   `json:"change"`
+	Status    Status   `json:"status"`
+	Counts    []Count  `json:"counts"`              // what the server really did
+	Predicted []Count  `json:"predicted,omitempty"` // what the plan said
+	Skipped   []string `json:"skipped,omitempty"`   // namespaces with _ids of documents left alone, the first 100
+	Alarm     []string `json:"alarm,omitempty"`     // differences between predicted and actual
+	Error     string   `json:"error,omitempty"`
+	After     string   `json:"after,omitempty"`  // hex SHA-256 of after.idx
+	Micros    int64    `json:"micros,omitempty"` // from the intent on
+	Batches   int64    `json:"batches,omitempty"`
 }
 
 // Refused is a statement, a command or a plan that the guard stopped.

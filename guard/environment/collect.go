@@ -36,7 +36,7 @@ func Observe(ctx context.Context, r Reader, o Observation) (Observation, error) 
 	if id, ok := hello.Lookup("topologyVersion", "processId").ObjectIDOK(); ok {
 		o.Process = id.Hex()
 	}
-	for _, step := range []func(context.Context, Reader, *Observation) error{observeHost, observeStatus, observeCluster, observeUser} {
+	for _, step := range []func(context.Context, Reader, *Observation) error{observeHost, observeStatus, observeSet, observeCluster, observeUser} {
 		if err := step(ctx, r, &o); err != nil {
 			return o, err
 		}
@@ -65,6 +65,19 @@ func observeStatus(ctx context.Context, r Reader, o *Observation) error {
 	reply, err := optional(ctx, r, "admin", cmd)
 	o.ServerHost = text(reply, "host")
 	o.PID, _ = reply.Lookup("pid").AsInt64OK()
+	return err
+}
+
+// observeSet asks for the id that a replica set gets when it is initiated, and that no other has.
+// Source: https://www.mongodb.com/docs/manual/reference/replica-configuration/ (settings.replicaSetId)
+func observeSet(ctx context.Context, r Reader, o *Observation) error {
+	if o.SetName == "" {
+		return nil
+	}
+	reply, err := optional(ctx, r, "admin", bson.D{{Key: "replSetGetConfig", Value: int32(1)}})
+	if id, ok := reply.Lookup("config", "settings", "replicaSetId").ObjectIDOK(); ok {
+		o.SetID = id.Hex()
+	}
 	return err
 }
 

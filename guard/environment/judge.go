@@ -2,6 +2,7 @@ package environment
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type Observation struct {
 	Profile Profile  // that the connection string came from
 
 	SetName string   // of the replica set
+	SetID   string   // of the replica set, from its birth; "" if the server does not tell
 	Me      string   // the member's own address
 	Members []string // of the replica set
 	Mongos  bool
@@ -100,7 +102,7 @@ func (o Observation) Name() string {
 // Identity is what a connection must show again before a guarded write may use it.
 func (o Observation) Identity() map[string]string {
 	id := map[string]string{
-		"set": o.SetName, "me": o.Me, "process": o.Process, "host": o.Hostname, "server": o.ServerHost, "cluster": o.Cluster,
+		"set": o.SetName, "setId": o.SetID, "me": o.Me, "process": o.Process, "host": o.Hostname, "server": o.ServerHost, "cluster": o.Cluster,
 		"marker": fmt.Sprintf("%s %s", o.Marker.Value, o.Marker.Deployment),
 	}
 	if o.Process == "" {
@@ -112,6 +114,29 @@ func (o Observation) Identity() map[string]string {
 		}
 	}
 	return id
+}
+
+// Another says why the server that is seen now cannot be taken for the deployment that was seen before; "" if it can: it is the same process, another member
+// of the same replica set, or a router of the same sharded cluster.
+func Another(was, now Observation) string {
+	if maps.Equal(was.Identity(), now.Identity()) {
+		return ""
+	}
+	switch {
+	case was.SetName == "" && !was.Mongos:
+		return "it is not the process that was there before"
+	case was.SetName != now.SetName:
+		return fmt.Sprintf("its replica set is %q, and was %q", now.SetName, was.SetName)
+	case was.SetID != now.SetID && was.SetID != "" && now.SetID != "":
+		return "it is another replica set of the same name"
+	case was.SetName != "" && (!slices.Contains(was.Members, now.Me) || !slices.Contains(now.Members, was.Me)):
+		return fmt.Sprintf("%s and %s do not name each other as members of %s", was.Me, now.Me, was.SetName)
+	case was.Mongos && (was.Cluster == "" || was.Cluster != now.Cluster):
+		return "it is not shown to be of the same cluster"
+	case was.Marker.State != now.Marker.State || was.Marker.Value != now.Marker.Value || was.Marker.Deployment != now.Marker.Deployment:
+		return fmt.Sprintf("its marker says %q of %q, and said %q of %q", now.Marker.Value, now.Marker.Deployment, was.Marker.Value, was.Marker.Deployment)
+	}
+	return ""
 }
 
 func firstOf(s ...string) string {

@@ -88,7 +88,7 @@ type Builder struct {
 		seen    idSet
 	}
 	made struct { // by a pipeline, of the documents at hand
-		after map[idHash]bson.Raw
+		after map[IDHash]bson.Raw
 		why   string // not
 	}
 	last struct {
@@ -280,12 +280,12 @@ func (b *Builder) addByID(ctx context.Context, group []Pending) (int, error) {
 		id, _ := onlyID(p.write())
 		ids = append(ids, id)
 	}
-	docs := map[idHash]bson.Raw{}
+	docs := map[IDHash]bson.Raw{}
 	if info.exists {
 		err := iterate(ctx, b.cfg.Reader, ns.DB, bson.D{
 			{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
 		}, func(doc bson.Raw) error {
-			docs[idKey(doc.Lookup("_id"))] = bytes.Clone(doc)
+			docs[KeyOf(doc.Lookup("_id"))] = bytes.Clone(doc)
 			return nil
 		})
 		if err != nil {
@@ -297,12 +297,12 @@ func (b *Builder) addByID(ctx context.Context, group []Pending) (int, error) {
 		if b.seen[ns.String()].has(id) {
 			return i, nil // belongs to the next plan
 		}
-		if doc := docs[idKey(id)]; doc != nil && p.write().Pipeline() {
+		if doc := docs[KeyOf(id)]; doc != nil && p.write().Pipeline() {
 			if err := b.evaluate(ctx, p.write(), []bson.Raw{doc}); err != nil {
 				return i, fmt.Errorf("foresee the pipeline: %w", err)
 			}
 		}
-		if err := b.addFound(p, docs[idKey(id)]); err != nil {
+		if err := b.addFound(p, docs[KeyOf(id)]); err != nil {
 			return i, err
 		}
 	}
@@ -369,7 +369,7 @@ func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
 			read = iterate
 		}
 		err = read(ctx, b.cfg.Reader, w.NS.DB, selection(w, nil), func(doc bson.Raw) error {
-			key := idKey(doc.Lookup("_id"))
+			key := KeyOf(doc.Lookup("_id"))
 			switch by := b.at.seen[key]; by {
 			case 0:
 			case b.at.ordinal:
@@ -515,7 +515,7 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 	res.Matched++
 	st.findings.matched(before)
 	id := before.Lookup("_id")
-	b.at.seen[idKey(id)] = b.at.ordinal
+	b.at.seen[KeyOf(id)] = b.at.ordinal
 	after, unpredictable, err := b.afterImage(p, before)
 	if err != nil {
 		return err
@@ -559,7 +559,7 @@ func (b *Builder) afterImage(p Pending, before bson.Raw) (after bson.Raw, unpred
 	case w.Op == command.Replace:
 		after, err = update.Replace(before, w.Doc)
 	case w.Pipeline():
-		if after = b.made.after[idKey(before.Lookup("_id"))]; after == nil || b.made.why != "" {
+		if after = b.made.after[KeyOf(before.Lookup("_id"))]; after == nil || b.made.why != "" {
 			after, err = nil, fmt.Errorf("%w: %s", update.ErrNotPredictable, b.made.why)
 		}
 	default:
@@ -621,7 +621,7 @@ func (b *Builder) insert(p Pending, doc bson.Raw) error {
 		}
 	}
 	st, res := b.at.st, b.at.res
-	b.at.seen[idKey(doc.Lookup("_id"))] = b.at.ordinal
+	b.at.seen[KeyOf(doc.Lookup("_id"))] = b.at.ordinal
 	st.count.Inserted++
 	res.Inserted++
 	b.keyed(st, w.NS, nil, doc)

@@ -97,24 +97,24 @@ func (x *examiner) group(ctx context.Context, items []Item) error {
 	}
 	ids := bson.A{}
 	for _, it := range items {
-		id, err := itemID(it)
+		id, err := it.DocumentID()
 		if err != nil {
 			return err
 		}
 		ids = append(ids, id)
 	}
-	now := map[idHash]bson.Raw{}
+	now := map[IDHash]bson.Raw{}
 	err = iterate(ctx, x.r, ns.DB, bson.D{
 		{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
 	}, func(doc bson.Raw) error {
-		now[idKey(doc.Lookup("_id"))] = bytes.Clone(doc)
+		now[KeyOf(doc.Lookup("_id"))] = bytes.Clone(doc)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the documents of %s: %w", ns, err)
 	}
 	for i, it := range items {
-		if err := x.one(it, now[idKey(ids[i].(bson.RawValue))]); err != nil {
+		if err := x.one(it, now[KeyOf(ids[i].(bson.RawValue))]); err != nil {
 			return err
 		}
 	}

@@ -182,5 +182,5 @@ func FindIDs(find bson.Raw) ([]bson.RawValue, bool) {
 
 // SameID says whether id is one of ids, numbers by value.
 func SameID(ids []bson.RawValue, id bson.RawValue) bool {
-	return slices.ContainsFunc(ids, func(v bson.RawValue) bool { return idKey(v) == idKey(id) })
+	return slices.ContainsFunc(ids, func(v bson.RawValue) bool { return KeyOf(v) == KeyOf(id) })
 }

@@ -37,6 +37,7 @@ type Header struct {
 	Class       string            `json:"class"`
 	Road        Road              `json:"road"`
 	Undoes      string            `json:"undoes,omitempty"`
+	Resumes     string            `json:"resumes,omitempty"` // the change that was cut off, of which this does the rest
 	Preview     bool              `json:"preview,omitempty"` // made to be looked at; cannot be carried out
 	Manner      string            `json:"manner,omitempty"`  // how the statement came: typed, recalled, pasted, file, …
 }

@@ -6,13 +6,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// idHash stands for an _id in memory: 128 bits under two seeds of this process, so that nobody can choose _ids that fall together. Two _ids that the
+// IDHash stands for an _id in memory: 128 bits under two seeds of this process, so that nobody can choose _ids that fall together. Two _ids that the
 // server takes as one, such as 1, Long(1) and 1.0, have one hash.
-type idHash [2]uint64
+type IDHash [2]uint64
 
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func idKey(id bson.RawValue) idHash {
+// KeyOf is the hash of an _id.
+func KeyOf(id bson.RawValue) IDHash {
 	var buf [64]byte
 	b := buf[:0]
 	switch n, whole := wholeNumber(id); {
@@ -21,7 +22,7 @@ func idKey(id bson.RawValue) idHash {
 	default:
 		b = append(append(b, byte(id.Type)), id.Value...)
 	}
-	return idHash{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}
+	return IDHash{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}
 }
 
 // wholeNumber is the value of a number that each numeric type can hold.
@@ -40,6 +41,6 @@ func wholeNumber(v bson.RawValue) (int64, bool) {
 }
 
 // idSet are the _ids that a plan has in one namespace, each with the number of the statement that took it. About 40 bytes of memory for each.
-type idSet map[idHash]uint32
+type idSet map[IDHash]uint32
 
-func (s idSet) has(id bson.RawValue) bool { _, ok := s[idKey(id)]; return ok }
+func (s idSet) has(id bson.RawValue) bool { _, ok := s[KeyOf(id)]; return ok }

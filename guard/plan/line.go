@@ -2,6 +2,8 @@ package plan
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -184,4 +186,60 @@ func idText(id bson.RawValue) json.RawMessage {
 		return text
 	}
 	return bytes.Clone(append(b, '}'))
+}
+
+// DocumentID is the item's _id.
+func (it Item) DocumentID() (bson.RawValue, error) {
+	if v, ok := quickID(it.ID); ok {
+		return v, nil
+	}
+	var d struct {
+		ID bson.RawValue `bson:"_id"`
+	}
+	if err := bson.UnmarshalExtJSON(it.ID, true, &d); err != nil {
+		return bson.RawValue{}, fmt.Errorf("document %d: _id: %w", it.N, err)
+	}
+	return d.ID, nil
+}
+
+// quickID reads what idText writes without the driver.
+func quickID(text []byte) (v bson.RawValue, ok bool) {
+	p := scanner{b: text, ok: true}
+	p.want(`{"_id":{"`)
+	kind := p.text("")
+	value := p.text(`:"`)
+	p.want("}}")
+	if !p.ok || len(p.b) != 0 {
+		return v, false
+	}
+	switch kind {
+	case "$oid":
+		var id bson.ObjectID
+		if len(value) != 2*len(id) {
+			return v, false
+		}
+		_, err := hex.Decode(id[:], []byte(value))
+		return bson.RawValue{Type: bson.TypeObjectID, Value: id[:]}, err == nil
+	case "$numberInt":
+		n, err := strconv.ParseInt(value, 10, 32)
+		return bson.RawValue{Type: bson.TypeInt32, Value: binary.LittleEndian.AppendUint32(nil, uint32(int32(n)))}, err == nil
+	case "$numberLong":
+		n, err := strconv.ParseInt(value, 10, 64)
+		return bson.RawValue{Type: bson.TypeInt64, Value: binary.LittleEndian.AppendUint64(nil, uint64(n))}, err == nil
+	}
+	return v, false
+}
+
+// Is says whether a document is the one that was spooled or foreseen, byte for byte; of no image, whether there is no document.
+func (i *Image) Is(doc bson.Raw) bool {
+	if i == nil || doc == nil {
+		return i == nil && doc == nil
+	}
+	if len(doc) != i.Bytes {
+		return false
+	}
+	sum := sha256.Sum256(doc)
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:]) == i.SHA256
 }

@@ -101,6 +101,10 @@ func TestIDText(t *testing.T) {
 		if got := string(idText(bson.Raw(doc).Lookup("_id"))); got != string(want) {
 			t.Errorf("idText(%v) = %s, want %s", id, got, want)
 		}
+		back, err := Item{ID: idText(bson.Raw(doc).Lookup("_id"))}.DocumentID()
+		if v := bson.Raw(doc).Lookup("_id"); err != nil || back.Type != v.Type || !bytes.Equal(back.Value, v.Value) {
+			t.Errorf("DocumentID of %s = %v (%v), want %v", want, back, err, v)
+		}
 	}
 }
 
@@ -114,12 +118,12 @@ func TestIDKey(t *testing.T) {
 		}
 		return bson.Raw(doc).Lookup("v")
 	}
-	if idKey(value(int32(1))) != idKey(value(int64(1))) || idKey(value(int32(1))) != idKey(value(1.0)) {
+	if KeyOf(value(int32(1))) != KeyOf(value(int64(1))) || KeyOf(value(int32(1))) != KeyOf(value(1.0)) {
 		t.Error("1, Long(1) and 1.0 are one _id")
 	}
-	seen := map[idHash]any{}
+	seen := map[IDHash]any{}
 	for _, v := range []any{int32(1), 1.5, "1", true, nil, math.NaN(), math.Inf(1), math.Inf(-1), 1e300, int64(math.MaxInt64), int64(math.MinInt64), "n\x01", bson.ObjectID{}, bson.A{1}, bson.D{}} {
-		k := idKey(value(v))
+		k := KeyOf(value(v))
 		if other, twice := seen[k]; twice {
 			t.Errorf("%v and %v have one hash", v, other)
 		}

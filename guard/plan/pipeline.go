@@ -103,9 +103,9 @@ func (b *Builder) evaluate(ctx context.Context, w command.Write, docs []bson.Raw
 	if w.Collation.Type != 0 {
 		cmd = append(cmd, bson.E{Key: "collation", Value: w.Collation})
 	}
-	b.made.after = map[idHash]bson.Raw{}
+	b.made.after = map[IDHash]bson.Raw{}
 	err = iterate(ctx, b.cfg.Reader, w.NS.DB, cmd, func(doc bson.Raw) error {
-		b.made.after[idKey(doc.Lookup("_id"))] = slices.Clone(doc)
+		b.made.after[KeyOf(doc.Lookup("_id"))] = slices.Clone(doc)
 		return nil
 	})
 	if a, ok := b.cfg.Reader.(interface{ Answered(error) bool }); err != nil && ok && a.Answered(err) {

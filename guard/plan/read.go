@@ -106,6 +106,16 @@ func cursorBatch(db string, reply bson.Raw, batch string) (id int64, ns command.
 	return cursor.Lookup("id").AsInt64(), command.Namespace{DB: db, Collection: coll}, docs, nil
 }
 
+// EachIn hands each document in a cursor's reply to each, and returns the cursor's id. batch is firstBatch or nextBatch. The documents are in the
+// reply's memory.
+func EachIn(reply bson.Raw, batch string, each func(bson.Raw) error) (id int64, err error) {
+	id, _, docs, err := cursorBatch("", reply, batch)
+	if err != nil {
+		return 0, err
+	}
+	return id, eachIn(docs, each)
+}
+
 // eachIn hands each document of an array to each.
 func eachIn(docs bson.RawArray, each func(bson.Raw) error) error {
 	left := rest(bson.Raw(docs))

@@ -115,10 +115,10 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 	if err != nil {
 		return err
 	}
-	now := map[idHash]bson.Raw{}
+	now := map[IDHash]bson.Raw{}
 	ids := bson.A{}
 	for _, it := range items {
-		id, err := itemID(it)
+		id, err := it.DocumentID()
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 		err := iterate(ctx, u.cfg.Reader, ns.DB, bson.D{
 			{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
 		}, func(doc bson.Raw) error {
-			now[idKey(doc.Lookup("_id"))] = bytes.Clone(doc)
+			now[KeyOf(doc.Lookup("_id"))] = bytes.Clone(doc)
 			return nil
 		})
 		if err != nil {
@@ -137,7 +137,7 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 	}
 	var back []restore
 	for i := range items {
-		r, err := u.look(items[i], now[idKey(ids[i].(bson.RawValue))])
+		r, err := u.look(items[i], now[KeyOf(ids[i].(bson.RawValue))])
 		if err != nil {
 			return err
 		}
@@ -161,16 +161,6 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 type restore struct {
 	item        Item
 	now, target bson.Raw // nil: not there, or to be deleted
-}
-
-func itemID(it Item) (bson.RawValue, error) {
-	var d struct {
-		ID bson.RawValue `bson:"_id"`
-	}
-	if err := bson.UnmarshalExtJSON(it.ID, true, &d); err != nil {
-		return bson.RawValue{}, fmt.Errorf("document %d: _id: %w", it.N, err)
-	}
-	return d.ID, nil
 }
 
 // look decides what is to be done with one document; nil for nothing.

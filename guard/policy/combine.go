@@ -82,7 +82,8 @@ func classWord(c command.Class) string {
 	return c.String()
 }
 
-var settingWords = [...]string{"action", "large.documents", "large.bytes", "large.action", "max-time", "max-operations", "max-bytes"}
+var settingWords = [...]string{"action", "large.documents", "large.bytes", "large.action", "max-time", "max-operations", "max-bytes",
+	"pace.batch", "pace.busy", "pace.max-lag", "pace.stop-lag", "full-preview", "volatile-backup", "lower-marker"}
 
 // String is the setting as a file has it, with a dot for a mapping.
 func (s setting) String() string { return settingWords[s] }
@@ -92,9 +93,9 @@ func (s setting) text(n int64) string {
 	switch {
 	case n == none:
 		return "none"
-	case s == action, s == largeAction:
+	case s == action, s == largeAction, s == volatileAction, s == lowerMarker:
 		return actionWords[n]
-	case s == maxTime:
+	case s == maxTime, s == paceBatch, s == paceLag, s == paceStop:
 		return inUnits(n, timeUnits)
 	case s == largeBytes, s == maxBytes:
 		return inUnits(n, byteUnits)

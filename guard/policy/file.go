@@ -22,6 +22,9 @@ import (
 //	      action: confirm
 //	      large: {documents: 1000, action: refuse}
 //	      max-operations: 5000
+//	      full-preview: 100000         # documents; beyond it a preview is an estimate until somebody asks for all
+//	      pace: {batch: 100ms, busy: 50, max-lag: 5s, stop-lag: 1m}
+//	      volatile-backup: refuse      # where the state directory does not outlive the container
 //	    schema: approve
 
 // File is a policy file that was understood.
@@ -46,10 +49,10 @@ type written struct {
 // classes are those that a file can speak of, and what it can say of each. Commands of our own server session are nobody's to forbid.
 var classes = []classKeys{
 	{"reads", command.Read, []string{"action", "max-time"}},
-	{"documents", command.DocumentWrite, []string{"action", "large", "max-operations", "max-bytes"}},
-	{"schema", command.Schema, []string{"action", "large"}},
+	{"documents", command.DocumentWrite, []string{"action", "large", "max-operations", "max-bytes", "pace", "full-preview", "volatile-backup"}},
+	{"schema", command.Schema, []string{"action", "large", "volatile-backup"}},
 	{"operations", command.Operations, []string{"action"}},
-	{"security", command.Security, []string{"action"}},
+	{"security", command.Security, []string{"action", "lower-marker"}},
 	{"cluster", command.Cluster, []string{"action"}},
 	{"server", command.Server, []string{"action"}},
 	{"unknown", command.Unknown, []string{"action"}},
@@ -229,6 +232,14 @@ func (f *File) parseClass(s source, c cell, e entry, keys []string) error {
 			err = f.parseAction(s, c, action, e.value)
 		case "large":
 			err = f.parseLarge(s, c, e.value)
+		case "pace":
+			err = f.parsePace(s, c, e.value)
+		case "full-preview":
+			err = f.parseNumber(s, c, fullPreview, e, plainNumber, 1, 1<<53)
+		case "volatile-backup":
+			err = f.parseAction(s, c, volatileAction, e.value)
+		case "lower-marker":
+			err = f.parseAction(s, c, lowerMarker, e.value)
 		case "max-time":
 			err = f.parseNumber(s, c, maxTime, e, timeUnits, 1, 24*3600_000)
 		case "max-operations":
@@ -260,6 +271,29 @@ func (f *File) parseLarge(s source, c cell, n *yaml.Node) error {
 			err = f.parseNumber(s, c, largeBytes, e, byteUnits, 0, 1<<53)
 		case "action":
 			err = f.parseAction(s, c, largeAction, e.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *File) parsePace(s source, c cell, n *yaml.Node) error {
+	entries, err := s.mapping(n, "pace", "batch", "busy", "max-lag", "stop-lag")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		switch e.name {
+		case "batch":
+			err = f.parseNumber(s, c, paceBatch, e, timeUnits, 1, 60_000)
+		case "busy":
+			err = f.parseNumber(s, c, paceBusy, e, plainNumber, 1, 100)
+		case "max-lag":
+			err = f.parseNumber(s, c, paceLag, e, timeUnits, 1, 24*3600_000)
+		case "stop-lag":
+			err = f.parseNumber(s, c, paceStop, e, timeUnits, 1, 24*3600_000)
 		}
 		if err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"respect/guard/command"
 	"respect/guard/environment"
@@ -90,6 +91,20 @@ const (
 // MaxTimeMS is how long a read may take on production, in milliseconds, if it does not say so itself.
 const MaxTimeMS = 60_000
 
+// FullPreview is how many documents a preview looks at before it becomes an estimate.
+const FullPreview = 1_000_000
+
+// Pace is how gentle a change is to its server.
+type Pace struct {
+	Batch   time.Duration // a batch is made so large that it takes about this long
+	Busy    int           // percent of the time spent on batches; the rest is rest
+	MaxLag  time.Duration // the change waits while a secondary is further behind
+	StopLag time.Duration // and stops where one is that far behind
+}
+
+// defaultPace is the pace in every environment.
+var defaultPace = Pace{Batch: 250 * time.Millisecond, Busy: 100, MaxLag: 10 * time.Second, StopLag: 2 * time.Minute}
+
 // setting is what is said of a class in an environment.
 type setting uint8
 
@@ -101,6 +116,13 @@ const (
 	maxTime                       // of a read, in milliseconds
 	maxOperations                 // of a statement
 	maxBytes                      // of a statement's commands
+	paceBatch                     // of a change: how long a batch should take, in milliseconds
+	paceBusy                      // how much of the time is spent on batches, in percent
+	paceLag                       // how far a secondary may be behind, in milliseconds, before the change waits
+	paceStop                      // and before it stops
+	fullPreview                   // documents that a preview looks at without being asked for all
+	volatileAction                // this Action at most, where the backup does not outlive the container or the boot
+	lowerMarker                   // this Action for a marker that says less than before
 )
 
 // cell is a place in the table of a policy.
@@ -134,6 +156,12 @@ func Default() *Policy {
 		}
 		p.table[cell{env, command.DocumentWrite, maxOperations}] = value{n: MaxOperations}
 		p.table[cell{env, command.DocumentWrite, maxBytes}] = value{n: MaxCommandBytes}
+		p.table[cell{env, command.DocumentWrite, paceBatch}] = value{n: defaultPace.Batch.Milliseconds()}
+		p.table[cell{env, command.DocumentWrite, paceBusy}] = value{n: int64(defaultPace.Busy)}
+		p.table[cell{env, command.DocumentWrite, paceLag}] = value{n: defaultPace.MaxLag.Milliseconds()}
+		p.table[cell{env, command.DocumentWrite, paceStop}] = value{n: defaultPace.StopLag.Milliseconds()}
+		p.table[cell{env, command.DocumentWrite, fullPreview}] = value{n: FullPreview}
+		p.table[cell{env, command.Security, lowerMarker}] = value{n: int64(Approve)}
 	}
 	p.table[cell{environment.Production, command.Schema, largeDocuments}] = value{n: LargeDocuments}
 	p.table[cell{environment.Production, command.Schema, largeBytes}] = value{n: LargeBytes}
@@ -179,6 +207,38 @@ func (p *Policy) MaxOperations(env environment.Environment) int64 {
 // MaxCommandBytes is how large the commands may be that a statement queues.
 func (p *Policy) MaxCommandBytes(env environment.Environment) int64 {
 	return min(p.look(env, command.DocumentWrite, maxBytes).n, MaxCommandBytes)
+}
+
+// Pace is how gentle a change has to be.
+func (p *Policy) Pace(env environment.Environment) Pace {
+	of := func(what setting) time.Duration {
+		return time.Duration(min(p.look(env, command.DocumentWrite, what).n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	}
+	return Pace{Batch: of(paceBatch), Busy: int(min(p.look(env, command.DocumentWrite, paceBusy).n, 100)), MaxLag: of(paceLag), StopLag: of(paceStop)}
+}
+
+// FullPreview is how many documents a preview looks at without being asked for all of them.
+func (p *Policy) FullPreview(env environment.Environment) int64 {
+	return p.look(env, command.DocumentWrite, fullPreview).n
+}
+
+// Volatile tightens a verdict for a change whose backup would be on storage that does not outlive this container or boot.
+func (p *Policy) Volatile(v Verdict, env environment.Environment, c command.Class) Verdict {
+	asked := p.look(env, c, volatileAction)
+	if int64(v.Action) <= asked.n {
+		return v
+	}
+	v.Action = Action(asked.n)
+	v.Why = fmt.Sprintf("%s work on %s whose backup would not outlive this container or boot %s%s", kind(c), called(env), v.Action.sentence(), says(asked))
+	return v
+}
+
+// LowerMarker is what a marker of env asks before it is made to say less. Only the administrator's file can make it less than a second person.
+func (p *Policy) LowerMarker(env environment.Environment) Verdict {
+	asked := p.look(env, command.Security, lowerMarker)
+	v := Verdict{Action: Action(asked.n), AskReason: true}
+	v.Why = fmt.Sprintf("lowering a marker of %s %s%s", called(env), v.Action.sentence(), says(asked))
+	return v
 }
 
 // Decide says what env asks for a command of class c.

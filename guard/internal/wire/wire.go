@@ -62,7 +62,6 @@ type Server struct {
 	hello   bson.Raw
 	opts    *options.ClientOptions
 	main    *link
-	former  *Server // of which this one is the successor: its sessions are ended with it
 
 	sideOnce sync.Mutex
 	side     *link
@@ -96,8 +95,8 @@ func Dial(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 // Elsewhere finds the primary that a replica set has by now, among the seeds of the connection string and the members that are known, and
-// connects to it. Commands on the main link of what it returns carry the server session of s, which stays open until the new one is closed. A
-// connection string that names one server alone (directConnection) has no elsewhere.
+// connects to it. Commands on the main link of what it returns carry the server session of s, which must stay open until they are done: closing s ends
+// the session. A connection string that names one server alone (directConnection) has no elsewhere.
 func (s *Server) Elsewhere(ctx context.Context, members []string) (*Server, error) {
 	if s.opts.Direct != nil && *s.opts.Direct {
 		return nil, errors.New("the connection string asks for this server alone (directConnection=true)")
@@ -111,7 +110,7 @@ func (s *Server) Elsewhere(ctx context.Context, members []string) (*Server, erro
 	if !boolField(hello, "isWritablePrimary") {
 		return nil, fmt.Errorf("%s is no primary, and knows none", address)
 	}
-	next := &Server{address: address, opts: s.opts, hello: hello, former: s}
+	next := &Server{address: address, opts: s.opts, hello: hello}
 	if next.main, err = connect(s.opts, address); err != nil {
 		return nil, err
 	}
@@ -155,9 +154,6 @@ func (s *Server) Close(ctx context.Context) error {
 	defer s.sideOnce.Unlock()
 	if s.side != nil {
 		err = errors.Join(err, s.side.close(ctx))
-	}
-	if s.former != nil {
-		err = errors.Join(err, s.former.Close(ctx))
 	}
 	return err
 }
