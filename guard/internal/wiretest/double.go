@@ -3,11 +3,13 @@ package wiretest
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -22,59 +24,65 @@ type Command struct {
 	Conn int      // which connection, counted from 1
 }
 
-// Fault says what happens to one command.
-type Fault uint8
-
-// The faults.
-const (
-	None      Fault = iota
-	LoseReply       // it is carried out, and the connection is closed before the answer
-	Drop            // the connection is closed before it is carried out
-)
-
 // Double is a proxy in front of a real server.
 type Double struct {
-	backend string
-	l       net.Listener
-	exact   *mongo.Client // looks at documents for whole-document equality; nil: the double does not know it
+	l     net.Listener
+	exact *mongo.Client // looks at documents for whole-document equality; nil: the double does not know it
+	done  chan struct{} // closed when the test ends
 
 	mu       sync.Mutex
+	backend  string
 	commands []Command
 	fault    func(Command) Fault
 	before   func(Command) // runs before a command is carried out
-	conns    map[net.Conn]bool
-	nconns   int
+	clients  map[*client]bool
+	nclients int
 
-	one sync.Mutex // one command at a time: the look and the write of an equality are one step
+	one *sync.Mutex // one command at a time: the look and the write of an equality are one step
 }
 
 // NewDouble starts a proxy in front of the server at address. With exact it implements whole-document equality.
 func NewDouble(t testing.TB, address string, exact bool) *Double {
 	t.Helper()
+	d := newDouble(t, address)
+	if exact {
+		d.exact = looker(t, address)
+	}
+	d.start(t)
+	return d
+}
+
+func newDouble(t testing.TB, address string) *Double {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Double{backend: address, l: l, conns: map[net.Conn]bool{}}
-	if exact {
-		d.exact, err = mongo.Connect(options.Client().ApplyURI("mongodb://" + address).SetDirect(true))
-		if err != nil {
-			t.Fatal(err)
-		}
+	return &Double{backend: address, l: l, done: make(chan struct{}), clients: map[*client]bool{}, one: &sync.Mutex{}}
+}
+
+// looker is a client that looks at the documents behind a double.
+func looker(t testing.TB, address string) *mongo.Client {
+	t.Helper()
+	c, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + address).SetDirect(true))
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = c.Disconnect(context.Background()) })
+	return c
+}
+
+func (d *Double) start(t testing.TB) {
 	go d.accept()
 	t.Cleanup(func() {
-		_ = l.Close()
+		close(d.done)
+		_ = d.l.Close()
 		d.CloseConnections()
-		if d.exact != nil {
-			_ = d.exact.Disconnect(context.Background())
-		}
 	})
-	return d
 }
 
 // URI of the double, without a database.
-func (d *Double) URI() string { return "mongodb://" + d.l.Addr().String() + "/" }
+func (d *Double) URI() string { return "mongodb://" + d.Address() + "/" }
 
 // Address of the double.
 func (d *Double) Address() string { return d.l.Addr().String() }
@@ -90,7 +98,7 @@ func (d *Double) SetBackend(address string) {
 func (d *Double) CloseConnections() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for c := range d.conns {
+	for c := range d.clients {
 		_ = c.Close()
 	}
 }
@@ -133,73 +141,148 @@ func (d *Double) accept() {
 	}
 }
 
-func (d *Double) serve(client net.Conn) {
+// client is one connection to a double.
+type client struct {
+	net.Conn
+	server net.Conn // its own connection to the server behind
+	n      int      // counted from 1
+}
+
+// hang reads on until the client closes the connection.
+func (c *client) hang() { _, _ = io.Copy(io.Discard, c.Conn) }
+
+func (d *Double) serve(conn net.Conn) {
+	c := &client{Conn: conn}
+	defer c.Close()
 	d.mu.Lock()
-	d.conns[client] = true
-	d.nconns++
-	n, backend := d.nconns, d.backend
+	d.clients[c] = true
+	d.nclients++
+	c.n = d.nclients
+	backend := d.backend
 	d.mu.Unlock()
 	defer func() {
-		_ = client.Close()
 		d.mu.Lock()
-		delete(d.conns, client)
-		d.mu.Unlock()
+		defer d.mu.Unlock()
+		delete(d.clients, c)
 	}()
-	server, err := net.Dial("tcp", backend)
-	if err != nil {
+	var err error
+	if c.server, err = net.Dial("tcp", backend); err != nil {
 		return
 	}
-	defer server.Close()
+	defer c.server.Close()
 	for {
-		m, err := readMessage(client)
-		if err != nil {
-			return
-		}
-		if !d.pass(client, server, m, n) {
+		m, err := readMessage(c)
+		if err != nil || !d.pass(c, m) {
 			return
 		}
 	}
 }
 
 // pass carries one message there and back; false ends the connection.
-func (d *Double) pass(client, server net.Conn, m message, conn int) bool {
+func (d *Double) pass(c *client, m message) bool {
 	doc, err := m.document()
 	if err != nil { // the handshake of old
-		reply, err := roundTrip(server, m)
-		return err == nil && reply.writeTo(client) == nil
+		reply, err := roundTrip(c.server, m)
+		return err == nil && reply.writeTo(c) == nil
 	}
-	cmd := Command{Doc: bytes.Clone(doc), Conn: conn}
+	cmd := Command{Doc: bytes.Clone(doc), Conn: c.n}
 	cmd.DB, _ = doc.Lookup("$db").StringValueOK()
 	if e, err := doc.IndexErr(0); err == nil {
 		cmd.Name = e.Key()
 	}
 	d.mu.Lock()
 	d.commands = append(d.commands, cmd)
-	fault, before := d.fault, d.before
 	d.mu.Unlock()
+	reply, f, err := d.turn(c, m, cmd)
+	if err != nil {
+		return false
+	}
+	switch f.silence {
+	case closed:
+		return false
+	case hung:
+		c.hang()
+		return false
+	}
+	if f.concern != nil {
+		if doc, err = reply.answered(); err != nil {
+			return false
+		}
+		reply = m.reply(with(doc, bson.D{{Key: "writeConcernError", Value: *f.concern}}))
+	}
+	return reply.writeTo(c) == nil
+}
 
+// turn is a command's own time, in which no other is carried out.
+func (d *Double) turn(c *client, m message, cmd Command) (message, fault, error) {
+	d.mu.Lock()
+	decide, before := d.fault, d.before
+	d.mu.Unlock()
 	d.one.Lock()
 	defer d.one.Unlock()
 	if before != nil {
 		before(cmd)
 	}
-	f := None
-	if fault != nil {
-		f = fault(cmd)
+	var f fault
+	if decide != nil {
+		f = of(decide(cmd))
 	}
-	if f == Drop {
-		return false
-	}
-	if d.exact != nil {
-		if m, err = d.rewrite(m, doc, cmd.DB); err != nil {
-			return false
+	if f.delay > 0 {
+		d.one.Unlock()
+		select {
+		case <-time.After(f.delay):
+		case <-d.done:
 		}
+		d.one.Lock()
 	}
-	reply, err := roundTrip(server, m)
-	if err != nil || f == LoseReply {
-		return false
+	reply, err := d.carryOut(c, m, cmd, f)
+	return reply, f, err
+}
+
+// carryOut has a command carried out, as far as its fault lets it, and is its answer.
+func (d *Double) carryOut(c *client, m message, cmd Command, f fault) (message, error) {
+	if f.cut && f.after <= 0 {
+		return d.end(m, f), nil
 	}
-	return reply.writeTo(client) == nil
+	if f.cut && statementsOf[cmd.Name] != "" {
+		b := batch{double: d, server: c.server, cmd: cmd, most: f.after}
+		reply, err := b.carryOut(m)
+		if err != nil || !b.cut {
+			return reply, err
+		}
+		return d.end(m, f), nil
+	}
+	reply, err := d.forward(c.server, m, cmd.Doc, cmd.DB)
+	if err == nil && f.cut {
+		return d.end(m, f), nil
+	}
+	return reply, err
+}
+
+// end is the answer to a command that was cut off; of no importance if its fault is silent.
+func (d *Double) end(m message, f fault) message {
+	if f.err == nil {
+		return m.reply(encode(bson.D{{Key: "ok", Value: 1.0}}))
+	}
+	return m.reply(f.err.reply())
+}
+
+// reply is an error as a server answers it.
+func (e *failure) reply() bson.Raw {
+	return encode(bson.D{{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: e.message}, {Key: "code", Value: e.code}, {Key: "codeName", Value: e.name}})
+}
+
+// forward has a command carried out by the server behind, in the form that it knows. m is the message that the command came in, and is sent as it is
+// if there is nothing to change.
+func (d *Double) forward(server net.Conn, m message, doc bson.Raw, db string) (message, error) {
+	known, err := d.decided(doc, db)
+	if err != nil {
+		return message{}, err
+	}
+	if !bytes.Equal(known, doc) {
+		m = m.withDocument(known)
+	}
+	return roundTrip(server, m)
 }
 
 func roundTrip(server net.Conn, m message) (message, error) {

@@ -9,14 +9,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// rewrite replaces each whole-document equality by whether it holds: the statement keeps its _id, or selects nothing.
-func (d *Double) rewrite(m message, doc bson.Raw, db string) (message, error) {
-	if !bytes.Contains(doc, []byte("$$ROOT")) {
-		return m, nil
+// decided is a command in which each whole-document equality is replaced by whether it holds: the statement keeps its _id, or selects nothing.
+func (d *Double) decided(doc bson.Raw, db string) (bson.Raw, error) {
+	if d.exact == nil || !bytes.Contains(doc, []byte("$$ROOT")) {
+		return doc, nil
 	}
 	elems, err := doc.Elements()
 	if err != nil {
-		return m, err
+		return nil, err
 	}
 	coll, _ := elems[0].Value().StringValueOK()
 	var out bson.D
@@ -25,17 +25,16 @@ func (d *Double) rewrite(m message, doc bson.Raw, db string) (message, error) {
 		switch e.Key() {
 		case "filter", "query":
 			if v, err = d.filter(db, coll, e.Value().Document()); err != nil {
-				return m, err
+				return nil, err
 			}
 		case "updates", "deletes":
 			if v, err = d.statements(db, coll, e.Value().Array()); err != nil {
-				return m, err
+				return nil, err
 			}
 		}
 		out = append(out, bson.E{Key: e.Key(), Value: v})
 	}
-	raw, err := bson.Marshal(out)
-	return m.withDocument(raw), err
+	return bson.Marshal(out)
 }
 
 func (d *Double) statements(db, coll string, list bson.RawArray) (bson.A, error) {

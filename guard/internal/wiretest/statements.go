@@ -1,0 +1,119 @@
+package wiretest
+
+import (
+	"net"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// statementsOf says under which name a write has its statements.
+var statementsOf = map[string]string{"insert": "documents", "update": "updates", "delete": "deletes"}
+
+// batch carries a write out statement by statement: each is sent to the server behind as a command of its own, and the answers are put together to
+// one. That way it can end in the middle, and it is known what each statement did.
+type batch struct {
+	double *Double
+	server net.Conn
+	cmd    Command
+	most   int // so many statements are carried out at most; negative: all
+
+	cut bool // it ended in the middle
+
+	n, modified int64
+	upserted    bson.A
+	writeErrors bson.A
+}
+
+// carryOut is the answer to the whole, if it was not cut. m is the message that the command came in.
+func (b *batch) carryOut(m message) (message, error) {
+	key := statementsOf[b.cmd.Name]
+	list, ok := b.cmd.Doc.Lookup(key).ArrayOK()
+	if !ok {
+		return b.double.forward(b.server, m, b.cmd.Doc, b.cmd.DB) // it will say what it thinks of that
+	}
+	statements, err := list.Values()
+	if err != nil {
+		return message{}, err
+	}
+	ordered, isSet := b.cmd.Doc.Lookup("ordered").BooleanOK()
+	ordered = ordered || !isSet
+	rest := without(b.cmd.Doc, key)
+	for i, s := range statements {
+		if i == b.most {
+			b.cut = true
+			return message{}, nil
+		}
+		single := with(rest, bson.D{{Key: key, Value: bson.A{s}}})
+		reply, err := b.double.forward(b.server, m.withDocument(single), single, b.cmd.DB)
+		if err != nil {
+			return message{}, err
+		}
+		doc, err := reply.answered()
+		if err != nil {
+			return message{}, err
+		}
+		r := resultOf(doc)
+		if r.refused && len(statements) == 1 {
+			return reply, nil // what is wrong is wrong with the command
+		}
+		b.add(int32(i), r)
+		if r.err != nil && ordered {
+			break
+		}
+	}
+	b.cut = b.most >= 0 && b.most >= len(statements)
+	return m.reply(encode(b.reply())), nil
+}
+
+// result is what one statement did.
+type result struct {
+	n, modified int64
+	upserted    bson.RawValue // an _id, or of type 0
+	err         bson.D        // an element of writeErrors without its index; nil: none
+	refused     bool          // the command was, not the statement
+}
+
+func resultOf(reply bson.Raw) result {
+	r := result{}
+	r.n, _ = reply.Lookup("n").AsInt64OK()
+	r.modified, _ = reply.Lookup("nModified").AsInt64OK()
+	r.upserted = reply.Lookup("upserted", "0", "_id")
+	source := reply.Lookup("writeErrors", "0")
+	if ok, _ := reply.Lookup("ok").AsFloat64OK(); ok != 1 {
+		r.refused = true
+		r.err = append(r.err, bson.E{Key: "code", Value: reply.Lookup("code")}, bson.E{Key: "errmsg", Value: reply.Lookup("errmsg")})
+	} else if doc, ok := source.DocumentOK(); ok {
+		elems, _ := without(doc, "index").Elements() // a part of what was validated
+		for _, e := range elems {
+			r.err = append(r.err, bson.E{Key: e.Key(), Value: e.Value()})
+		}
+	}
+	return r
+}
+
+func (b *batch) add(index int32, r result) {
+	b.n += r.n
+	b.modified += r.modified
+	if r.upserted.Type != 0 {
+		b.upserted = append(b.upserted, bson.D{{Key: "index", Value: index}, {Key: "_id", Value: r.upserted}})
+	}
+	if r.err != nil {
+		b.writeErrors = append(b.writeErrors, append(bson.D{{Key: "index", Value: index}}, r.err...))
+	}
+}
+
+// reply is what a server says of the statements together.
+// Source: https://www.mongodb.com/docs/manual/reference/command/update/#output
+func (b *batch) reply() bson.D {
+	out := bson.D{{Key: "n", Value: int32(b.n)}}
+	if b.upserted != nil {
+		out = append(out, bson.E{Key: "upserted", Value: b.upserted})
+	}
+	if b.cmd.Name == "update" {
+		out = append(out, bson.E{Key: "nModified", Value: int32(b.modified)})
+	}
+	if b.writeErrors != nil {
+		out = append(out, bson.E{Key: "writeErrors", Value: b.writeErrors})
+	}
+	return append(out, bson.E{Key: "ok", Value: 1.0})
+}
