@@ -21,7 +21,8 @@ type Command struct {
 	DB   string
 	Name string
 	Doc  bson.Raw // whole, with what the driver added
-	Conn int      // which connection, counted from 1
+	Conn int      // which connection to its server, counted from 1
+	To   string   // the address that it was sent to
 }
 
 // Double is a proxy in front of a real server.
@@ -29,9 +30,13 @@ type Double struct {
 	l     net.Listener
 	exact *mongo.Client // looks at documents for whole-document equality; nil: the double does not know it
 	done  chan struct{} // closed when the test ends
+	set   *ReplicaSet   // that it is a member of; or nil
+	place int           // among the members
 
 	mu       sync.Mutex
 	backend  string
+	alone    bool    // it says that it is a standalone mongod
+	target   *Double // that new connections are led to; nil: itself
 	commands []Command
 	fault    func(Command) Fault
 	before   func(Command) // runs before a command is carried out
@@ -131,6 +136,22 @@ func (d *Double) Forget() {
 	d.commands = nil
 }
 
+// PoseAsStandalone makes the double refuse what a mongod that is no member of a replica set refuses and the embedded server does not: transaction
+// numbers, and replSetGetStatus in these words.
+func (d *Double) PoseAsStandalone() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.alone = true
+}
+
+// Redirect leads new connections to another double, as when a tunnel is pointed elsewhere: whoever dials this address gets that double's answers,
+// identity and documents. What is sent here is recorded here, and this double's hooks decide about it. Nil undoes it.
+func (d *Double) Redirect(to *Double) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.target = to
+}
+
 func (d *Double) accept() {
 	for {
 		c, err := d.l.Accept()
@@ -145,26 +166,87 @@ func (d *Double) accept() {
 type client struct {
 	net.Conn
 	server net.Conn // its own connection to the server behind
+	as     *Double  // whose answers it gets
 	n      int      // counted from 1
+
+	mu      sync.Mutex
+	busy    bool // a command is being carried out
+	leaving bool // it is to be closed behind the answer
+}
+
+// begin says that a command is being carried out.
+func (c *client) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = true
+}
+
+// end says that none is; false if the connection is to be closed.
+func (c *client) end() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+	return !c.leaving
+}
+
+// closeIdle closes the connection, behind the answer to the command that is being carried out.
+func (c *client) closeIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy {
+		c.leaving = true
+	} else {
+		_ = c.Close()
+	}
 }
 
 // hang reads on until the client closes the connection.
-func (c *client) hang() { _, _ = io.Copy(io.Discard, c.Conn) }
+func (c *client) hang() {
+	if c.end() {
+		_, _ = io.Copy(io.Discard, c.Conn)
+	}
+}
 
-func (d *Double) serve(conn net.Conn) {
-	c := &client{Conn: conn}
-	defer c.Close()
+// closeIdle breaks all connections, those with a running command behind its answer.
+func (d *Double) closeIdle() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.clients {
+		c.closeIdle()
+	}
+}
+
+// join notes a connection, and returns its number and what forgets it.
+func (d *Double) join(c *client) (n int, leave func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.clients[c] = true
 	d.nclients++
-	c.n = d.nclients
-	backend := d.backend
-	d.mu.Unlock()
-	defer func() {
+	return d.nclients, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		delete(d.clients, c)
-	}()
+	}
+}
+
+func (d *Double) serve(conn net.Conn) {
+	defer conn.Close()
+	d.mu.Lock()
+	c := &client{Conn: conn, as: d}
+	if d.target != nil {
+		c.as = d.target
+	}
+	d.mu.Unlock()
+	var leave func()
+	if c.as != d {
+		_, leave = c.as.join(c)
+		defer leave()
+	}
+	c.n, leave = d.join(c)
+	defer leave()
+	c.as.mu.Lock()
+	backend := c.as.backend
+	c.as.mu.Unlock()
 	var err error
 	if c.server, err = net.Dial("tcp", backend); err != nil {
 		return
@@ -172,7 +254,11 @@ func (d *Double) serve(conn net.Conn) {
 	defer c.server.Close()
 	for {
 		m, err := readMessage(c)
-		if err != nil || !d.pass(c, m) {
+		if err != nil {
+			return
+		}
+		c.begin()
+		if ok := d.pass(c, m); !c.end() || !ok {
 			return
 		}
 	}
@@ -181,18 +267,18 @@ func (d *Double) serve(conn net.Conn) {
 // pass carries one message there and back; false ends the connection.
 func (d *Double) pass(c *client, m message) bool {
 	doc, err := m.document()
-	if err != nil { // the handshake of old
-		reply, err := roundTrip(c.server, m)
-		return err == nil && reply.writeTo(c) == nil
+	if err != nil {
+		return c.as.greet(c, m)
 	}
-	cmd := Command{Doc: bytes.Clone(doc), Conn: c.n}
+	cmd := Command{Doc: bytes.Clone(doc), Conn: c.n, To: d.Address()}
 	cmd.DB, _ = doc.Lookup("$db").StringValueOK()
 	if e, err := doc.IndexErr(0); err == nil {
 		cmd.Name = e.Key()
 	}
-	d.mu.Lock()
-	d.commands = append(d.commands, cmd)
-	d.mu.Unlock()
+	d.record(cmd)
+	if c.as.set != nil && isHello[cmd.Name] {
+		return c.as.hello(c, m, cmd.Doc)
+	}
 	reply, f, err := d.turn(c, m, cmd)
 	if err != nil {
 		return false
@@ -204,13 +290,58 @@ func (d *Double) pass(c *client, m message) bool {
 		c.hang()
 		return false
 	}
-	if f.concern != nil {
-		if doc, err = reply.answered(); err != nil {
-			return false
-		}
-		reply = m.reply(with(doc, bson.D{{Key: "writeConcernError", Value: *f.concern}}))
-	}
 	return reply.writeTo(c) == nil
+}
+
+func (d *Double) record(cmd Command) {
+	if d.set != nil {
+		d.set.mu.Lock()
+		defer d.set.mu.Unlock()
+		d.set.commands = append(d.set.commands, cmd)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.commands = append(d.commands, cmd)
+}
+
+// isHello are the names of the command by which a server says who it is.
+var isHello = map[string]bool{"hello": true, "isMaster": true, "ismaster": true}
+
+// greet answers the handshake of old.
+func (d *Double) greet(c *client, m message) bool {
+	doc, err := m.legacy()
+	if err == nil && d.set != nil {
+		return d.hello(c, m, doc)
+	}
+	reply, err := roundTrip(c.server, m)
+	return err == nil && reply.writeTo(c) == nil
+}
+
+// hello answers as a member of a set. It waits for no other command.
+func (d *Double) hello(c *client, m message, cmd bson.Raw) bool {
+	if !c.end() {
+		return false
+	}
+	d.set.await(d, cmd)
+	c.begin()
+	asked := m
+	if m.op == opMsg {
+		asked = m.withDocument(without(cmd, "topologyVersion", "maxAwaitTimeMS", "$clusterTime"))
+	}
+	reply, err := roundTrip(c.server, asked)
+	if err != nil {
+		return false
+	}
+	base, err := reply.answered()
+	if err != nil {
+		return false
+	}
+	first, err := cmd.IndexErr(0)
+	if err != nil {
+		return false
+	}
+	name := first.Key()
+	return m.reply(d.set.dress(d, Command{Name: name, Doc: cmd}, d.set.hello(d, base, name))).writeTo(c) == nil
 }
 
 // turn is a command's own time, in which no other is carried out.
@@ -218,8 +349,9 @@ func (d *Double) turn(c *client, m message, cmd Command) (message, fault, error)
 	d.mu.Lock()
 	decide, before := d.fault, d.before
 	d.mu.Unlock()
-	d.one.Lock()
-	defer d.one.Unlock()
+	one := c.as.one
+	one.Lock()
+	defer one.Unlock()
 	if before != nil {
 		before(cmd)
 	}
@@ -228,39 +360,128 @@ func (d *Double) turn(c *client, m message, cmd Command) (message, fault, error)
 		f = of(decide(cmd))
 	}
 	if f.delay > 0 {
-		d.one.Unlock()
+		one.Unlock()
 		select {
 		case <-time.After(f.delay):
 		case <-d.done:
 		}
-		d.one.Lock()
+		one.Lock()
 	}
-	reply, err := d.carryOut(c, m, cmd, f)
-	return reply, f, err
+	reply, err := c.as.carryOut(c, m, cmd, &f)
+	if err != nil || c.as.set == nil && f.concern == nil {
+		return reply, f, err
+	}
+	doc, err := reply.answered()
+	if err != nil {
+		return message{}, f, err
+	}
+	if f.concern != nil {
+		doc = with(doc, bson.D{{Key: "writeConcernError", Value: *f.concern}})
+	}
+	if c.as.set != nil {
+		doc = c.as.set.dress(c.as, cmd, doc)
+	}
+	return m.reply(doc), f, nil
 }
 
-// carryOut has a command carried out, as far as its fault lets it, and is its answer.
-func (d *Double) carryOut(c *client, m message, cmd Command, f fault) (message, error) {
+// carryOut has a command carried out, as far as its fault lets it, and is its answer. It changes the fault if the primary steps down meanwhile.
+func (d *Double) carryOut(c *client, m message, cmd Command, f *fault) (message, error) {
 	if f.cut && f.after <= 0 {
 		return d.end(m, f), nil
 	}
-	if f.cut && statementsOf[cmd.Name] != "" {
-		b := batch{double: d, server: c.server, cmd: cmd, most: f.after}
-		reply, err := b.carryOut(m)
-		if err != nil || !b.cut {
-			return reply, err
-		}
-		return d.end(m, f), nil
+	if e := d.refuse(cmd); e != nil {
+		return m.reply(e.reply()), nil
 	}
-	reply, err := d.forward(c.server, m, cmd.Doc, cmd.DB)
+	if doc := d.itself(cmd); doc != nil {
+		return m.reply(doc), nil
+	}
+	var h *history
+	if d.set != nil {
+		var e *failure
+		if h, e = d.set.history(cmd); e != nil {
+			return m.reply(e.reply()), nil
+		}
+	}
+	var reply message
+	var err error
+	if statementsOf[cmd.Name] != "" && (f.cut || d.set != nil) {
+		b := batch{double: d, server: c.server, cmd: cmd, most: -1, history: h}
+		if f.cut {
+			b.most = f.after
+		}
+		if d.set != nil {
+			_, term := d.set.reign(d)
+			b.stopped = func() bool { primary, now := d.set.reign(d); return !primary || now != term }
+		}
+		if reply, err = b.carryOut(m); err == nil && b.cut && !f.cut {
+			d.set.mu.Lock()
+			how := d.set.down
+			d.set.mu.Unlock()
+			*f = of(SteppingDown(how))
+			f.down = nil
+		}
+	} else {
+		reply, err = d.whole(c, m, cmd, h)
+	}
 	if err == nil && f.cut {
 		return d.end(m, f), nil
 	}
 	return reply, err
 }
 
+// whole has a command carried out in one piece.
+func (d *Double) whole(c *client, m message, cmd Command, h *history) (message, error) {
+	if before, ok := h.did(0); ok {
+		return m.reply(retried(before.reply)), nil
+	}
+	reply, err := d.forward(c.server, m, cmd.Doc, cmd.DB)
+	if err != nil || h == nil {
+		return reply, err
+	}
+	doc, err := reply.answered()
+	h.remember(0, resultOfFind(doc))
+	return reply, err
+}
+
+// refuse is why a command is not carried out; nil if it is.
+func (d *Double) refuse(cmd Command) *failure {
+	if d.set != nil {
+		return d.set.refuse(d, cmd)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.alone {
+		return nil
+	}
+	if _, _, _, err := transaction(cmd, false); err != nil {
+		return err
+	}
+	if cmd.Name == "replSetGetStatus" {
+		return &failure{76, "NoReplicationEnabled", "not running with --replSet"}
+	}
+	return nil
+}
+
+// itself is the answer to a command that the server behind does not know; nil if that is not so.
+func (d *Double) itself(cmd Command) bson.Raw {
+	switch {
+	case d.set == nil:
+		return nil
+	case cmd.Name == "replSetGetStatus" && cmd.DB != "admin":
+		return (&failure{13, "Unauthorized", "replSetGetStatus may only be run against the admin database."}).reply()
+	case cmd.Name == "replSetGetStatus":
+		return d.set.status(d)
+	case cmd.Name == "endSessions" || cmd.Name == "refreshSessions":
+		return encode(bson.D{{Key: "ok", Value: 1.0}})
+	}
+	return nil
+}
+
 // end is the answer to a command that was cut off; of no importance if its fault is silent.
-func (d *Double) end(m message, f fault) message {
+func (d *Double) end(m message, f *fault) message {
+	if f.down != nil && d.set != nil {
+		d.set.StepDown(*f.down)
+	}
 	if f.err == nil {
 		return m.reply(encode(bson.D{{Key: "ok", Value: 1.0}}))
 	}
@@ -275,7 +496,11 @@ func (e *failure) reply() bson.Raw {
 // forward has a command carried out by the server behind, in the form that it knows. m is the message that the command came in, and is sent as it is
 // if there is nothing to change.
 func (d *Double) forward(server net.Conn, m message, doc bson.Raw, db string) (message, error) {
-	known, err := d.decided(doc, db)
+	known := doc
+	if d.set != nil {
+		known = without(doc, "txnNumber", "$clusterTime", "stmtId", "stmtIds")
+	}
+	known, err := d.decided(known, db)
 	if err != nil {
 		return message{}, err
 	}

@@ -30,9 +30,10 @@ type fault struct {
 	delay   time.Duration // before it is carried out
 	cut     bool          // only so many of its statements are carried out:
 	after   int
-	err     *failure // the answer instead of the server's
-	silence silence  // what happens instead of an answer
-	concern *bson.D  // an answer's writeConcernError
+	down    *StepDown // then the primary steps down
+	err     *failure  // the answer instead of the server's
+	silence silence   // what happens instead of an answer
+	concern *bson.D   // an answer's writeConcernError
 }
 
 func (f fault) fault() fault { return f }
@@ -68,6 +69,15 @@ func WriteConcernError(code int32, name, message string, info bson.D) Fault {
 	return fault{concern: &concern}
 }
 
+// SteppingDown is a command that is not carried out because the primary steps down. In a server that is no member of a set it is an error.
+func SteppingDown(how StepDown) Fault {
+	f := fault{cut: true, down: &how, err: how.failure()}
+	if how.NoAnswer {
+		f.silence = closed
+	}
+	return f
+}
+
 // Delay is a command that is carried out later, after which then happens. Other commands are carried out meanwhile, and it is carried out even if its
 // client is gone by then, as in a server.
 func Delay(d time.Duration, then Fault) Fault {
@@ -78,11 +88,15 @@ func Delay(d time.Duration, then Fault) Fault {
 
 // AfterStatements lets the first k statements of a write be carried out, and then something happens to the rest, which is not carried out. A command
 // with one statement or none is carried out whole if k is positive. If the write has no statement after the k-th, its answer is replaced all the same.
+// What then happens must be an end: a fault that answers as a server does, like None, is taken for Drop.
 //
 // A server that inserts groups the statements, and a group is carried out whole or not at all; here each is on its own.
 func AfterStatements(k int, then Fault) Fault {
 	f := of(then)
 	f.cut, f.after = true, k
+	if f.err == nil && f.silence == answered {
+		f.silence = closed
+	}
 	return f
 }
 

@@ -42,6 +42,7 @@ func TestFaults(t *testing.T) {
 		{"closed behind the last", CloseAfterStatements(4), -1, []int32{1, 2, 3, 4}},
 		{"closed far behind the last", CloseAfterStatements(40), -1, []int32{1, 2, 3, 4}},
 		{"closed before the first", CloseAfterStatements(0), -1, nil},
+		{"a step-down of what is no set", SteppingDown(StepDown{}), 11602, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
