@@ -67,7 +67,7 @@ func NewReplicaSet(t testing.TB, cfg SetConfig) *ReplicaSet {
 	if cfg.Name == "" {
 		cfg.Name = "rs0"
 	}
-	s := &ReplicaSet{cfg: cfg, term: 1, elected: time.Now(), wrote: time.Now(), changed: make(chan struct{}), sessions: sessions{}}
+	s := &ReplicaSet{cfg: cfg, term: 1, elected: time.Now(), wrote: time.Now(), ordinal: 1, changed: make(chan struct{}), sessions: sessions{}}
 	one := &sync.Mutex{}
 	for i := range max(1, cfg.Members) {
 		d := newDouble(t, cfg.Backend)
