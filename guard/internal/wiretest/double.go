@@ -426,6 +426,9 @@ func (d *Double) carryOut(c *client, m message, cmd Command, f *fault) (message,
 	if err == nil && f.cut {
 		return d.end(m, f), nil
 	}
+	if err == nil && f.down != nil && d.set != nil {
+		d.set.StepDown(*f.down)
+	}
 	return reply, err
 }
 

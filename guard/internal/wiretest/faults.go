@@ -30,7 +30,7 @@ type fault struct {
 	delay   time.Duration // before it is carried out
 	cut     bool          // only so many of its statements are carried out:
 	after   int
-	down    *StepDown // then the primary steps down
+	down    *StepDown // then the primary steps down, in a set
 	err     *failure  // the answer instead of the server's
 	silence silence   // what happens instead of an answer
 	concern *bson.D   // an answer's writeConcernError
@@ -72,6 +72,19 @@ func WriteConcernError(code int32, name, message string, info bson.D) Fault {
 // SteppingDown is a command that is not carried out because the primary steps down. In a server that is no member of a set it is an error.
 func SteppingDown(how StepDown) Fault {
 	f := fault{cut: true, down: &how, err: how.failure()}
+	if how.NoAnswer {
+		f.silence = closed
+	}
+	return f
+}
+
+// SteppingDownAfterwards is a command that is carried out, and the primary steps down while it waits for a majority: the answer has a writeConcernError,
+// and nobody knows whether the write will stay.
+func SteppingDownAfterwards(how StepDown) Fault {
+	how.Code = 189
+	e := how.failure()
+	f := of(WriteConcernError(e.code, e.name, "Primary stepped down while waiting for replication", nil))
+	f.down = &how
 	if how.NoAnswer {
 		f.silence = closed
 	}

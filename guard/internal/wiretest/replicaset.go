@@ -33,7 +33,7 @@ type SetConfig struct {
 //   - nothing is rolled back: a write that a majority never had survives its primary;
 //   - a write concern waits for nobody, whatever SetLag says; that it was not met is a Fault;
 //   - an insert can be interrupted between any two documents, where a server writes groups of them;
-//   - commands are carried out one at a time, a resent write never meets the first one half done;
+//   - commands are carried out one at a time, and a resent write never meets the first one half done; hello waits for none, and no hook sees it;
 //   - an operation other than insert, update and delete is not interrupted by a step-down;
 //   - a session lasts until ForgetSessions, killCursors asks the server behind, and cluster times are not signed.
 type ReplicaSet struct {
@@ -479,10 +479,11 @@ func (s *ReplicaSet) dress(d *Double, cmd Command, reply bson.Raw) bson.Raw {
 			optime, _ := s.opTime(0)
 			more = append(more, bson.E{Key: "electionId", Value: electionID(s.term)}, bson.E{Key: "opTime", Value: optime})
 		}
+		more = append(more, s.explain(d, cmd, reply.Lookup("writeConcernError", "code"))...)
 	case ok:
 		s.opened(d, cmd, reply)
 	default:
-		more = s.explain(d, cmd, reply)
+		more = s.explain(d, cmd, reply.Lookup("code"))
 	}
 	if cmd.Name == "buildInfo" && s.cfg.Version != "" {
 		reply = disguise(reply, s.cfg.Version)
@@ -493,11 +494,10 @@ func (s *ReplicaSet) dress(d *Double, cmd Command, reply bson.Raw) bson.Raw {
 		bson.E{Key: "operationTime", Value: last[0].Value}))
 }
 
-// explain is what an error carries besides.
+// explain is what an answer with the code of an error, or of a write concern's, carries besides. It needs mu.
 // Source: https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md (determining retryable errors)
-func (s *ReplicaSet) explain(d *Double, cmd Command, reply bson.Raw) (more bson.D) {
-	code, _ := reply.Lookup("code").AsInt64OK()
-	if notPrimary[int32(code)] == nil {
+func (s *ReplicaSet) explain(d *Double, cmd Command, code bson.RawValue) (more bson.D) {
+	if n, ok := code.AsInt64OK(); !ok || notPrimary[int32(n)] == nil {
 		return nil
 	}
 	if _, err := cmd.Doc.LookupErr("txnNumber"); err == nil {

@@ -196,6 +196,30 @@ func TestStepDown(t *testing.T) {
 	}
 }
 
+// TestStepDownAfterwards: the write is done, the answer says that a majority did not confirm it, and a driver sends it again, to no effect.
+func TestStepDownAfterwards(t *testing.T) {
+	t.Parallel()
+	s, address, db := replicaSet(t, 2)
+	p := dial(t, s.Primary().Address(), db)
+	p.run(inserting("c", 1))
+	s.OnCommand(once("update", SteppingDownAfterwards(StepDown{To: s.Members()[1]})))
+	cmd := append(incrementing("c", 1), lsid(1), txnNumber(1))
+	r := p.run(cmd)
+	if n, _ := r.Lookup("nModified").AsInt64OK(); n != 1 || !succeeded(r) || code(r.Lookup("writeConcernError").Document()) != 189 || r.Lookup("errorLabels", "0").StringValue() != "RetryableWriteError" {
+		t.Errorf("%v", r)
+	}
+	p.gone(hello)
+	if s.Primary() != s.Members()[1] {
+		t.Error("the other is not primary")
+	}
+	if r := dial(t, s.Primary().Address(), db).run(cmd); !slices.Equal(retriedIDs(r), []int32{0}) {
+		t.Errorf("again: %v", r)
+	}
+	if got := values(t, address, db, "c"); !slices.Equal(got, []int32{1}) {
+		t.Errorf("left %v", got)
+	}
+}
+
 // TestStepDownFromOutside interrupts a batch that runs already.
 func TestStepDownFromOutside(t *testing.T) {
 	t.Parallel()
@@ -367,6 +391,7 @@ func TestDriver(t *testing.T) {
 		"the primary steps down hard": {func(s *ReplicaSet) Fault {
 			return AfterStatements(1, SteppingDown(StepDown{To: s.Members()[1], NoAnswer: true}))
 		}, true},
+		"the primary steps down, done": {func(s *ReplicaSet) Fault { return SteppingDownAfterwards(StepDown{To: s.Members()[1]}) }, true},
 		"the majority does not answer": {func(*ReplicaSet) Fault { return WriteConcernTimeout }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
