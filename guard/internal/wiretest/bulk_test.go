@@ -46,10 +46,10 @@ func readAll(t testing.TB, c *mongo.Collection, opts ...options.Lister[options.F
 // TestBulkReads: all documents come, each once, as they are alone, whatever the size of the batches, and a batch has 16 MB at most.
 func TestBulkReads(t *testing.T) {
 	t.Parallel()
-	const n = 30_000
+	const n = 17_000
 	b := NewBulk(t, BulkConfig{Documents: n})
 	coll := clientOf(t, b.URI()).Database("app").Collection("big")
-	for _, size := range []int32{0, 1000, 20_000} {
+	for _, size := range []int32{0, 5000} {
 		all := readAll(t, coll, options.Find().SetBatchSize(size))
 		if len(all) != n {
 			t.Fatalf("batches of %d: %d documents", size, len(all))
@@ -186,7 +186,7 @@ func withN(doc bson.Raw, n int32) bson.Raw {
 // TestBulkWrites: what is changed, put in, replaced and taken out is so in every later read, and no other document is.
 func TestBulkWrites(t *testing.T) {
 	t.Parallel()
-	const n = 20_000
+	const n = 7000
 	b := NewBulk(t, BulkConfig{Documents: n})
 	p := dial(t, b.Address(), "app")
 	number := func(r bson.Raw, key string) int64 { v, _ := r.Lookup(key).AsInt64OK(); return v }
@@ -208,8 +208,8 @@ func TestBulkWrites(t *testing.T) {
 	if r := p.run(del(bson.D{{Key: "_id", Value: int32(11)}, stillAs(b.Original(12))})); number(r, "n") != 0 {
 		t.Errorf("delete of what is another: %v", r)
 	}
-	tiny := encode(bson.D{{Key: "_id", Value: int32(15_000)}, {Key: "tiny", Value: true}})
-	if r := p.run(update(bson.D{{Key: "q", Value: bson.D{{Key: "_id", Value: int32(15_000)}}}, {Key: "u", Value: bson.D{{Key: "tiny", Value: true}}}})); number(r, "nModified") != 1 {
+	tiny := encode(bson.D{{Key: "_id", Value: int32(5_000)}, {Key: "tiny", Value: true}})
+	if r := p.run(update(bson.D{{Key: "q", Value: bson.D{{Key: "_id", Value: int32(5_000)}}}, {Key: "u", Value: bson.D{{Key: "tiny", Value: true}}}})); number(r, "nModified") != 1 {
 		t.Errorf("replace: %v", r)
 	}
 	fresh := bson.D{{Key: "_id", Value: "fresh"}, {Key: "n", Value: int32(1)}}
@@ -224,7 +224,7 @@ func TestBulkWrites(t *testing.T) {
 		want[fmt.Sprintf(`{"$numberInt":"%d"}`, i)] = b.Original(i)
 	}
 	id := func(i int) string { return fmt.Sprintf(`{"$numberInt":"%d"}`, i) }
-	want[id(5)], want[id(6)], want[id(8)], want[id(15_000)], want[`"fresh"`] = withN(b.Original(5), 9), withN(b.Original(6), 9), withN(b.Original(8), 11), tiny, encode(fresh)
+	want[id(5)], want[id(6)], want[id(8)], want[id(5_000)], want[`"fresh"`] = withN(b.Original(5), 9), withN(b.Original(6), 9), withN(b.Original(8), 11), tiny, encode(fresh)
 	delete(want, id(10))
 	compare := func(when string) {
 		t.Helper()
@@ -253,7 +253,7 @@ func TestBulkWrites(t *testing.T) {
 	fam := func(q, more bson.D) bson.Raw {
 		return p.run(append(bson.D{{Key: "findAndModify", Value: "big"}, {Key: "query", Value: q}}, more...))
 	}
-	if r := fam(bson.D{{Key: "_id", Value: int32(15_000)}}, bson.D{{Key: "update", Value: b.Original(15_000)}}); !bytes.Equal(r.Lookup("value").Value, tiny) || number(r.Lookup("lastErrorObject").Document(), "n") != 1 {
+	if r := fam(bson.D{{Key: "_id", Value: int32(5_000)}}, bson.D{{Key: "update", Value: b.Original(5_000)}}); !bytes.Equal(r.Lookup("value").Value, tiny) || number(r.Lookup("lastErrorObject").Document(), "n") != 1 {
 		t.Errorf("replaced back: %v", r)
 	}
 	if r := fam(bson.D{{Key: "_id", Value: "fresh"}}, bson.D{{Key: "remove", Value: true}}); !bytes.Equal(r.Lookup("value").Value, encode(fresh)) {
