@@ -138,6 +138,19 @@ func TestBulkFinds(t *testing.T) {
 			t.Errorf("find %v, %v = %v, want %v", tt.filter, tt.more, got, tt.want)
 		}
 	}
+	var odd []any
+	for i := int32(1); i < 1000; i += 2 {
+		odd = append(odd, i)
+	}
+	r := p.run(bson.D{{Key: "find", Value: "big"}, {Key: "filter", Value: byID(odd...)}, {Key: "batchSize", Value: 200}})
+	r = p.run(bson.D{{Key: "getMore", Value: r.Lookup("cursor", "id")}, {Key: "collection", Value: "big"}, {Key: "batchSize", Value: 200}})
+	if got := r.Lookup("cursor", "nextBatch", "0").Document(); !bytes.Equal(got, b.Original(401)) || fields(r.Lookup("cursor", "nextBatch").Value) != 200 {
+		t.Errorf("the second batch begins with %v", got)
+	}
+	k := p.run(bson.D{{Key: "killCursors", Value: "big"}, {Key: "cursors", Value: bson.A{r.Lookup("cursor", "id"), int64(5)}}})
+	if !k.Lookup("cursorsKilled", "0").Equal(r.Lookup("cursor", "id")) || k.Lookup("cursorsNotFound", "0").AsInt64() != 5 {
+		t.Errorf("%v", k)
+	}
 	for _, cmd := range []bson.D{
 		{{Key: "find", Value: "big"}, {Key: "filter", Value: bson.D{{Key: "n", Value: 1}}}},
 		{{Key: "find", Value: "big"}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: 1}}}}}},
@@ -276,6 +289,60 @@ func TestBulkWrites(t *testing.T) {
 	compare("back again")
 	if len(b.docs.replaced) != 0 {
 		t.Errorf("%d documents are kept whole", len(b.docs.replaced))
+	}
+
+	// What lies ready leaves out what is gone.
+	for _, gone := range []int{0, 200, 201, 5000, n - 1} {
+		p.run(del(bson.D{{Key: "_id", Value: gone}}))
+		delete(want, id(gone))
+	}
+	p.run(update(settingN(b.Original(5001), 9)))
+	want[id(5001)] = withN(b.Original(5001), 9)
+	compare("with some gone")
+}
+
+// TestBulkEquality: a document is equal to one with the same numbers in other types, and has another size then.
+func TestBulkEquality(t *testing.T) {
+	t.Parallel()
+	b := NewBulk(t, BulkConfig{Documents: 10})
+	p := dial(t, b.Address(), "app")
+	p.run(bson.D{{Key: "insert", Value: "big"}, {Key: "documents", Value: bson.A{bson.D{{Key: "_id", Value: "x"}, {Key: "k", Value: int64(1)}, {Key: "n", Value: int32(1)}}}}})
+	for _, tt := range []struct {
+		name    string
+		literal bson.D
+		size    int32
+		want    int
+	}{
+		{"the same", bson.D{{Key: "_id", Value: "x"}, {Key: "k", Value: int64(1)}, {Key: "n", Value: int32(1)}}, 0, 1},
+		{"another type of that size", bson.D{{Key: "_id", Value: "x"}, {Key: "k", Value: 1.0}, {Key: "n", Value: int32(1)}}, 0, 1},
+		{"another type of another size", bson.D{{Key: "_id", Value: "x"}, {Key: "k", Value: int32(1)}, {Key: "n", Value: int32(1)}}, 0, 0},
+		{"the same, and another size is asked for", bson.D{{Key: "_id", Value: "x"}, {Key: "k", Value: int64(1)}, {Key: "n", Value: int32(1)}}, 1, 0},
+		{"another value", bson.D{{Key: "_id", Value: "x"}, {Key: "k", Value: int64(2)}, {Key: "n", Value: int32(1)}}, 0, 0},
+	} {
+		condition := stillAs(encode(tt.literal))
+		if tt.size != 0 {
+			condition.Value.(bson.D)[0].Value.(bson.A)[1] = bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$bsonSize", Value: "$$ROOT"}}, tt.size}}}
+		}
+		if got := len(p.find(bson.D{{Key: "_id", Value: "x"}, condition})); got != tt.want {
+			t.Errorf("%s: %d found, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestBulkBehindASet: the faults and the table of retryable writes of a set, and the speed of Bulk.
+func TestBulkBehindASet(t *testing.T) {
+	t.Parallel()
+	b := NewBulk(t, BulkConfig{Documents: 10})
+	s := NewReplicaSet(t, SetConfig{Backend: b.Address(), Members: 2})
+	s.OnCommand(once("update", AfterStatements(2, SteppingDown(StepDown{To: s.Members()[1], NoAnswer: true}))))
+	cmd := append(update(settingN(b.Original(1), 9), settingN(b.Original(2), 9), settingN(b.Original(3), 9)), lsid(1), txnNumber(1))
+	dial(t, s.Primary().Address(), "app").gone(cmd)
+	if got := b.Changes(); got != 2 {
+		t.Fatalf("%d changed", got)
+	}
+	r := dial(t, s.Primary().Address(), "app").run(cmd)
+	if n, _ := r.Lookup("nModified").AsInt64OK(); n != 3 || fmt.Sprint(retriedIDs(r)) != "[0 1]" || b.Changes() != 3 {
+		t.Errorf("%v, and %d changed", r, b.Changes())
 	}
 }
 

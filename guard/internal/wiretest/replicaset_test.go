@@ -265,8 +265,8 @@ func TestStatus(t *testing.T) {
 	t.Parallel()
 	s, address, db := replicaSet(t, 3)
 	dial(t, s.Members()[0].Address(), db).run(inserting("c", 1))
-	s.SetLag(s.Members()[1], 7*time.Second)
-	s.SetLag(s.Members()[2], 90*time.Second)
+	s.SetLag(s.Members()[1], 90*time.Second)
+	s.SetLag(s.Members()[2], 7*time.Second)
 	status := bson.D{{Key: "replSetGetStatus", Value: 1}}
 	r := dial(t, s.Members()[0].Address(), "admin").run(status)
 	members, err := r.Lookup("members").Array().Values()
@@ -274,7 +274,7 @@ func TestStatus(t *testing.T) {
 		t.Fatalf("%v", r)
 	}
 	first := members[0].Document().Lookup("optimeDate").Time()
-	for i, want := range []time.Duration{0, 7 * time.Second, 90 * time.Second} {
+	for i, want := range []time.Duration{0, 90 * time.Second, 7 * time.Second} {
 		m := members[i].Document()
 		if got := first.Sub(m.Lookup("optimeDate").Time()); got != want || m.Lookup("stateStr").StringValue() != []string{"PRIMARY", "SECONDARY", "SECONDARY"}[i] || m.Lookup("name").StringValue() != s.Members()[i].Address() {
 			t.Errorf("member %d is %v behind, want %v: %v", i, got, want, m)
