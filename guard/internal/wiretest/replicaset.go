@@ -27,7 +27,16 @@ type SetConfig struct {
 // real set does to keep its members equal is not here. What it does to its clients is: who takes writes, what becomes of a running one when another member
 // is elected, retryable writes, cluster times, cursors that only the member knows which opened them, replication lag as a number.
 //
-// Every write is carried out statement by statement (see batch), so that a long one can be interrupted.
+//	s := NewReplicaSet(t, SetConfig{Backend: address, Members: 2, Exact: true})
+//	s.OnCommand(func(c Command) Fault {
+//		if c.Name == "update" && s.Primary() == s.Members()[0] {
+//			return AfterStatements(3, SteppingDown(StepDown{To: s.Members()[1]}))
+//		}
+//		return nil
+//	})
+//
+// Every insert, update and delete is carried out statement by statement (see batch), so that it can be interrupted, and so that its size does not matter to
+// the embedded server, which stands still for good at 100 updates in a command.
 //
 // Otherwise than in a real set
 //   - nothing is rolled back: a write that a majority never had survives its primary;

@@ -18,7 +18,7 @@ type Workload struct {
 	Address        string
 	DB, Collection string
 	Documents      int     // their _ids are the int32 below
-	Rate           float64 // reads a second, over all connections
+	Rate           float64 // reads a second, over all connections; more than 0
 	Connections    int     // 32 if 0
 }
 
