@@ -3,12 +3,13 @@ package wiretest
 import (
 	"bytes"
 	"context"
-	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -20,62 +21,73 @@ type Command struct {
 	DB   string
 	Name string
 	Doc  bson.Raw // whole, with what the driver added
-	Conn int      // which connection, counted from 1
+	Conn int      // which connection to its server, counted from 1
+	To   string   // the address that it was sent to
 }
-
-// Fault says what happens to one command.
-type Fault uint8
-
-// The faults.
-const (
-	None      Fault = iota
-	LoseReply       // it is carried out, and the connection is closed before the answer
-	Drop            // the connection is closed before it is carried out
-)
 
 // Double is a proxy in front of a real server.
 type Double struct {
-	backend string
-	l       net.Listener
-	exact   *mongo.Client // looks at documents for whole-document equality; nil: the double does not know it
+	l     net.Listener
+	exact *mongo.Client // looks at documents for whole-document equality; nil: the double does not know it
+	done  chan struct{} // closed when the test ends
+	set   *ReplicaSet   // that it is a member of; or nil
+	place int           // among the members
 
 	mu       sync.Mutex
+	backend  string
+	alone    bool    // it says that it is a standalone mongod
+	target   *Double // that new connections are led to; nil: itself
 	commands []Command
 	fault    func(Command) Fault
 	before   func(Command) // runs before a command is carried out
-	conns    map[net.Conn]bool
-	nconns   int
+	clients  map[*client]bool
+	nclients int
 
-	one sync.Mutex // one command at a time: the look and the write of an equality are one step
+	one *sync.Mutex // one command at a time: the look and the write of an equality are one step
 }
 
 // NewDouble starts a proxy in front of the server at address. With exact it implements whole-document equality.
 func NewDouble(t testing.TB, address string, exact bool) *Double {
 	t.Helper()
+	d := newDouble(t, address)
+	if exact {
+		d.exact = looker(t, address)
+	}
+	d.start(t)
+	return d
+}
+
+func newDouble(t testing.TB, address string) *Double {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Double{backend: address, l: l, conns: map[net.Conn]bool{}}
-	if exact {
-		d.exact, err = mongo.Connect(options.Client().ApplyURI("mongodb://" + address).SetDirect(true))
-		if err != nil {
-			t.Fatal(err)
-		}
+	return &Double{backend: address, l: l, done: make(chan struct{}), clients: map[*client]bool{}, one: &sync.Mutex{}}
+}
+
+// looker is a client that looks at the documents behind a double.
+func looker(t testing.TB, address string) *mongo.Client {
+	t.Helper()
+	c, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + address).SetDirect(true))
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = c.Disconnect(context.Background()) })
+	return c
+}
+
+func (d *Double) start(t testing.TB) {
 	go d.accept()
 	t.Cleanup(func() {
-		_ = l.Close()
+		close(d.done)
+		_ = d.l.Close()
 		d.CloseConnections()
-		if d.exact != nil {
-			_ = d.exact.Disconnect(context.Background())
-		}
 	})
-	return d
 }
 
 // URI of the double, without a database.
-func (d *Double) URI() string { return "mongodb://" + d.l.Addr().String() + "/" }
+func (d *Double) URI() string { return "mongodb://" + d.Address() + "/" }
 
 // Address of the double.
 func (d *Double) Address() string { return d.l.Addr().String() }
@@ -91,7 +103,7 @@ func (d *Double) SetBackend(address string) {
 func (d *Double) CloseConnections() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for c := range d.conns {
+	for c := range d.clients {
 		_ = c.Close()
 	}
 }
@@ -124,6 +136,22 @@ func (d *Double) Forget() {
 	d.commands = nil
 }
 
+// PoseAsStandalone makes the double refuse what a mongod that is no member of a replica set refuses and the embedded server does not: transaction
+// numbers, and replSetGetStatus in these words.
+func (d *Double) PoseAsStandalone() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.alone = true
+}
+
+// Redirect leads new connections to another double, as when a tunnel is pointed elsewhere: whoever dials this address gets that double's answers,
+// identity and documents. What is sent here is recorded here, and this double's hooks decide about it. Nil undoes it.
+func (d *Double) Redirect(to *Double) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.target = to
+}
+
 func (d *Double) accept() {
 	for {
 		c, err := d.l.Accept()
@@ -134,73 +162,355 @@ func (d *Double) accept() {
 	}
 }
 
-func (d *Double) serve(client net.Conn) {
+// client is one connection to a double.
+type client struct {
+	net.Conn
+	server net.Conn // its own connection to the server behind
+	as     *Double  // whose answers it gets
+	n      int      // counted from 1
+
+	mu      sync.Mutex
+	busy    bool // a command is being carried out
+	leaving bool // it is to be closed behind the answer
+}
+
+// begin says that a command is being carried out.
+func (c *client) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = true
+}
+
+// end says that none is; false if the connection is to be closed.
+func (c *client) end() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+	return !c.leaving
+}
+
+// closeIdle closes the connection, behind the answer to the command that is being carried out.
+func (c *client) closeIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy {
+		c.leaving = true
+	} else {
+		_ = c.Close()
+	}
+}
+
+// hang reads on until the client closes the connection.
+func (c *client) hang() {
+	if c.end() {
+		_, _ = io.Copy(io.Discard, c.Conn)
+	}
+}
+
+// closeIdle breaks all connections, those with a running command behind its answer.
+func (d *Double) closeIdle() {
 	d.mu.Lock()
-	d.conns[client] = true
-	d.nconns++
-	n, backend := d.nconns, d.backend
-	d.mu.Unlock()
-	defer func() {
-		_ = client.Close()
+	defer d.mu.Unlock()
+	for c := range d.clients {
+		c.closeIdle()
+	}
+}
+
+// join notes a connection, and returns its number and what forgets it.
+func (d *Double) join(c *client) (n int, leave func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clients[c] = true
+	d.nclients++
+	return d.nclients, func() {
 		d.mu.Lock()
-		delete(d.conns, client)
-		d.mu.Unlock()
-	}()
-	server, err := net.Dial("tcp", backend)
-	if err != nil {
+		defer d.mu.Unlock()
+		delete(d.clients, c)
+	}
+}
+
+func (d *Double) serve(conn net.Conn) {
+	defer conn.Close()
+	d.mu.Lock()
+	c := &client{Conn: conn, as: d}
+	if d.target != nil {
+		c.as = d.target
+	}
+	d.mu.Unlock()
+	var leave func()
+	if c.as != d {
+		_, leave = c.as.join(c)
+		defer leave()
+	}
+	c.n, leave = d.join(c)
+	defer leave()
+	c.as.mu.Lock()
+	backend := c.as.backend
+	c.as.mu.Unlock()
+	var err error
+	if c.server, err = net.Dial("tcp", backend); err != nil {
 		return
 	}
-	defer server.Close()
+	defer c.server.Close()
 	for {
-		m, err := readMessage(client)
+		m, err := readMessage(c)
 		if err != nil {
 			return
 		}
-		if !d.pass(client, server, m, n) {
+		c.begin()
+		if ok := d.pass(c, m); !c.end() || !ok {
 			return
 		}
 	}
 }
 
 // pass carries one message there and back; false ends the connection.
-func (d *Double) pass(client, server net.Conn, m message, conn int) bool {
+func (d *Double) pass(c *client, m message) bool {
 	doc, err := m.document()
-	if err != nil { // the handshake of old
-		reply, err := roundTrip(server, m)
-		return err == nil && reply.writeTo(client) == nil
+	if err != nil {
+		return c.as.greet(c, m)
 	}
-	cmd := Command{Doc: bytes.Clone(doc), Conn: conn}
+	cmd := Command{Doc: bytes.Clone(doc), Conn: c.n, To: d.Address()}
 	cmd.DB, _ = doc.Lookup("$db").StringValueOK()
 	if e, err := doc.IndexErr(0); err == nil {
 		cmd.Name = e.Key()
 	}
-	d.mu.Lock()
-	d.commands = append(d.commands, cmd)
-	fault, before := d.fault, d.before
-	d.mu.Unlock()
+	d.record(cmd)
+	if c.as.set != nil && isHello[cmd.Name] {
+		return c.as.hello(c, m, cmd.Doc)
+	}
+	reply, f, err := d.turn(c, m, cmd)
+	if err != nil {
+		return false
+	}
+	switch f.silence {
+	case closed:
+		return false
+	case hung:
+		c.hang()
+		return false
+	}
+	return reply.writeTo(c) == nil
+}
 
-	d.one.Lock()
-	defer d.one.Unlock()
+func (d *Double) record(cmd Command) {
+	if d.set != nil {
+		d.set.mu.Lock()
+		defer d.set.mu.Unlock()
+		d.set.commands = append(d.set.commands, cmd)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.commands = append(d.commands, cmd)
+}
+
+// isHello are the names of the command by which a server says who it is.
+var isHello = map[string]bool{"hello": true, "isMaster": true, "ismaster": true}
+
+// greet answers the handshake of old.
+func (d *Double) greet(c *client, m message) bool {
+	doc, err := m.legacy()
+	if err == nil && d.set != nil {
+		return d.hello(c, m, doc)
+	}
+	reply, err := roundTrip(c.server, m)
+	return err == nil && reply.writeTo(c) == nil
+}
+
+// hello answers as a member of a set. It waits for no other command.
+func (d *Double) hello(c *client, m message, cmd bson.Raw) bool {
+	if !c.end() {
+		return false
+	}
+	d.set.await(d, cmd)
+	c.begin()
+	asked := m
+	if m.op == opMsg {
+		asked = m.withDocument(without(cmd, "topologyVersion", "maxAwaitTimeMS", "$clusterTime"))
+	}
+	reply, err := roundTrip(c.server, asked)
+	if err != nil {
+		return false
+	}
+	base, err := reply.answered()
+	if err != nil {
+		return false
+	}
+	first, err := cmd.IndexErr(0)
+	if err != nil {
+		return false
+	}
+	name := first.Key()
+	return m.reply(d.set.dress(d, Command{Name: name, Doc: cmd}, d.set.hello(d, base, name))).writeTo(c) == nil
+}
+
+// turn is a command's own time, in which no other is carried out.
+func (d *Double) turn(c *client, m message, cmd Command) (message, fault, error) {
+	d.mu.Lock()
+	decide, before := d.fault, d.before
+	d.mu.Unlock()
+	one := c.as.one
+	one.Lock()
+	defer one.Unlock()
 	if before != nil {
 		before(cmd)
 	}
-	f := None
-	if fault != nil {
-		f = fault(cmd)
+	var f fault
+	if decide != nil {
+		f = of(decide(cmd))
 	}
-	if f == Drop {
-		return false
+	if f.delay > 0 {
+		one.Unlock()
+		select {
+		case <-time.After(f.delay):
+		case <-d.done:
+		}
+		one.Lock()
 	}
-	if d.exact != nil {
-		if m, err = d.rewrite(m, doc, cmd.DB); err != nil {
-			return false
+	reply, err := c.as.carryOut(c, m, cmd, &f)
+	if err != nil || c.as.set == nil && f.concern == nil {
+		return reply, f, err
+	}
+	doc, err := reply.answered()
+	if err != nil {
+		return message{}, f, err
+	}
+	if f.concern != nil {
+		doc = with(doc, bson.D{{Key: "writeConcernError", Value: *f.concern}})
+	}
+	if c.as.set != nil {
+		doc = c.as.set.dress(c.as, cmd, doc)
+	}
+	return m.reply(doc), f, nil
+}
+
+// carryOut has a command carried out, as far as its fault lets it, and is its answer. It changes the fault if the primary steps down meanwhile.
+func (d *Double) carryOut(c *client, m message, cmd Command, f *fault) (message, error) {
+	if f.cut && f.after <= 0 {
+		return d.end(m, f), nil
+	}
+	if e := d.refuse(cmd); e != nil {
+		return m.reply(e.reply()), nil
+	}
+	if doc := d.itself(cmd); doc != nil {
+		return m.reply(doc), nil
+	}
+	var h *history
+	if d.set != nil {
+		var e *failure
+		if h, e = d.set.history(cmd); e != nil {
+			return m.reply(e.reply()), nil
 		}
 	}
-	reply, err := roundTrip(server, m)
-	if err != nil || f == LoseReply {
-		return false
+	var reply message
+	var err error
+	if statementsOf[cmd.Name] != "" && (f.cut || d.set != nil) {
+		b := batch{double: d, server: c.server, cmd: cmd, most: -1, history: h}
+		if f.cut {
+			b.most = f.after
+		}
+		if d.set != nil {
+			_, term := d.set.reign(d)
+			b.stopped = func() bool { primary, now := d.set.reign(d); return !primary || now != term }
+		}
+		if reply, err = b.carryOut(m); err == nil && b.cut && !f.cut {
+			d.set.mu.Lock()
+			how := d.set.down
+			d.set.mu.Unlock()
+			*f = of(SteppingDown(how))
+			f.down = nil
+		}
+	} else {
+		reply, err = d.whole(c, m, cmd, h)
 	}
-	return reply.writeTo(client) == nil
+	if err == nil && f.cut {
+		return d.end(m, f), nil
+	}
+	if err == nil && f.down != nil && d.set != nil {
+		d.set.StepDown(*f.down)
+	}
+	return reply, err
+}
+
+// whole has a command carried out in one piece.
+func (d *Double) whole(c *client, m message, cmd Command, h *history) (message, error) {
+	if before, ok := h.did(0); ok {
+		return m.reply(retried(before.reply)), nil
+	}
+	reply, err := d.forward(c.server, m, cmd.Doc, cmd.DB)
+	if err != nil || h == nil {
+		return reply, err
+	}
+	doc, err := reply.answered()
+	h.remember(0, resultOfFind(doc))
+	return reply, err
+}
+
+// refuse is why a command is not carried out; nil if it is.
+func (d *Double) refuse(cmd Command) *failure {
+	if d.set != nil {
+		return d.set.refuse(d, cmd)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.alone {
+		return nil
+	}
+	if _, _, _, err := transaction(cmd, false); err != nil {
+		return err
+	}
+	if cmd.Name == "replSetGetStatus" {
+		return &failure{76, "NoReplicationEnabled", "not running with --replSet"}
+	}
+	return nil
+}
+
+// itself is the answer to a command that the server behind does not know; nil if that is not so.
+func (d *Double) itself(cmd Command) bson.Raw {
+	switch {
+	case d.set == nil:
+		return nil
+	case cmd.Name == "replSetGetStatus" && cmd.DB != "admin":
+		return (&failure{13, "Unauthorized", "replSetGetStatus may only be run against the admin database."}).reply()
+	case cmd.Name == "replSetGetStatus":
+		return d.set.status(d)
+	case cmd.Name == "endSessions" || cmd.Name == "refreshSessions":
+		return encode(bson.D{{Key: "ok", Value: 1.0}})
+	}
+	return nil
+}
+
+// end is the answer to a command that was cut off; of no importance if its fault is silent.
+func (d *Double) end(m message, f *fault) message {
+	if f.down != nil && d.set != nil {
+		d.set.StepDown(*f.down)
+	}
+	if f.err == nil {
+		return m.reply(encode(bson.D{{Key: "ok", Value: 1.0}}))
+	}
+	return m.reply(f.err.reply())
+}
+
+// reply is an error as a server answers it.
+func (e *failure) reply() bson.Raw {
+	return encode(bson.D{{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: e.message}, {Key: "code", Value: e.code}, {Key: "codeName", Value: e.name}})
+}
+
+// forward has a command carried out by the server behind, in the form that it knows. m is the message that the command came in, and is sent as it is
+// if there is nothing to change.
+func (d *Double) forward(server net.Conn, m message, doc bson.Raw, db string) (message, error) {
+	known := doc
+	if d.set != nil {
+		known = without(doc, "txnNumber", "$clusterTime", "stmtId", "stmtIds")
+	}
+	known, err := d.decided(known, db)
+	if err != nil {
+		return message{}, err
+	}
+	if !bytes.Equal(known, doc) {
+		m = m.withDocument(known)
+	}
+	return roundTrip(server, m)
 }
 
 func roundTrip(server net.Conn, m message) (message, error) {
@@ -208,131 +518,6 @@ func roundTrip(server net.Conn, m message) (message, error) {
 		return message{}, err
 	}
 	return readMessage(server)
-}
-
-// rewrite replaces each whole-document equality by whether it holds: the statement keeps its _id, or selects nothing.
-func (d *Double) rewrite(m message, doc bson.Raw, db string) (message, error) {
-	if !bytes.Contains(doc, []byte("$$ROOT")) {
-		return m, nil
-	}
-	elems, err := doc.Elements()
-	if err != nil {
-		return m, err
-	}
-	coll, _ := elems[0].Value().StringValueOK()
-	var out bson.D
-	for _, e := range elems {
-		v := any(e.Value())
-		switch e.Key() {
-		case "filter", "query":
-			if v, err = d.filter(db, coll, e.Value().Document()); err != nil {
-				return m, err
-			}
-		case "updates", "deletes":
-			if v, err = d.statements(db, coll, e.Value().Array()); err != nil {
-				return m, err
-			}
-		}
-		out = append(out, bson.E{Key: e.Key(), Value: v})
-	}
-	raw, err := bson.Marshal(out)
-	return m.withDocument(raw), err
-}
-
-func (d *Double) statements(db, coll string, list bson.RawArray) (bson.A, error) {
-	values, err := list.Values()
-	if err != nil {
-		return nil, err
-	}
-	var out bson.A
-	for _, v := range values {
-		elems, err := v.Document().Elements()
-		if err != nil {
-			return nil, err
-		}
-		var s bson.D
-		for _, e := range elems {
-			v := any(e.Value())
-			if e.Key() == "q" {
-				if v, err = d.filter(db, coll, e.Value().Document()); err != nil {
-					return nil, err
-				}
-			}
-			s = append(s, bson.E{Key: e.Key(), Value: v})
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
-var errNotOurs = errors.New("wiretest: $$ROOT in a form that the double does not know")
-
-// filter evaluates {_id: …, $expr: {$and: [{$eq: ["$$ROOT", {$literal: doc}]}, {$eq: [{$bsonSize: "$$ROOT"}, n]}]}}.
-func (d *Double) filter(db, coll string, q bson.Raw) (bson.D, error) {
-	var out bson.D
-	elems, err := q.Elements()
-	if err != nil {
-		return nil, err
-	}
-	holds := true
-	for _, e := range elems {
-		if e.Key() != "$expr" {
-			out = append(out, bson.E{Key: e.Key(), Value: e.Value()})
-			continue
-		}
-		want, ok1 := e.Value().Document().Lookup("$and", "0", "$eq", "1", "$literal").DocumentOK()
-		size, ok2 := e.Value().Document().Lookup("$and", "1", "$eq", "1").AsInt64OK()
-		if root, _ := e.Value().Document().Lookup("$and", "0", "$eq", "0").StringValueOK(); !ok1 || !ok2 || root != "$$ROOT" {
-			return nil, errNotOurs
-		}
-		if want.Lookup("_id").Type == 0 { // of no document in the database
-			holds = false
-			continue
-		}
-		have, err := d.exact.Database(db).Collection(coll).FindOne(context.Background(), bson.D{{Key: "_id", Value: want.Lookup("_id")}}).Raw()
-		if errors.Is(err, mongo.ErrNoDocuments) {
-			holds = false
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		holds = holds && int64(len(have)) == size && looselyEqual(have, want)
-	}
-	if !holds {
-		return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: bson.A{}}}}}, nil
-	}
-	return out, nil
-}
-
-// looselyEqual compares as $eq does: numbers by value, everything else by bytes, fields in order.
-func looselyEqual(a, b bson.Raw) bool {
-	x, err1 := a.Elements()
-	y, err2 := b.Elements()
-	if err1 != nil || err2 != nil || len(x) != len(y) {
-		return false
-	}
-	for i := range x {
-		v, w := x[i].Value(), y[i].Value()
-		if x[i].Key() != y[i].Key() {
-			return false
-		}
-		f, ok1 := v.AsFloat64OK()
-		g, ok2 := w.AsFloat64OK()
-		switch {
-		case ok1 && ok2:
-			if f != g {
-				return false
-			}
-		case v.Type == bson.TypeEmbeddedDocument && w.Type == bson.TypeEmbeddedDocument, v.Type == bson.TypeArray && w.Type == bson.TypeArray:
-			if !looselyEqual(bson.Raw(v.Value), bson.Raw(w.Value)) {
-				return false
-			}
-		case v.Type != w.Type || !bytes.Equal(v.Value, w.Value):
-			return false
-		}
-	}
-	return true
 }
 
 // Writes are the commands of a list that are no reads, by name: what a guard must account for.
