@@ -61,8 +61,15 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	if p.Empty() {
 		return &Outcome{Change: p.Change(), Status: replay.StatusApplied, Empty: true}, p.Discard()
 	}
-	if err := s.ask(ctx, d, p, v, j); err != nil { // may this run?                       -> event: decided
+	wish, err := s.ask(ctx, d, p, v, j) // may this run?                                     -> event: decided
+	if err != nil {
 		return nil, errors.Join(err, p.Discard())
+	}
+	if wish.other() { // not this: another plan is made, shown and asked about
+		return s.instead(ctx, d, p, v, j, wish)
+	}
+	if p.Estimate() {
+		return nil, errors.Join(s.refuse(&Refused{Text: "a preview that looked at a part cannot be carried out", Code: plan.Estimate}), p.Discard())
 	}
 	if err := d.verify(ctx); err != nil { // is it still the same server?
 		return nil, errors.Join(err, p.Discard())
@@ -111,7 +118,23 @@ func (e *Stopped) Error() string {
 	return s
 }
 
-// sizeUp asks policy again, now that it is known how much the plan takes with it.
+// large says what policy asks of a change of a class because of its size.
+func (g *Gate) large(j Judged, class string) func(documents, bytes int64) (string, bool) {
+	c := command.Schema
+	switch class {
+	case command.Schema.String():
+	case command.DocumentWrite.String():
+		c = command.DocumentWrite
+	default:
+		return nil
+	}
+	return func(documents, bytes int64) (string, bool) {
+		v := g.cfg.Policy.Size(g.cfg.Policy.Decide(j.Environment, c), j.Environment, c, documents, bytes)
+		return v.Why, v.Large
+	}
+}
+
+// sizeUp asks policy again, now that it is known how much the plan takes with it, and where its backup would be.
 func (g *Gate) sizeUp(v policy.Verdict, j Judged, p *plan.Plan) policy.Verdict {
 	var docs, bytes int64
 	class := command.Schema
@@ -128,16 +151,21 @@ func (g *Gate) sizeUp(v policy.Verdict, j Judged, p *plan.Plan) policy.Verdict {
 	default:
 		return v
 	}
-	return g.cfg.Policy.Size(v, j.Environment, class, docs, bytes)
+	v = g.cfg.Policy.Size(v, j.Environment, class, docs, bytes)
+	if durable.Volatile(g.cfg.StateDir) != "" {
+		v = g.cfg.Policy.Volatile(v, j.Environment, class)
+	}
+	return v
 }
 
-// ask gets the operator's answer where the policy wants one. It returns nil only if the plan may be carried out.
-func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) error {
+// ask gets the operator's answer where the policy wants one. Without an error the plan may be carried out, or, if the operator wishes for another one, that one
+// must be asked about.
+func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) (wish, error) {
 	g := s.gate
 	decided := replay.Decided{Change: p.Change(), Manner: "not asked", Accepted: true}
 	switch v.Action {
 	case policy.Backup, policy.Run:
-		return g.record(replay.KindDecided, decided)
+		return wish{}, g.record(replay.KindDecided, decided)
 	case policy.Confirm:
 	default:
 		r := &Refused{Text: v.Why}
@@ -147,21 +175,21 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 		if v.Action == policy.Approve {
 			r.Hints = []string{"approval by a second person is not built yet, so this cannot be done with respect today"}
 		}
-		return s.refuse(r)
+		return wish{}, s.refuse(r)
 	}
 	if g.cfg.Operator == nil || !g.cfg.Operator.Present() {
 		hint := "run it in a terminal, or look at what it would do with: respect plan"
 		if p.Header().Class == command.Security.String() {
 			hint = "run it in a terminal"
 		}
-		return s.refuse(&Refused{
+		return wish{}, s.refuse(&Refused{
 			Text:  fmt.Sprintf("%s; somebody must see the preview and type the answer, and there is no terminal", v.Why),
 			Hints: []string{hint},
 		})
 	}
 	if s.place != "" {
 		if s.asked[s.place]++; s.asked[s.place] > 3 {
-			return s.refuse(&Refused{
+			return wish{}, s.refuse(&Refused{
 				Text:  "this is the fourth question from the same place in the script",
 				Hints: []string{"change many documents with one deleteMany or updateMany, or with a loop that does not read what it wrote"},
 			})
@@ -169,26 +197,38 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 	}
 	if v.AskReason && g.reason == "" {
 		if err := s.askReason(ctx, j.Environment); err != nil {
-			return err
+			return wish{}, err
 		}
 	}
 	phrase, err := g.phrase(p)
 	if err != nil {
-		return err
+		return wish{}, err
 	}
 	answer, err := g.cfg.Operator.Ask(ctx, Question{Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why})
+	for _, l := range answer.Looks {
+		if rerr := g.record(replay.KindLooked, replay.Looked{Change: p.Change(), Asked: l.Asked, Screen: shorten(l.Screen, 256<<10)}); rerr != nil {
+			return wish{}, rerr
+		}
+	}
 	decided.Screen, decided.Phrase, decided.Answer, decided.Manner = answer.Screen, phrase, answer.Text, string(answer.Manner)
 	decided.Accepted, decided.Why = accept(answer, phrase)
+	wanted := wishOf(answer, p)
+	switch {
+	case p.Estimate() && decided.Accepted:
+		decided.Accepted, decided.Why = false, "this preview is an estimate: it cannot be confirmed before all of it was looked at"
+	case wanted.other():
+		decided.Why = "asked for another plan"
+	}
 	if err != nil {
 		decided.Accepted, decided.Why = false, err.Error()
 	}
 	if rerr := g.recordSync(replay.KindDecided, decided); rerr != nil {
-		return rerr
+		return wish{}, rerr
 	}
-	if decided.Accepted {
-		return nil
+	if decided.Accepted || wanted.other() && err == nil {
+		return wanted, nil
 	}
-	return s.stop(&Refused{Text: decided.Why, Declined: true, Applied: s.applied()})
+	return wish{}, s.stop(&Refused{Text: decided.Why, Declined: true, Applied: s.applied()})
 }
 
 // accept compares an answer with the phrase. Words may be set apart by any number of spaces; nothing else is forgiven.

@@ -98,7 +98,7 @@ func (x *execution) count(ns string) *replay.Count {
 func (x *execution) intent(j Judged) replay.Intent {
 	i := replay.Intent{
 		Change: x.plan.Change(), Digest: x.plan.Digest(), Deployment: x.d.Name(), URI: x.d.URI(), Environment: j.Environment.String(),
-		Summary: x.plan.Summary(), Counts: x.plan.Counts(), Road: string(x.plan.Header().Road), Undoes: x.plan.Header().Undoes, Resumes: x.plan.Header().Resumes,
+		Summary: x.plan.Summary(), Counts: x.plan.Counts(), Road: string(x.plan.Header().Road), Undoes: x.plan.Header().Undoes, Resumes: x.plan.Header().Resumes, Only: x.plan.Header().Only,
 		SessionID: hex.EncodeToString(x.d.server.SessionID()),
 	}
 	if x.resend {

@@ -69,6 +69,13 @@ type Answer struct {
 	Manner Manner
 	Screen string // exactly what was shown, without colours
 	Note   string // why the terminal did not take it as typed, if it did not
+	Looks  []Look // what was looked at before
+}
+
+// Look is what was looked at while a question stood.
+type Look struct {
+	Asked  string // what was typed
+	Screen string // what was shown, without colours
 }
 
 // Progress of a change, or of the plan for one.
@@ -138,6 +145,7 @@ type Gate struct {
 	reason   string
 	changes  []string     // carried out in this session, oldest first
 	previews []*plan.Plan // of the last statement, whose files are still there
+	looked   map[string]*looked
 }
 
 // New begins a session on an open journal.
@@ -145,7 +153,7 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Policy == nil {
 		cfg.Policy = policy.Default()
 	}
-	g := &Gate{cfg: cfg}
+	g := &Gate{cfg: cfg, looked: map[string]*looked{}}
 	if cfg.Reason != "" {
 		g.reason = cfg.Reason
 		if err := g.record(replay.KindReason, replay.Reason{Text: cfg.Reason, Manner: "flag"}); err != nil {

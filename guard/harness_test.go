@@ -383,7 +383,7 @@ func (b *bench) undo(c *journal.Change) (*guard.Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	return st, st.Undo(b.t.Context(), b.d, c)
+	return st, st.Undo(b.t.Context(), b.d, c, guard.UndoOptions{})
 }
 
 // files are the names below the state directory's changes.

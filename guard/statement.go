@@ -35,6 +35,7 @@ type Input struct {
 	Text   string // secrets redacted
 	Manner string // typed, pasted, recalled, argument, file, pipe, undo, mark, seed
 	Mode   Mode
+	Full   bool // previews look at all documents, however many they are
 }
 
 // Statement is one statement with all its commands, on all deployments. It belongs to the Gate's goroutine.
@@ -52,6 +53,8 @@ type Statement struct {
 	place   string
 	stopped error // after it the statement runs nothing more
 	manner  string
+	whole   bool      // previews look at everything, however much it is
+	looking time.Time // since when the plan at hand is made
 
 	discarded int
 }
@@ -92,7 +95,7 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 		return nil, err
 	}
 	g.forgetPreviews()
-	return &Statement{gate: g, mode: in.Mode, manner: in.Manner, asked: map[string]int{}}, nil
+	return &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}}, nil
 }
 
 // Stopped is why the statement runs nothing more; nil while it does.
@@ -265,6 +268,7 @@ func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command)
 		return &Reply{raw: reply}, d.fromWire(err, write)
 	}
 	d.own(d.main, c, reply)
+	s.gate.see(d, c, reply)
 	return &Reply{raw: reply}, nil
 }
 
@@ -286,7 +290,7 @@ func (g *Gate) recordCommand(d *Deployment, c *command.Command, change string, s
 	}
 	switch c.Class() {
 	case command.DocumentWrite, command.Schema, command.Operations:
-		e.Text = shorten(c.Raw().String(), 2000)
+		e.Text = textOf(c.Raw())
 	case command.Read, command.Session:
 	default: // any value may be a password: users, parameters, what is not understood
 		e.Text = strings.Join(keys(c.Raw()), " ") + " (values are not recorded)"
@@ -572,8 +576,41 @@ func (s *Statement) newBuilder() error {
 	if err != nil {
 		return err
 	}
+	if q.verdict.Action == policy.Confirm { // what is not asked about is backed up and carried out, all of it
+		cfg.Full = s.full(q.judged)
+	}
 	s.builder, err = plan.NewBuilder(cfg)
 	return err
+}
+
+// full is how many documents a plan looks at before it is an estimate; 0 for no limit.
+func (s *Statement) full(j Judged) int64 {
+	if s.whole {
+		return 0
+	}
+	return s.gate.cfg.Policy.FullPreview(j.Environment)
+}
+
+// planning tells the operator how far a plan is. It may be stopped: nothing was changed yet.
+func (s *Statement) planning(l plan.Looked) error {
+	if s.gate.cfg.Operator == nil {
+		return nil
+	}
+	now := s.gate.cfg.Now()
+	if s.looking.IsZero() {
+		s.looking = now
+	}
+	p := Progress{Planning: true, Done: l.Documents, Total: l.Expected, Bytes: l.Bytes, Elapsed: now.Sub(s.looking)}
+	if p.Elapsed > 0 {
+		p.Rate = float64(p.Done) / p.Elapsed.Seconds()
+	}
+	if p.Rate > 0 && p.Total > p.Done {
+		p.Left = time.Duration(float64(p.Total-p.Done) / p.Rate * float64(time.Second))
+	}
+	if s.gate.cfg.Operator.Progress(p) == Stop {
+		return errInterrupted
+	}
+	return nil
 }
 
 // planConfig begins a change: its id, its directory, and where it is planned.
@@ -583,8 +620,10 @@ func (s *Statement) planConfig(d *Deployment, j Judged, class string) (plan.Conf
 	if err != nil {
 		return plan.Config{}, err
 	}
+	s.looking = time.Time{}
 	return plan.Config{
-		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: planReader{d}, NewID: g.cfg.NewID,
+		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: planReader{d}, NewID: g.cfg.NewID, Now: g.cfg.Now, Progress: s.planning,
+		Facts: g.volatileFact(), LookedAt: g.lookedAt(d), MadeBefore: g.madeBefore(d), Large: g.large(j, class),
 		Header: plan.Header{
 			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.identity, Environment: j.Environment.String(),
 			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: s.mode == Preview, Manner: s.manner,

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"respect/guard/command"
 	"respect/guard/plan"
 	"respect/guard/policy"
@@ -18,17 +20,22 @@ import (
 	"respect/replay/journal"
 )
 
+// UndoOptions say more of what is to be taken back. The zero value takes all of it back, where it was done.
+type UndoOptions struct {
+	// Only is a filter: of the change's documents those that match it, as they were before or as they are now.
+	Only bson.Raw
+	// On names the deployment to take it back on, if that is not shown to be the one where it was done: a restored copy, for example.
+	On string
+}
+
 // Undo plans to take a change back and carries that out like any other plan. change is its state as the record has it.
-func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Change) error {
+func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Change, opts UndoOptions) error {
 	if err := undoable(change); err != nil {
 		return s.refuse(err)
 	}
-	p, err := plan.Open(s.gate.changeDir(change.ID), change.Intent.Digest)
+	p, v, judged, err := s.openChange(ctx, d, change, opts.On)
 	if err != nil {
-		return s.refuse(&Refused{Text: "the change cannot be taken back: " + err.Error()})
-	}
-	if err := sameDeployment(d, p); err != nil {
-		return s.refuse(err)
+		return err
 	}
 	after, err := readAfter(p.Dir(), change.AfterHash())
 	if err != nil {
@@ -38,21 +45,20 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 	if change.Saved != nil {
 		saved = change.Saved.Files
 	}
-	if !d.primary() {
-		return s.refuse(&Refused{Text: d.Name() + " is not a primary: it takes no writes"})
-	}
-	if err := d.verify(ctx); err != nil {
-		return err
-	}
-	v, judged, err := s.decideUndo(ctx, d, p)
-	if err != nil {
-		return err
-	}
 	cfg, err := s.planConfig(d, judged, p.Header().Class)
 	if err != nil {
 		return err
 	}
-	u, err := plan.Undo(ctx, cfg, p, after, saved)
+	if opts.On != "" && sameDeployment(d, p) != nil {
+		cfg.Facts = append(cfg.Facts, plan.Fact{
+			Code: plan.OtherDeployment, Severity: plan.Danger, Data: map[string]any{"made": p.Header().Deployment, "here": d.Name()},
+			Text: fmt.Sprintf("the change was made on %s, and this is %s", p.Header().Deployment, d.Name()),
+		})
+	}
+	u, err := plan.Undo(ctx, cfg, p, after, saved, opts.Only)
+	if errors.Is(err, plan.ErrNoPart) {
+		return s.refuse(&Refused{Text: err.Error()})
+	}
 	if err != nil {
 		return s.fail(err)
 	}
@@ -64,6 +70,74 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 		return errors.Join(err, s.refuse(&Refused{Text: "nothing can be put back: " + u.Facts()[0].Text}), u.Discard())
 	}
 	if _, err := s.carryOut(ctx, d, u, v, judged); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// openChange opens the plan of a change that is to be taken back or to be finished, on a deployment that is shown to be the one where it was made, or
+// that the operator names.
+func (s *Statement) openChange(ctx context.Context, d *Deployment, change *journal.Change, on string) (p *plan.Plan, v policy.Verdict, j Judged, err error) {
+	if p, err = plan.Open(s.gate.changeDir(change.ID), change.Intent.Digest); err != nil {
+		return nil, v, j, s.refuse(&Refused{Text: fmt.Sprintf("change %s cannot be looked at: %v", change.ID, err)})
+	}
+	if err := sameDeployment(d, p); err != nil && (on == "" || on != d.Name()) {
+		return nil, v, j, s.refuse(err)
+	}
+	if !d.primary() {
+		return nil, v, j, s.refuse(&Refused{Text: d.Name() + " is not a primary: it takes no writes"})
+	}
+	if err := d.verify(ctx); err != nil {
+		return nil, v, j, err
+	}
+	v, j, err = s.decideUndo(ctx, d, p)
+	return p, v, j, err
+}
+
+// Resume plans what a change has not done, because it was cut off, stopped, or left documents alone that others had changed, and carries that out like any other
+// plan: those documents, as they are now, as far as the statement that was typed still selects them.
+func (s *Statement) Resume(ctx context.Context, d *Deployment, change *journal.Change) error {
+	switch {
+	case change.Running:
+		return s.refuse(&Refused{Text: fmt.Sprintf("change %s is being carried out by another session", change.ID)})
+	case change.Status == replay.StatusApplied:
+		return s.refuse(&Refused{Text: fmt.Sprintf("change %s was made as a whole: there is nothing left to do", change.ID)})
+	case change.Status == replay.StatusUndone:
+		return s.refuse(&Refused{Text: fmt.Sprintf("change %s was taken back, by %s", change.ID, change.UndoneBy), Hints: []string{"to make it again: undo " + change.UndoneBy}})
+	}
+	p, v, judged, err := s.openChange(ctx, d, change, "")
+	if err != nil {
+		return err
+	}
+	if len(p.Steps()) > 0 || p.Header().Undoes != "" || p.Header().Class != command.DocumentWrite.String() {
+		return s.refuse(&Refused{
+			Text:  fmt.Sprintf("change %s is no change of documents that could be gone on with", change.ID),
+			Hints: []string{"undo " + change.ID + " takes back what was done of it; then type it again"},
+		})
+	}
+	after, err := readAfter(p.Dir(), change.AfterHash())
+	if err != nil {
+		return s.refuse(&Refused{Text: "what is left of the change cannot be told: " + err.Error()})
+	}
+	left, err := plan.LeftOf(ctx, planReader{d}, p, after)
+	if err != nil {
+		return s.fail(err)
+	}
+	if left.Documents == 0 {
+		r := &Refused{Text: fmt.Sprintf("nothing is left of change %s", change.ID)}
+		if left.Unclear > 0 {
+			r.Text += fmt.Sprintf(", but for %d documents that are neither as before nor as it was to leave them", left.Unclear)
+		}
+		return s.refuse(r)
+	}
+	rest, err := s.planAgain(ctx, d, p, judged, change.ID, left.Has)
+	if err != nil {
+		return s.fail(err)
+	}
+	if s.mode == Preview {
+		return s.keep(rest, judged)
+	}
+	if _, err := s.carryOut(ctx, d, rest, v, judged); err != nil {
 		return s.fail(err)
 	}
 	return nil
@@ -117,7 +191,7 @@ func sameDeployment(d *Deployment, p *plan.Plan) *Refused {
 		if was[key] != d.identity[key] && !(key == "server" && was["set"] != "") {
 			return &Refused{
 				Text:  fmt.Sprintf("change %s was made on %s, and this is %s (%s %q, was %q)", p.Change(), p.Header().Deployment, d.Name(), key, d.identity[key], was[key]),
-				Hints: []string{"connect to the deployment that was changed"},
+				Hints: []string{"connect to the deployment that was changed", "to take it back here all the same, name this one: --on " + d.Name()},
 			}
 		}
 	}

@@ -33,6 +33,7 @@ const (
 	KindInput    Kind = "input"    // Input
 	KindCommand  Kind = "command"  // Command: one that was sent, guarded or not
 	KindPlanned  Kind = "planned"  // Planned
+	KindLooked   Kind = "looked"   // Looked
 	KindDecided  Kind = "decided"  // Decided
 	KindSaved    Kind = "saved"    // Saved
 	KindIntent   Kind = "intent"   // Intent: durable before the first byte of a guarded write leaves
@@ -167,6 +168,13 @@ type Planned struct {
 	Preview     bool    `json:"preview,omitempty"`
 }
 
+// Looked is what somebody looked at before he answered a question.
+type Looked struct {
+	Change string `json:"change"`
+	Asked  string `json:"asked"`  // what was typed: details, sample 5, diff ID
+	Screen string `json:"screen"` // exactly what was shown, without colours; shortened if it is long
+}
+
 // Decided is the answer to a question.
 type Decided struct {
 	Change   string `json:"change"`
@@ -206,6 +214,7 @@ type Intent struct {
 	SessionID   string  `json:"lsid,omitempty"`
 	TxnFirst    int64   `json:"txn_first,omitempty"` // first txnNumber; batches count up from it
 	Undoes      string  `json:"undoes,omitempty"`
+	Only        string  `json:"only,omitempty"`    // of an undo: a filter; the rest of the change was left as it is
 	Resumes     string  `json:"resumes,omitempty"` // the change that was cut off, of which this does the rest
 }
 

@@ -296,7 +296,7 @@ func (s *Shell) undo(ctx context.Context, id, text, manner string, mode guard.Mo
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return ExitError
 	}
-	err = st.Undo(ctx, s.here(), c)
+	err = st.Undo(ctx, s.here(), c, guard.UndoOptions{})
 	if mode == guard.Preview {
 		return s.preview(st, err)
 	}

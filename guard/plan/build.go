@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -23,6 +24,27 @@ type Config struct {
 	Header Header
 	Reader Reader
 	NewID  func() bson.ObjectID // for documents without an _id
+	// Full is how many documents a plan looks at: with more it is an estimate. 0 is no limit.
+	Full int64
+	// Facts are said of the plan if it changes anything.
+	Facts []Fact
+	// LookedAt is how many documents of a namespace the operator saw last, and with which filter; may be nil.
+	LookedAt func(ns string) (documents int64, filter bson.Raw, ok bool)
+	// MadeBefore finds a change that was made of the same commands; may be nil.
+	MadeBefore func(typed string) (change string, at time.Time, ok bool)
+	// Large says what policy asks of a change of so many documents and bytes, if it asks for more because of them; may be nil.
+	Large func(documents, bytes int64) (why string, large bool)
+	// Now is the clock, for how long a look at all would take; nil: not told.
+	Now func() time.Time
+	// Progress is told how far the plan is, from the goroutine that makes it, and may stop it with an error. May be nil.
+	Progress func(Looked) error
+}
+
+// Looked is how far a plan is.
+type Looked struct {
+	Documents int64
+	Expected  int64 // documents, as far as can be told: 0 if it cannot
+	Bytes     int64
 }
 
 // Pending is one statement of a queued command.
@@ -75,7 +97,7 @@ type Builder struct {
 	stats    map[string]*stats
 	order    []string
 	results  map[resultKey]*Result
-	samples  []Sample
+	samples  sampler
 	n        int64
 	bytes    int64
 	at       struct { // the statement at hand
@@ -95,7 +117,12 @@ type Builder struct {
 		of     Pending
 		update *update.Update
 	}
-	secret bson.Raw // the command of schema work, if it has secrets: never written
+	secret     bson.Raw     // the command of schema work, if it has secrets: never written
+	expected   int64        // documents that the statements so far were expected to select
+	read       Looked       // so far
+	sampled    *sampledPart // of a statement that selects more than is looked at; nil if none does
+	part       int64        // of how many documents this plans some again; 0 if it plans afresh
+	unselected int64        // documents of those that the statement does not select any more
 }
 
 // afterImages are kept to see whether a later statement could match one.
@@ -110,11 +137,12 @@ const maxAfterImages = 32 << 20
 // stats gather what the facts say, for one namespace.
 type stats struct {
 	count     replay.Count
-	removed   map[string]int64 // path -> documents that lose it
+	paths     paths
 	byReplace bool             // at least one path was lost to a whole-document replacement
 	unknown   map[string]int64 // why not predictable -> documents
 	created   []bson.Raw       // by upserts
 	filters   map[string]int   // shape of filters: empty-many, empty-one, other
+	validator *validator
 	findings
 }
 
@@ -165,6 +193,9 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 		if int64(taken) >= policy.MaxOperations {
 			return taken, fmt.Errorf("more than %d operations in one plan", policy.MaxOperations)
 		}
+		if b.sampled != nil {
+			return taken, nil // what was not looked at cannot be told from what comes next
+		}
 		if err := pinnable(ps[taken].write(), b.cfg.Header.Road); err != nil {
 			return taken, err
 		}
@@ -182,7 +213,7 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 			return taken, err
 		}
 		taken += n
-		if err := b.conflicts(ctx); err != nil {
+		if err := errors.Join(b.conflicts(ctx), b.validate(ctx)); err != nil {
 			return taken, err
 		}
 		if len(group) > n {
@@ -318,7 +349,7 @@ func (b *Builder) addFound(p Pending, doc bson.Raw) error {
 		w := p.write()
 		return &Foreseen{11000, "DuplicateKey", fmt.Sprintf("E11000 duplicate key error collection: %s index: _id_ dup key: { _id: %s }", w.NS, w.ID())}
 	}
-	return b.insert(p, nil)
+	return b.insert(p, nil, false)
 }
 
 func (b *Builder) one(p Pending, doc bson.Raw) error {
@@ -339,7 +370,7 @@ func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
 		return false, err
 	}
 	if w.Op == command.Insert { // without an _id: it is new whatever else there is
-		return true, b.insert(p, nil)
+		return true, b.insert(p, nil, false)
 	}
 	overlaps, err := b.overlaps(ctx, w, info)
 	if err != nil || overlaps {
@@ -349,8 +380,34 @@ func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
 		return false, err
 	}
 	found := false
+	if info.exists {
+		if found, err = b.selected(ctx, p, info); err != nil {
+			return false, fmt.Errorf("read the documents of %s: %w", w.NS, err)
+		}
+	}
+	if !found && w.Upsert {
+		return true, b.upsert(p)
+	}
+	return true, nil
+}
+
+// selected reads what the statement at hand selects, and adds each document. With more documents than one plan looks at, only some are read, and the plan is an
+// estimate.
+func (b *Builder) selected(ctx context.Context, p Pending, info *collectionInfo) (found bool, err error) {
+	w := b.at.w
+	cmd := selection(w, nil)
+	expected, err := b.expect(ctx, w, info)
+	if err != nil {
+		return false, err
+	}
+	limit := b.cfg.Full
+	if limit > 0 && expected > limit {
+		limit = estimateSample
+		cmd = append(cmd, bson.E{Key: "limit", Value: limit})
+	}
+	b.expected += expected
 	var group []bson.Raw // of a pipeline, whose results are asked for together
-	size := 0
+	size, n := 0, int64(0)
 	flush := func() error {
 		if err := b.evaluate(ctx, w, group); err != nil {
 			return fmt.Errorf("foresee the pipeline: %w", err)
@@ -363,42 +420,44 @@ func (b *Builder) addSelected(ctx context.Context, p Pending) (bool, error) {
 		group, size = nil, 0
 		return nil
 	}
-	if info.exists {
-		read := stream
-		if w.Pipeline() {
-			read = iterate
-		}
-		err = read(ctx, b.cfg.Reader, w.NS.DB, selection(w, nil), func(doc bson.Raw) error {
-			key := KeyOf(doc.Lookup("_id"))
-			switch by := b.at.seen[key]; by {
-			case 0:
-			case b.at.ordinal:
-				return nil // a scan may return a moved document twice
-			default:
-				return fmt.Errorf("documents of %s were changed by others while the plan was made; try again", w.NS)
-			}
-			b.at.seen[key] = b.at.ordinal
-			found = true
-			if !w.Pipeline() {
-				return b.document(p, doc)
-			}
-			group, size = append(group, bytes.Clone(doc)), size+len(doc)
-			if len(group) == pipelineGroup || size > pipelineBytes {
-				return flush()
-			}
-			return nil
-		})
-		if err == nil && len(group) > 0 {
-			err = flush()
-		}
-		if err != nil {
-			return false, fmt.Errorf("read the documents of %s: %w", w.NS, err)
-		}
+	read := stream
+	if w.Pipeline() {
+		read = iterate
 	}
-	if !found && w.Upsert {
-		return true, b.upsert(p)
+	start := b.now()
+	err = read(ctx, b.cfg.Reader, w.NS.DB, cmd, func(doc bson.Raw) error {
+		key := KeyOf(doc.Lookup("_id"))
+		switch by := b.at.seen[key]; by {
+		case 0:
+		case b.at.ordinal:
+			return nil // a scan may return a moved document twice
+		default:
+			return fmt.Errorf("documents of %s were changed by others while the plan was made; try again", w.NS)
+		}
+		if n++; limit > 0 && n > limit {
+			return errStop // more than was expected
+		}
+		b.at.seen[key] = b.at.ordinal
+		found = true
+		if err := b.looked(doc); err != nil {
+			return err
+		}
+		if !w.Pipeline() {
+			return b.document(p, doc)
+		}
+		group, size = append(group, bytes.Clone(doc)), size+len(doc)
+		if len(group) == pipelineGroup || size > pipelineBytes {
+			return flush()
+		}
+		return nil
+	})
+	if err == nil && len(group) > 0 {
+		err = flush()
 	}
-	return true, nil
+	if err == nil && b.cfg.Full > 0 && max(expected, n) > b.cfg.Full {
+		b.sampled = &sampledPart{ns: b.at.ns, looked: min(n, limit), matched: max(expected, n), took: b.now().Sub(start)}
+	}
+	return found, err
 }
 
 // selection is the find command that selects what a statement selects.
@@ -471,9 +530,9 @@ func (b *Builder) info(ctx context.Context, ns command.Namespace) (*collectionIn
 	b.infos[ns.String()] = i
 	total := i.total
 	b.stats[ns.String()] = &stats{
-		count:   replay.Count{Namespace: ns.String(), Total: &total},
-		removed: map[string]int64{}, unknown: map[string]int64{}, filters: map[string]int{},
-		findings: newFindings(),
+		count: replay.Count{Namespace: ns.String(), Total: &total},
+		paths: paths{by: map[string]*pathStats{}}, unknown: map[string]int64{}, filters: map[string]int{},
+		findings: newFindings(), validator: newValidator(i),
 	}
 	b.order = append(b.order, ns.String())
 	return i, nil
@@ -543,11 +602,13 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 		st.unknown[unpredictable]++
 		res.ModifiedUnknown = true
 	}
+	fields := 0
 	if after != nil {
 		b.keyed(st, w.NS, before, after)
-		st.changed(w, before, after)
+		fields = st.changed(w, before, after)
+		st.validator.check(w, before, after)
 	}
-	return b.item(p, it, before, after)
+	return b.item(p, it, before, after, fields)
 }
 
 // afterImage is what the server will make of a document; nil for a delete and where it cannot be foreseen.
@@ -603,12 +664,12 @@ func (b *Builder) parsed(p Pending) (*update.Update, error) {
 	return u, err
 }
 
-func (b *Builder) insert(p Pending, doc bson.Raw) error {
+// insert adds a new document: doc, or, if that is nil, the one that the statement has.
+func (b *Builder) insert(p Pending, doc bson.Raw, upsert bool) error {
 	if err := b.begin(p); err != nil {
 		return err
 	}
 	w := p.write()
-	upsert := doc != nil
 	unpredictable := ""
 	if doc == nil {
 		var err error
@@ -625,6 +686,7 @@ func (b *Builder) insert(p Pending, doc bson.Raw) error {
 	st.count.Inserted++
 	res.Inserted++
 	b.keyed(st, w.NS, nil, doc)
+	st.validator.check(&w, nil, doc)
 	if upsert {
 		res.UpsertedID = doc.Lookup("_id")
 		res.Inserted--
@@ -633,7 +695,7 @@ func (b *Builder) insert(p Pending, doc bson.Raw) error {
 			res.After = doc
 		}
 	}
-	return b.item(p, Item{NS: w.NS.String(), Op: "insert", ID: idText(doc.Lookup("_id")), Unpredictable: unpredictable, Upsert: upsert}, nil, doc)
+	return b.item(p, Item{NS: w.NS.String(), Op: "insert", ID: idText(doc.Lookup("_id")), Unpredictable: unpredictable, Upsert: upsert}, nil, doc, 0)
 }
 
 // upsert adds the document that an upsert creates, because nothing matches.
@@ -652,19 +714,19 @@ func (b *Builder) upsert(p Pending) error {
 	case err != nil:
 		return err
 	}
-	return b.insert(p, doc)
+	return b.insert(p, doc, true)
 }
 
 // item writes one document of a statement with its images. The bytes of after are kept, those of before are not.
-func (b *Builder) item(p Pending, it Item, before, after bson.Raw) error {
+func (b *Builder) item(p Pending, it Item, before, after bson.Raw, fields int) error {
 	it.Command, it.Statement = b.numbers[p.Command], p.Index
 	spoolAfter := it.Op == "insert" || it.Op == "replace"
 	b.keepAfter(it, after)
-	return b.put(it, before, after, spoolAfter)
+	return b.put(it, before, after, spoolAfter, fields)
 }
 
-// put writes the line and the images of a document, whose bytes stay the caller's.
-func (b *Builder) put(it Item, before, after bson.Raw, spoolAfter bool) (err error) {
+// put writes the line and the images of a document, whose bytes stay the caller's. fields is how many of its fields change.
+func (b *Builder) put(it Item, before, after bson.Raw, spoolAfter bool, fields int) (err error) {
 	it.N = b.n
 	b.n++
 	if before != nil {
@@ -682,7 +744,7 @@ func (b *Builder) put(it Item, before, after bson.Raw, spoolAfter bool) (err err
 	if err != nil {
 		return err
 	}
-	b.sample(it, before, after)
+	b.samples.offer(it, before, after, fields)
 	return b.sp.item(&it)
 }
 
@@ -710,16 +772,4 @@ func (b *Builder) keepAfter(it Item, after bson.Raw) {
 		return
 	}
 	a.docs, a.bytes = append(a.docs, after), a.bytes+len(after)
-}
-
-const (
-	maxSamples     = 5
-	maxSampleBytes = 64 << 10
-)
-
-// sample keeps the first documents, small enough to be shown.
-func (b *Builder) sample(it Item, before, after bson.Raw) {
-	if len(b.samples) < maxSamples && len(before)+len(after) <= maxSampleBytes {
-		b.samples = append(b.samples, Sample{NS: it.NS, Op: it.Op, Before: bytes.Clone(before), After: bytes.Clone(after), Unpredictable: it.Unpredictable})
-	}
 }

@@ -35,13 +35,10 @@ func (e Examination) Status() replay.Status {
 
 // Examine looks at each document of a change, and at each of its steps, with reads only.
 func Examine(ctx context.Context, r Reader, p *Plan) (Examination, error) {
-	x := examiner{r: r, p: p, images: p.Images(), counts: map[string]*replay.Count{}}
+	x := examiner{r: r, p: p, counts: map[string]*replay.Count{}}
 	err := x.documents(ctx)
 	if err == nil {
 		err = x.steps(ctx)
-	}
-	if cerr := x.images.Close(); err == nil {
-		err = cerr
 	}
 	for _, ns := range x.order {
 		x.out.Counts = append(x.out.Counts, *x.counts[ns])
@@ -52,7 +49,6 @@ func Examine(ctx context.Context, r Reader, p *Plan) (Examination, error) {
 type examiner struct {
 	r      Reader
 	p      *Plan
-	images *Images
 	out    Examination
 	counts map[string]*replay.Count
 	order  []string
@@ -91,51 +87,31 @@ func (x *examiner) documents(ctx context.Context) error {
 }
 
 func (x *examiner) group(ctx context.Context, items []Item) error {
-	ns, err := command.ParseNamespace(items[0].NS)
+	now, err := documentsByID(ctx, x.r, items)
 	if err != nil {
 		return err
 	}
-	ids := bson.A{}
 	for _, it := range items {
 		id, err := it.DocumentID()
 		if err != nil {
 			return err
 		}
-		ids = append(ids, id)
-	}
-	now := map[IDHash]bson.Raw{}
-	err = iterate(ctx, x.r, ns.DB, bson.D{
-		{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
-	}, func(doc bson.Raw) error {
-		now[KeyOf(doc.Lookup("_id"))] = bytes.Clone(doc)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read the documents of %s: %w", ns, err)
-	}
-	for i, it := range items {
-		if err := x.one(it, now[KeyOf(ids[i].(bson.RawValue))]); err != nil {
-			return err
-		}
+		x.one(it, now[KeyOf(id)])
 	}
 	return nil
 }
 
-func (x *examiner) one(it Item, now bson.Raw) error {
-	before, err := x.images.Before(it)
-	if err != nil {
-		return err
-	}
+func (x *examiner) one(it Item, now bson.Raw) {
 	c := x.count(it.NS)
 	c.Matched++
 	switch {
-	case (now == nil) == (before == nil) && bytes.Equal(now, before):
+	case it.Before.Is(now):
 		x.out.NotApplied++
 		c.Unchanged++
 	case it.Op == "delete" && now == nil:
 		x.out.Applied++
 		c.Deleted++
-	case it.After != nil && now != nil && hashOf(now) == it.After.SHA256:
+	case it.After != nil && it.After.Is(now):
 		x.out.Applied++
 		switch it.Op {
 		case "insert":
@@ -149,7 +125,6 @@ func (x *examiner) one(it Item, now bson.Raw) error {
 		x.out.Unclear++
 		c.Skipped++
 	}
-	return nil
 }
 
 func (x *examiner) steps(ctx context.Context) error {

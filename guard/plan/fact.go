@@ -59,10 +59,19 @@ const (
 	CollectionScan        = "collection-scan"
 	Recalled              = "recalled"
 
-	TTLDeletes     = "ttl-deletes"
-	ChangesOptions = "changes-options" // options of a collection, a parameter, the profiler: old and new
-	ChangesAccess  = "changes-access"  // who may do what
-	Conflicts      = "conflicts"       // an undo leaves documents alone that others changed since
+	TTLDeletes        = "ttl-deletes"
+	ChangesOptions    = "changes-options" // options of a collection, a parameter, the profiler: old and new
+	ChangesAccess     = "changes-access"  // who may do what
+	Conflicts         = "conflicts"       // an undo leaves documents alone that others changed since
+	DiffersFromFind   = "differs-from-find"
+	Repeated          = "repeated"
+	ValidatorConflict = "validator-conflict"
+	VolatileBackup    = "volatile-backup"
+	NotAtomic         = "not-atomic"
+	OtherDeployment   = "other-deployment" // an undo is to be made elsewhere than the change was
+
+	Estimate = "estimate" // only a sample was looked at
+	Part     = "part"     // some of the documents that were planned before
 )
 
 func fact(code string, s Severity, data any, format string, a ...any) Fact {

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,13 +14,71 @@ import (
 func (b *Builder) facts() []Fact {
 	var out []Fact
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
-		out = append(out, b.stats[ns].facts(b.infos[ns])...)
+		out = append(out, b.stats[ns].facts(b.infos[ns], b.part > 0)...)
+		out = append(out, b.differsFromFind(ns)...)
 	}
+	out = append(out, b.partFacts()...)
+	out = append(out, b.estimateFacts()...)
 	out = append(out, b.recalled()...)
 	if n := len(b.commands); n > 1 {
 		out = append(out, fact(FromLoop, Warn, map[string]any{"operations": n}, "%s issued by one statement", Plural(int64(n), "operation")))
 	}
 	sortFacts(out)
+	return out
+}
+
+// differsFromFind: what was looked at is what one means to change. Fewer documents are no surprise, more are.
+func (b *Builder) differsFromFind(ns string) []Fact {
+	st := b.stats[ns]
+	if b.cfg.LookedAt == nil || b.part > 0 || st.count.Matched == 0 {
+		return nil
+	}
+	saw, filter, ok := b.cfg.LookedAt(ns)
+	if !ok || saw == 0 || st.count.Matched <= saw {
+		return nil
+	}
+	return []Fact{fact(DiffersFromFind, Warn, map[string]any{"namespace": ns, "looked": saw, "matched": st.count.Matched, "filter": shown(filter)},
+		"you last looked at %s of %s, with the filter %s; this touches %s", Plural(saw, "document"), ns, shown(filter), Number(st.count.Matched))}
+}
+
+// general are the facts that are not about documents: of a plan that changes anything.
+func (b *Builder) general(typed string, documents, bytes int64) (out []Fact) {
+	out = append(out, b.cfg.Facts...)
+	if b.cfg.MadeBefore != nil && typed != "" && b.part == 0 {
+		if change, at, ok := b.cfg.MadeBefore(typed); ok {
+			out = append(out, fact(Repeated, Warn, map[string]any{"change": change, "at": at.UTC()}, "the same was carried out before: change %s, planned at %s", change, at.Local().Format("2006-01-02 15:04:05")))
+		}
+	}
+	if b.cfg.Large != nil {
+		if why, large := b.cfg.Large(documents, bytes); large {
+			out = append(out, fact(Large, Warn, map[string]any{"documents": documents, "bytes": bytes}, "%s", why))
+		}
+	}
+	return out
+}
+
+// typed is the hash of the commands as they were typed.
+func (b *Builder) typed() string {
+	if len(b.commands) == 0 || b.cfg.Header.Undoes != "" {
+		return ""
+	}
+	h := sha256.New()
+	for _, c := range b.commands {
+		fmt.Fprintf(h, "%d %s %d ", len(c.Database()), c.Database(), len(c.Raw()))
+		h.Write(c.Raw())
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// partFacts say of which whole this is a part, and what of it is not to be changed any more.
+func (b *Builder) partFacts() (out []Fact) {
+	if b.part == 0 {
+		return nil
+	}
+	out = append(out, fact(Part, Info, map[string]any{"of": b.part, "documents": b.n}, "these are %s of the %s that were planned first", Number(b.n), Plural(b.part, "document")))
+	if b.unselected > 0 {
+		out = append(out, fact(Part, Warn, map[string]any{"unselected": b.unselected}, "%s left out: gone, there already, or not what the statement selects any more", are(b.unselected, "document")))
+	}
 	return out
 }
 
@@ -39,14 +99,16 @@ func sortFacts(f []Fact) {
 	slices.SortStableFunc(f, func(a, b Fact) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
 }
 
-func (s *stats) facts(info *collectionInfo) (out []Fact) {
+func (s *stats) facts(info *collectionInfo, part bool) (out []Fact) {
 	ns, c := s.count.Namespace, s.count
 	total := *c.Total
 	onNS := map[string]any{"namespace": ns}
 	if c.Matched > 0 || c.Inserted == 0 {
 		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": total}, "%s: %s of %s%s", ns, Number(c.Matched), Plural(total, "document"), percent(c.Matched, total)))
 	}
-	if s.filters["empty-many"] > 0 && total > 0 {
+	if part && c.Matched < total {
+		// what the filter alone would select is not what this is about
+	} else if s.filters["empty-many"] > 0 && total > 0 {
 		out = append(out, fact(EmptyFilter, Danger, onNS, "the filter is {}: every document of %s", ns))
 	} else if s.filters["empty-one"] > 0 && total > 1 {
 		out = append(out, fact(EmptyFilter, Warn, onNS, "the filter is {}: one document of %s, whichever the server finds first", ns))
@@ -72,6 +134,8 @@ func (s *stats) facts(info *collectionInfo) (out []Fact) {
 	}
 	out = append(out, s.removedFact()...)
 	out = append(out, s.findings.facts(ns, c.Matched)...)
+	out = append(out, s.valueFacts()...)
+	out = append(out, s.validator.facts(ns)...)
 	for _, doc := range s.created {
 		out = append(out, fact(CreatesDocument, Warn, map[string]any{"namespace": ns, "_id": doc.Lookup("_id").String()}, "nothing matches, so the upsert creates a document in %s", ns))
 	}
@@ -89,25 +153,29 @@ func (s *stats) facts(info *collectionInfo) (out []Fact) {
 }
 
 func (s *stats) removedFact() []Fact {
-	if len(s.removed) == 0 {
+	removed := map[string]int64{}
+	var most int64
+	for path, p := range s.paths.by {
+		if p.removed > 0 {
+			removed[path] = p.removed
+			most = max(most, p.removed)
+		}
+	}
+	if len(removed) == 0 {
 		return nil
 	}
-	paths := slices.Sorted(maps.Keys(s.removed))
-	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(s.removed[b], s.removed[a]) })
-	var most int64
+	paths := slices.Sorted(maps.Keys(removed))
+	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(removed[b], removed[a]) })
 	shown := paths
 	const limit = 12
 	if len(shown) > limit {
 		shown = append(slices.Clone(shown[:limit]), fmt.Sprintf("and %d more", len(paths)-limit))
 	}
-	for _, n := range s.removed {
-		most = max(most, n)
-	}
 	severity := Warn
 	if s.byReplace {
 		severity = Danger
 	}
-	return []Fact{fact(RemovesFields, severity, map[string]any{"namespace": s.count.Namespace, "fields": s.removed},
+	return []Fact{fact(RemovesFields, severity, map[string]any{"namespace": s.count.Namespace, "fields": removed},
 		"removes fields from up to %s: %s", Plural(most, "document"), strings.Join(shown, ", "))}
 }
 

@@ -23,12 +23,10 @@ type findings struct {
 	missing    map[string]int64     // path compared with null -> matched documents that lack it
 	lists      []string             // empty $in and $nin
 	shrinks    map[string]*shrink   // array's path
-	types      map[typeChange]int64
-	old        map[string]*oldValues
-	overwrites map[string]int64 // path that $set replaced as a whole -> documents that lost something in it
-	nulls      [][]string       // paths that the statement at hand compares with null
-	wholes     []string         // paths that the statement at hand sets as a whole
-	sample     []bson.Raw       // some documents of the collection
+	overwrites map[string]int64     // path that $set replaced as a whole -> documents that lost something in it
+	nulls      [][]string           // paths that the statement at hand compares with null
+	wholes     []string             // paths that the statement at hand sets as a whole
+	sample     []bson.Raw           // some documents of the collection
 	sampled    bool
 	unindexed  bool   // a filter has conditions, and no index begins with a field of one
 	near       string // of a collection that does not exist: the name that differs least
@@ -38,12 +36,32 @@ type findings struct {
 
 type shrink struct{ documents, elements, emptied int64 }
 
-type typeChange struct{ path, from, to string }
-
-// oldValues are the values that a field had before, as far as there are few: by type and bytes.
+// oldValues are the values that a field has, as far as there are few: by type and bytes.
 type oldValues struct {
 	counts map[string]int64
 	more   bool
+}
+
+const (
+	maxOldValues     = 6
+	maxOldValueBytes = 300 // of a value that is kept; longer ones are all different, as far as anybody will read
+)
+
+func (o *oldValues) add(v bson.RawValue) {
+	if o.counts == nil {
+		o.counts = map[string]int64{}
+	}
+	if len(v.Value) > maxOldValueBytes {
+		o.more = true
+		return
+	}
+	var buf [maxOldValueBytes + 1]byte
+	key := append(append(buf[:0], byte(v.Type)), v.Value...)
+	if _, has := o.counts[string(key)]; !has && len(o.counts) == maxOldValues {
+		o.more = true
+		return
+	}
+	o.counts[string(key)]++
 }
 
 // readable are the values as they are shown.
@@ -55,12 +73,21 @@ func (o *oldValues) readable() map[string]int64 {
 	return out
 }
 
-const maxOldValues = 6
+// sorted are the values as they are shown, the commonest first.
+func (o *oldValues) sorted() (out []ValueCount) {
+	for v, n := range o.readable() {
+		out = append(out, ValueCount{v, n})
+	}
+	slices.SortFunc(out, func(a, b ValueCount) int {
+		return cmp.Or(cmp.Compare(b.Documents, a.Documents), strings.Compare(a.Value, b.Value))
+	})
+	return out
+}
 
 func newFindings() findings {
 	return findings{
-		conditions: map[string]condition{}, missing: map[string]int64{}, shrinks: map[string]*shrink{}, types: map[typeChange]int64{},
-		old: map[string]*oldValues{}, overwrites: map[string]int64{},
+		conditions: map[string]condition{}, missing: map[string]int64{}, shrinks: map[string]*shrink{},
+		overwrites: map[string]int64{},
 	}
 }
 
@@ -150,13 +177,15 @@ func (f *findings) ask(w command.Write) {
 
 // scan notes that no index begins with a field that the filter asks about: the server reads the whole collection.
 func (f *findings) scan(w command.Write, info *collectionInfo) {
+	f.unindexed = f.unindexed || len(conditionsOf(w.Filter)) > 0 && !served(w, info)
+}
+
+// served says whether an index begins with a field that the filter asks about.
+func served(w command.Write, info *collectionInfo) bool {
 	conds := conditionsOf(w.Filter)
-	for _, i := range info.indexes {
-		if slices.ContainsFunc(conds, func(c condition) bool { return c.path == firstField(i) }) {
-			return
-		}
-	}
-	f.unindexed = f.unindexed || len(conds) > 0
+	return slices.ContainsFunc(info.indexes, func(i bson.Raw) bool {
+		return slices.ContainsFunc(conds, func(c condition) bool { return c.path == firstField(i) })
+	})
 }
 
 // wantsSample: conditions on anything but _id, or a statement that selects nothing.
@@ -262,21 +291,6 @@ func (f *findings) shrunk(path string, was, is int64) {
 	}
 }
 
-func (f *findings) oldValue(path string, v bson.RawValue) {
-	o := f.old[path]
-	if o == nil {
-		o = &oldValues{counts: map[string]int64{}}
-		f.old[path] = o
-	}
-	var buf [64]byte
-	key := append(append(buf[:0], byte(v.Type)), v.Value...)
-	if _, has := o.counts[string(key)]; !has && len(o.counts) == maxOldValues {
-		o.more = true
-		return
-	}
-	o.counts[string(key)]++
-}
-
 // facts are what there is to say of it.
 func (f *findings) facts(ns string, matched int64) (out []Fact) {
 	on := func(more map[string]any) map[string]any {
@@ -306,27 +320,40 @@ func (f *findings) facts(ns string, matched int64) (out []Fact) {
 		}
 		out = append(out, fact(ArrayShrinks, Warn, on(map[string]any{"field": path, "documents": s.documents, "elements": s.elements, "emptied": s.emptied}), "%s", text))
 	}
-	for _, t := range slices.SortedFunc(maps.Keys(f.types), func(a, b typeChange) int {
-		return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.from, b.from))
-	}) {
-		sev := Warn
-		if numeric[t.from] && numeric[t.to] {
-			sev = Info
+	return out
+}
+
+// valueFacts are what there is to say of values that change their type, and of those that are overwritten.
+func (s *stats) valueFacts() (out []Fact) {
+	ns := s.count.Namespace
+	names := slices.Sorted(maps.Keys(s.paths.by))
+	for _, path := range names {
+		p := s.paths.by[path]
+		for _, t := range slices.SortedFunc(maps.Keys(p.types), func(a, b [2]bson.Type) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
+			from, to := update.TypeName(t[0]), update.TypeName(t[1])
+			sev := Warn
+			if numeric[from] && numeric[to] {
+				sev = Info
+			}
+			out = append(out, fact(TypeChange, sev, map[string]any{"namespace": ns, "field": path, "from": from, "to": to, "documents": p.types[t]},
+				"%s changes its type from %s to %s, in %s", path, from, to, Plural(p.types[t], "document")))
 		}
-		out = append(out, fact(TypeChange, sev, on(map[string]any{"field": t.path, "from": t.from, "to": t.to, "documents": f.types[t]}),
-			"%s changes its type from %s to %s, in %s", t.path, t.from, t.to, Plural(f.types[t], "document")))
 	}
-	for _, path := range slices.Sorted(maps.Keys(f.old)) {
-		o := f.old[path]
-		counts := o.readable()
-		var parts []string
-		for _, v := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b)) }) {
-			parts = append(parts, fmt.Sprintf("%s (%s)", v, Number(counts[v])))
+	for _, path := range names {
+		p := s.paths.by[path]
+		if !p.plain {
+			continue
 		}
-		if o.more {
+		counts := map[string]int64{}
+		var parts []string
+		for _, v := range p.old.sorted() {
+			counts[v.Value] = v.Documents
+			parts = append(parts, fmt.Sprintf("%s (%s)", v.Value, Number(v.Documents)))
+		}
+		if p.old.more {
 			parts = append(parts, "and others")
 		}
-		out = append(out, fact(DistinctBefore, Info, on(map[string]any{"field": path, "values": counts, "more": o.more}), "%s is overwritten; it was %s", path, strings.Join(parts, ", ")))
+		out = append(out, fact(DistinctBefore, Info, map[string]any{"namespace": ns, "field": path, "values": counts, "more": p.old.more}, "%s is overwritten; it was %s", path, strings.Join(parts, ", ")))
 	}
 	return out
 }

@@ -15,11 +15,14 @@ import (
 
 // Finish writes the facts and totals and makes the plan.
 func (b *Builder) Finish() (*Plan, error) {
-	t := totals{Documents: b.n, Saved: Backup{Possible: true, Documents: b.saved(), Bytes: b.bytes}}
+	t := totals{Documents: b.n, Estimate: b.sampled != nil, Saved: Backup{Possible: true, Documents: b.saved(), Bytes: b.bytes}}
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
-		t.Counts = append(t.Counts, b.stats[ns].count)
+		t.Counts = append(t.Counts, b.scale(b.stats[ns].count))
 	}
 	t.Facts = b.facts()
+	for _, ns := range slices.Sorted(slices.Values(b.order)) {
+		t.Changes = append(t.Changes, b.stats[ns].pathChanges()...)
+	}
 	for _, ns := range b.order {
 		if err := b.metadata(ns); err != nil {
 			return nil, err
@@ -41,6 +44,15 @@ func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
 			return nil, err
 		}
 	}
+	t.Typed = b.typed()
+	if b.n > 0 || len(steps) > 0 {
+		documents, bytes := b.n, b.bytes
+		for _, s := range steps {
+			documents, bytes = documents+s.Documents, bytes+s.Bytes
+		}
+		t.Facts = append(t.Facts, b.general(t.Typed, documents, bytes)...)
+		sortFacts(t.Facts)
+	}
 	if t.Facts == nil {
 		t.Facts = []Fact{}
 	}
@@ -54,7 +66,7 @@ func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{
-		dir: b.cfg.Dir, header: b.cfg.Header, commands: b.commands, steps: steps, totals: t, samples: b.samples,
+		dir: b.cfg.Dir, header: b.cfg.Header, commands: b.commands, steps: steps, totals: t, samples: b.samples.chosen(),
 		results: b.results, sp: b.sp, secret: b.secret,
 	}
 	if _, err := b.sp.append("RESTORE.txt", restoreText(p)); err != nil {

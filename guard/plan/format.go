@@ -37,6 +37,7 @@ type Header struct {
 	Class       string            `json:"class"`
 	Road        Road              `json:"road"`
 	Undoes      string            `json:"undoes,omitempty"`
+	Only        string            `json:"only,omitempty"`    // of an undo: the filter of the documents that are taken back
 	Resumes     string            `json:"resumes,omitempty"` // the change that was cut off, of which this does the rest
 	Preview     bool              `json:"preview,omitempty"` // made to be looked at; cannot be carried out
 	Manner      string            `json:"manner,omitempty"`  // how the statement came: typed, recalled, pasted, file, …
@@ -77,7 +78,10 @@ type totals struct {
 	Documents int64          `json:"documents"`
 	Counts    []replay.Count `json:"counts"`
 	Facts     []Fact         `json:"facts"`
+	Changes   []PathChange   `json:"changes,omitempty"`
 	Saved     Backup         `json:"backup"`
+	Estimate  bool           `json:"estimate,omitempty"`
+	Typed     string         `json:"typed,omitempty"`   // hex SHA-256 of the commands as they were typed: the same for the same work
 	Creates   []string       `json:"creates,omitempty"` // namespaces that do not exist and that inserts create
 }
 
@@ -123,14 +127,6 @@ type Plan struct {
 	results  map[resultKey]*Result
 	sp       *spool   // of a plan that was just made
 	secret   bson.Raw // the command with its secrets, only of a plan that was just made
-}
-
-// Sample is a document as it is shown, before and after; nil where it is not there.
-type Sample struct {
-	NS            string
-	Op            string
-	Before, After bson.Raw
-	Unpredictable string
 }
 
 // Dir is the directory of the change.
@@ -210,6 +206,9 @@ func (p *Plan) Counts() []replay.Count { return p.totals.Counts }
 // Facts are what the preview says, the most important first. Callers must not modify the slice.
 func (p *Plan) Facts() []Fact { return p.totals.Facts }
 
+// Changes are what happens to each field over all documents, the most important first. Callers must not modify the slice.
+func (p *Plan) Changes() []PathChange { return p.totals.Changes }
+
 // Backup says what is saved before the change.
 func (p *Plan) Backup() Backup { return p.totals.Saved }
 
@@ -221,6 +220,14 @@ func (p *Plan) Documents() int64 { return p.totals.Documents }
 
 // Empty says that nothing would change: no question is asked.
 func (p *Plan) Empty() bool { return p.totals.Documents == 0 && len(p.steps) == 0 }
+
+// Estimate says that only a sample was looked at: the plan cannot be carried out.
+func (p *Plan) Estimate() bool { return p.totals.Estimate }
+
+// Divisible says that some of its documents could be planned without the others.
+func (p *Plan) Divisible() bool {
+	return len(p.steps) == 0 && p.header.Undoes == "" && p.totals.Documents > 1 && len(p.commands) > 0 && p.header.Class == command.DocumentWrite.String()
+}
 
 // Danger says whether a fact is a danger.
 func (p *Plan) Danger() bool {
@@ -267,6 +274,55 @@ func Open(dir, digest string) (*Plan, error) {
 		return nil, fmt.Errorf("plan %s: no header", dir)
 	}
 	return p, nil
+}
+
+// Ends are the header of a plan and the hash of its commands as they were typed, read from the two ends of its file.
+func Ends(dir string) (h Header, typed string, err error) {
+	f, err := os.Open(filepath.Join(dir, planFile))
+	if err != nil {
+		return h, "", err
+	}
+	defer f.Close() // read only
+	first, err := bufio.NewReader(f).ReadBytes('\n')
+	if err != nil {
+		return h, "", err
+	}
+	l, err := parseLine(first)
+	if err != nil || l.Plan == nil {
+		return h, "", errors.Join(errors.New("no header"), err)
+	}
+	last, err := lastLine(f)
+	if err != nil {
+		return h, "", err
+	}
+	end, err := parseLine(last)
+	if err != nil || end.Totals == nil {
+		return h, "", errors.Join(errors.New("no totals"), err)
+	}
+	return *l.Plan, end.Totals.Typed, nil
+}
+
+// lastLine is the last line of a file, if it is not longer than a totals line may sensibly be.
+func lastLine(f *os.File) ([]byte, error) {
+	const most = 4 << 20
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	for size := int64(16 << 10); ; size *= 4 {
+		from := max(info.Size()-size, 0)
+		b := make([]byte, info.Size()-from)
+		if _, err := f.ReadAt(b, from); err != nil {
+			return nil, err
+		}
+		b = bytes.TrimSuffix(b, []byte("\n"))
+		if i := bytes.LastIndexByte(b, '\n'); i >= 0 || from == 0 {
+			return b[i+1:], nil
+		}
+		if size > most {
+			return nil, errors.New("its last line is too long")
+		}
+	}
 }
 
 // Items hands each document of the plan to each, in order.

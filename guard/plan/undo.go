@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -23,14 +24,24 @@ import (
 // that was not applied; nil if nobody could write that down, because the change was cut off.
 //
 // saved are the files of its backup, as the record has them; nil if it was cut off before the backup was sealed.
-func Undo(ctx context.Context, cfg Config, change *Plan, after []string, saved []replay.SavedFile) (*Plan, error) {
+//
+// only, if it is not empty, is a filter: documents that match it neither as they were before the change nor as they are now are not looked at.
+func Undo(ctx context.Context, cfg Config, change *Plan, after []string, saved []replay.SavedFile, only bson.Raw) (*Plan, error) {
 	cfg.Header.Undoes = change.Change()
 	cfg.Header.Class = change.header.Class
+	if len(only) > 5 {
+		for _, s := range change.steps {
+			if s.Do != DoDrop {
+				return nil, fmt.Errorf("%w: a part of what change %s did to collections and indexes", ErrNoPart, change.Change())
+			}
+		}
+		cfg.Header.Only = shown(only)
+	}
 	b, err := NewBuilder(cfg)
 	if err != nil {
 		return nil, err
 	}
-	u := &undo{Builder: b, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, vacated: map[string]bool{}}
+	u := &undo{Builder: b, only: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, vacated: map[string]bool{}}
 	p, err := u.plan(ctx)
 	if cerr := u.images.Close(); err == nil {
 		err = cerr
@@ -48,8 +59,13 @@ type Conflict struct {
 	Why string `json:"why"` // a sentence
 }
 
+// ErrNoPart is wrapped by the refusal to take back a part of what is one whole.
+var ErrNoPart = errors.New("cannot be taken back alone")
+
 type undo struct {
 	*Builder
+	only      bson.Raw
+	others    int64 // documents that only leaves out
 	of        *Plan
 	after     []string
 	backup    []replay.SavedFile
@@ -149,7 +165,7 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 		return err
 	}
 	for _, r := range back {
-		if err := u.put(r.item, r.now, r.target, r.target != nil); err != nil {
+		if err := u.put(r.item, r.now, r.target, r.target != nil, 0); err != nil {
 			return err
 		}
 		u.count(r.item)
@@ -167,6 +183,9 @@ type restore struct {
 func (u *undo) look(it Item, now bson.Raw) (*restore, error) {
 	before, err := u.images.Before(it)
 	if err != nil {
+		return nil, err
+	}
+	if mine, err := u.wanted(before, now); err != nil || !mine {
 		return nil, err
 	}
 	left := u.left(it)
@@ -195,6 +214,26 @@ func (u *undo) look(it Item, now bson.Raw) (*restore, error) {
 		r.item.Op = "replace"
 	}
 	return r, nil
+}
+
+// wanted says whether a document is one of those that are to be taken back.
+func (u *undo) wanted(before, now bson.Raw) (bool, error) {
+	if len(u.only) <= 5 {
+		return true, nil
+	}
+	for _, doc := range []bson.Raw{before, now} {
+		if doc == nil {
+			continue
+		}
+		switch update.Match(u.only, doc) {
+		case update.Yes:
+			return true, nil
+		case update.Undecidable:
+			return false, fmt.Errorf("%w: whether %s matches the filter cannot be decided here; a filter with plain conditions can", ErrNoPart, shown(doc.Lookup("_id")))
+		}
+	}
+	u.others++
+	return false, nil
 }
 
 const (
@@ -321,6 +360,9 @@ func (u *undo) facts() []Fact {
 	}
 	if u.nothing > 0 {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.nothing}, "%s already as before the change", are(u.nothing, "document")))
+	}
+	if u.others > 0 {
+		out = append(out, fact(Part, Info, map[string]any{"documents": u.others}, "%s of the change left as they are, since they do not match %s", Plural(u.others, "document"), shown(u.only)))
 	}
 	if u.unapplied > 0 {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.unapplied}, "%s never touched by the change", are(u.unapplied, "document")))

@@ -141,6 +141,9 @@ func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *coll
 		return fmt.Errorf("the backup %s has hash %s, the record says %s: it was changed", name, got.SHA256, want.SHA256)
 	}
 	return eachDocument(name, func(doc bson.Raw) error {
+		if mine, err := u.wanted(doc, nil); err != nil || !mine {
+			return err
+		}
 		u.stats[ns.String()].count.Matched++
 		it := Item{Command: -1, NS: ns.String(), Op: "insert", ID: idText(doc.Lookup("_id"))}
 		if now.exists {
@@ -158,7 +161,7 @@ func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *coll
 			}
 		}
 		u.stats[ns.String()].count.Inserted++
-		return u.put(it, nil, doc, true)
+		return u.put(it, nil, doc, true, 0)
 	})
 }
 

@@ -24,6 +24,8 @@ type Change struct {
 	CutOff   bool   // no outcome and no recovery, and its session is not running any more
 	Running  bool   // no outcome yet, and its session is
 	UndoneBy string // the change that took it back, if one did
+	// PartlyUndoneBy are the changes that took a part of it back and stand; ResumedBy those that did what it had left.
+	PartlyUndoneBy, ResumedBy []string
 }
 
 // AfterHash is the hash of after.idx that the record has, or "".
@@ -137,9 +139,19 @@ func settle(c *Change, live bool) {
 	}
 }
 
-// markUndone: a change is undone when an undo of it was applied as a whole and not itself undone.
-func markUndone(byID map[string]*Change, undo *Change) {
-	if c := byID[undo.Intent.Undoes]; c != nil && undo.Status == replay.StatusApplied {
-		c.Status, c.UndoneBy = replay.StatusUndone, undo.ID
+// markUndone: a change is undone when an undo of it was applied as a whole and not itself undone. An undo of a part, and one that left documents alone, is
+// noted; so is a change that did the rest of one.
+func markUndone(byID map[string]*Change, by *Change) {
+	stands := by.Status == replay.StatusApplied || by.Status == replay.StatusPartly
+	if c := byID[by.Intent.Undoes]; c != nil {
+		switch {
+		case by.Status == replay.StatusApplied && by.Intent.Only == "":
+			c.Status, c.UndoneBy = replay.StatusUndone, by.ID
+		case stands:
+			c.PartlyUndoneBy = append(c.PartlyUndoneBy, by.ID)
+		}
+	}
+	if c := byID[by.Intent.Resumes]; c != nil && stands {
+		c.ResumedBy = append(c.ResumedBy, by.ID)
 	}
 }

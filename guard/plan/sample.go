@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"bytes"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Sample is a document as it is shown, before and after; nil where it is not there.
+type Sample struct {
+	NS            string
+	Op            string
+	Why           string // why this one is shown: newest, largest, most different; "" for one of the first
+	Before, After bson.Raw
+	Unpredictable string
+	Open          []string // paths of After that cannot be foreseen
+	n             int64
+}
+
+// sampler keeps the documents that tell the most: the newest, since what was made today is what somebody is working with; the largest; the one that
+// changes in most fields; and the first, for company.
+type sampler struct {
+	first                      []Sample
+	newest, largest, different Sample
+	age                        bson.RawValue
+	size, fields               int
+}
+
+const (
+	maxFirst       = 3
+	maxSampleBytes = 64 << 10 // of both images of one that is kept
+)
+
+// offer looks at one document of the plan.
+func (s *sampler) offer(it Item, before, after bson.Raw, fields int) {
+	size := len(before) + len(after)
+	if size > maxSampleBytes {
+		return
+	}
+	x := Sample{NS: it.NS, Op: it.Op, Before: before, After: after, Unpredictable: it.Unpredictable, Open: it.Open, n: it.N}
+	if len(s.first) < maxFirst {
+		s.first = append(s.first, Sample{})
+		s.first[len(s.first)-1].become(x)
+	}
+	if id := x.document().Lookup("_id"); newer(id, s.age) {
+		s.newest.become(x)
+		s.age = s.newest.document().Lookup("_id")
+	}
+	if size > s.size {
+		s.largest.become(x)
+		s.size = size
+	}
+	if fields > s.fields {
+		s.different.become(x)
+		s.fields = fields
+	}
+}
+
+// become copies a sample into the memory that this one has: the newest document may be the last of a million, each newer than the one before.
+func (s *Sample) become(x Sample) {
+	before, after := s.Before[:0], s.After[:0]
+	*s = x
+	s.Before, s.After = into(before, x.Before), into(after, x.After)
+}
+
+func into(buf, doc bson.Raw) bson.Raw {
+	if doc == nil {
+		return nil
+	}
+	return append(buf, doc...)
+}
+
+func (s *Sample) document() bson.Raw {
+	if s.Before != nil {
+		return s.Before
+	}
+	return s.After
+}
+
+// newer compares _ids that grow with time: ObjectIds, whose first bytes are a clock, dates and numbers.
+// Source: https://www.mongodb.com/docs/manual/reference/bson-types/#objectid
+func newer(id, than bson.RawValue) bool {
+	if than.Type != 0 && than.Type != id.Type {
+		return false
+	}
+	switch id.Type {
+	case bson.TypeObjectID:
+		return than.Type == 0 || bytes.Compare(id.Value, than.Value) > 0
+	case bson.TypeDateTime:
+		return than.Type == 0 || id.DateTime() > than.DateTime()
+	case bson.TypeInt32, bson.TypeInt64:
+		return than.Type == 0 || id.AsInt64() > than.AsInt64()
+	}
+	return false
+}
+
+// chosen are the samples in the order in which they are shown, each document once.
+func (s *sampler) chosen() (out []Sample) {
+	at := map[int64]int{}
+	add := func(x *Sample, why string) {
+		if x.document() == nil {
+			return
+		}
+		if i, has := at[x.n]; has {
+			if out[i].Why != "" && why != "" {
+				out[i].Why += ", " + why
+			}
+			return
+		}
+		x.Why = why
+		at[x.n] = len(out)
+		out = append(out, *x)
+	}
+	add(&s.different, "most different")
+	add(&s.newest, "newest")
+	add(&s.largest, "largest")
+	for i := range s.first {
+		add(&s.first[i], "")
+	}
+	return out
+}
