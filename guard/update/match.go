@@ -1,7 +1,8 @@
 package update
 
 import (
-	"math"
+	"bytes"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,9 @@ const (
 	No
 	Yes
 )
+
+// String is the answer in a word.
+func (a Answer) String() string { return [...]string{"undecidable", "no", "yes"}[a] }
 
 func answer(b bool) Answer {
 	if b {
@@ -36,388 +40,946 @@ func (a Answer) not() Answer {
 	return Undecidable
 }
 
-// all is whether all of several hold; any, whether one does.
-func all(each []Answer) Answer {
-	switch {
-	case slices.Contains(each, No):
-		return No
-	case slices.Contains(each, Undecidable):
-		return Undecidable
-	}
-	return Yes
-}
+// Filter is a parsed filter. It may be used by several goroutines.
+type Filter struct{ p *predicate }
 
-func anyOf(each []Answer) Answer {
-	switch {
-	case slices.Contains(each, Yes):
-		return Yes
-	case slices.Contains(each, Undecidable):
-		return Undecidable
-	}
-	return No
-}
-
-// Match says whether a document matches a filter, without a collation. What it does not fully know is Undecidable, never a guess: regular expressions,
-// $expr, $where, $text, $jsonSchema, geometry and bit tests, and null compared across arrays.
+// ParseFilter reads a filter of the query language. It returns an *Error where the server would refuse it, as far as that is sure: an operator that is
+// not known here is not an error, it is undecidable.
 // Source: https://www.mongodb.com/docs/manual/reference/mql/query-predicates/
+func ParseFilter(filter bson.Raw) (*Filter, error) {
+	p, err := parseFilter(filter, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Filter{p}, nil
+}
+
+// Match says whether a document matches, without a collation.
+//
+// What is not fully known is Undecidable, never a guess: $expr, $where, $text, $jsonSchema, geometry, operators that are not known here, regular
+// expressions that PCRE might read in another way, and the few comparisons that versions of the server answer differently (undefined with null,
+// what is beyond MinKey or MaxKey).
+func (f *Filter) Match(doc bson.Raw) Answer {
+	if !isDocument(doc) {
+		return Undecidable
+	}
+	return f.p.match(root{doc: doc}, nil)
+}
+
+// Match parses a filter and says whether a document matches it. A filter that the server would refuse is Undecidable.
 func Match(filter, doc bson.Raw) Answer {
-	elems, err := filter.Elements()
+	f, err := ParseFilter(filter)
 	if err != nil {
 		return Undecidable
 	}
-	var each []Answer
-	for _, e := range elems {
-		each = append(each, matchField(e.Key(), e.Value(), doc))
-	}
-	return all(each)
+	return f.Match(doc)
 }
 
-func matchField(key string, cond bson.RawValue, doc bson.Raw) Answer {
-	switch key {
-	case "$and", "$or", "$nor":
-		return matchLogic(key, cond, doc)
-	case "$comment":
-		return Yes
-	}
-	if strings.HasPrefix(key, "$") {
-		return Undecidable
-	}
-	found, ok := values(doc, strings.Split(key, "."))
-	if !ok {
-		return Undecidable
-	}
-	return matchCondition(cond, found)
+// predicate is one node of a parsed filter.
+type predicate struct {
+	op    junction
+	kids  []*predicate
+	path  []string                             // of a leaf
+	whole bool                                 // of a leaf: an array at the end of the path is looked at, not its elements
+	one   func(v value, found *elected) Answer // of a leaf: whether one value holds; missing ones are asked too
 }
 
-func matchLogic(key string, cond bson.RawValue, doc bson.Raw) Answer {
-	arr, ok := cond.ArrayOK()
-	if !ok {
-		return Undecidable
-	}
-	list, err := arr.Values()
-	if err != nil || len(list) == 0 {
-		return Undecidable
-	}
-	var each []Answer
-	for _, v := range list {
-		sub, ok := v.DocumentOK()
-		if !ok {
-			return Undecidable
-		}
-		each = append(each, Match(sub, doc))
-	}
-	switch key {
-	case "$and":
-		return all(each)
-	case "$or":
-		return anyOf(each)
-	}
-	return anyOf(each).not()
+type junction uint8
+
+const (
+	unknowable junction = iota
+	leaf
+	and
+	or
+	nor
+	not
+)
+
+// root is what a path begins at: a document, or one value under a name.
+type root struct {
+	doc  []byte
+	name string
+	val  value
 }
 
-// candidates are what a path finds in a document.
-type candidates struct {
-	values  []bson.RawValue // Type 0: the field is missing there
-	through bool            // an array stands on the path, before its end
+func (r root) field(name string) value {
+	if r.doc != nil {
+		return lookup(r.doc, name)
+	}
+	if r.name == name {
+		return r.val
+	}
+	return value{}
 }
 
-// values finds the values at a path, looking into the elements of arrays on the way, and at a numbered one. ok is false if the server's answer is not known.
-func values(doc bson.Raw, parts []string) (c candidates, ok bool) {
-	v, err := doc.LookupErr(parts[0])
-	switch {
-	case err != nil:
-		c.values = append(c.values, bson.RawValue{})
-		return c, true
-	case len(parts) == 1:
-		c.values = append(c.values, v)
-		return c, true
-	}
-	rest := parts[1:]
-	if sub, isDoc := v.DocumentOK(); isDoc {
-		return values(sub, rest)
-	}
-	arr, isArray := v.ArrayOK()
-	if !isArray {
-		c.values = append(c.values, bson.RawValue{})
-		return c, true
-	}
-	c.through = true
-	list, err := arr.Values()
-	if err != nil {
-		return c, false
-	}
-	if _, err := strconv.ParseUint(rest[0], 10, 31); err == nil {
-		return c, false // an element by number, or a field that is called so in each element
-	}
-	for _, x := range list {
-		sub, isDoc := x.DocumentOK()
-		if !isDoc {
-			if x.Type == bson.TypeArray {
-				return c, false
-			}
-			continue
-		}
-		more, ok := values(sub, rest)
-		if !ok {
-			return c, false
-		}
-		c.values = append(c.values, more.values...)
-	}
-	return c, true
+// elected is the element of an array by which a document matched: what the positional $ means.
+type elected struct {
+	found bool
+	index int
+	array string // the path of the array
+	torn  bool   // several conditions elected different ones
+	vague bool   // whether it was elected, and whether others were, is not known
 }
 
-// matchCondition is one field's condition: a value to be equal to, or operators.
-func matchCondition(cond bson.RawValue, found candidates) Answer {
-	doc, ok := cond.DocumentOK()
-	if ok {
-		elems, err := doc.Elements()
-		if err != nil {
-			return Undecidable
-		}
-		if len(elems) > 0 && strings.HasPrefix(elems[0].Key(), "$") {
-			var each []Answer
-			for _, e := range elems {
-				each = append(each, matchOperator(e.Key(), e.Value(), found))
-			}
-			return all(each)
-		}
+func (e *elected) set(index int, array string) {
+	if e == nil {
+		return
 	}
-	return matchOperator("$eq", cond, found)
+	if e.found && (e.index != index || e.array != array) {
+		e.torn = true
+	}
+	e.found, e.index, e.array = true, index, array
 }
 
-func matchOperator(op string, arg bson.RawValue, found candidates) Answer {
-	switch op {
-	case "$eq", "$gt", "$gte", "$lt", "$lte", "$type", "$mod":
-		return found.any(func(v bson.RawValue) Answer { return matchValue(op, arg, v) }, arg)
-	case "$ne":
-		return matchOperator("$eq", arg, found).not()
-	case "$in", "$nin":
-		arr, ok := arg.ArrayOK()
-		if !ok {
-			return Undecidable
-		}
-		list, err := arr.Values()
-		if err != nil {
-			return Undecidable
-		}
-		each := []Answer{No}
-		for _, w := range list {
-			if w.Type == bson.TypeRegex {
-				each = append(each, Undecidable)
-				continue
-			}
-			each = append(each, matchOperator("$eq", w, found))
-		}
-		if op == "$nin" {
-			return anyOf(each).not()
-		}
-		return anyOf(each)
-	case "$not":
-		if doc, ok := arg.DocumentOK(); ok && isOperators(doc) {
-			return matchCondition(arg, found).not()
-		}
-	case "$exists":
-		there := slices.ContainsFunc(found.values, func(v bson.RawValue) bool { return v.Type != 0 })
-		return answer(there == truthy(arg))
-	case "$size":
-		n, ok := arg.AsInt64OK()
-		if !ok {
-			return Undecidable
-		}
-		return answer(slices.ContainsFunc(found.values, func(v bson.RawValue) bool {
-			arr, ok := v.ArrayOK()
-			list, err := arr.Values()
-			return ok && err == nil && int64(len(list)) == n
-		}))
-	case "$elemMatch":
-		return matchElem(arg, found)
-	case "$all":
-		arr, ok := arg.ArrayOK()
-		if !ok {
-			return Undecidable
-		}
-		list, err := arr.Values()
-		if err != nil {
-			return Undecidable
-		}
-		if len(list) == 0 {
-			return No
-		}
-		var each []Answer
-		for _, w := range list {
-			if d, ok := w.DocumentOK(); ok && isOperators(d) {
-				each = append(each, matchCondition(w, found))
-			} else {
-				each = append(each, matchOperator("$eq", w, found))
+// match says whether a document holds, and, if found is not nil, by which element.
+func (p *predicate) match(r root, found *elected) Answer {
+	switch p.op {
+	case leaf:
+		return p.leaf(r, found)
+	case and:
+		out := Yes
+		for _, k := range p.kids {
+			switch k.match(r, found) {
+			case No:
+				return No
+			case Undecidable:
+				out = Undecidable
 			}
 		}
-		return all(each)
+		return out
+	case or:
+		return p.any(func(k *predicate) Answer { return p.branch(k, r, found) })
+	case nor:
+		return p.any(func(k *predicate) Answer { return k.match(r, nil) }).not()
+	case not:
+		return p.kids[0].match(r, nil).not()
 	}
 	return Undecidable
 }
 
-func isOperators(doc bson.Raw) bool {
-	e, err := doc.IndexErr(0)
-	return err == nil && strings.HasPrefix(e.Key(), "$")
+// branch is one branch of $or. Those on one field elect an element, as $in does; others are not known to.
+func (p *predicate) branch(k *predicate, r root, found *elected) Answer {
+	if found == nil {
+		return k.match(r, nil)
+	}
+	var e elected
+	a := k.match(r, &e)
+	if a == Yes && (e.found || len(p.kids) > 1) {
+		same := !slices.ContainsFunc(p.kids, func(o *predicate) bool { return o.op != leaf || !slices.Equal(o.path, k.path) })
+		if e.found {
+			found.set(e.index, e.array)
+		}
+		found.torn, found.vague = found.torn || e.torn, found.vague || e.vague || !same
+	}
+	return a
 }
 
-func truthy(v bson.RawValue) bool {
-	if b, ok := v.BooleanOK(); ok {
-		return b
-	}
-	if f, ok := v.AsFloat64OK(); ok {
-		return f != 0
-	}
-	return v.Type != bson.TypeNull && v.Type != bson.TypeUndefined
-}
-
-// any says whether one of the values holds, or one element of an array among them.
-func (c candidates) any(holds func(bson.RawValue) Answer, arg bson.RawValue) Answer {
-	if c.through && len(c.values) == 0 && (arg.Type == bson.TypeNull || arg.Type == bson.TypeUndefined) {
-		return Undecidable // null, and no element has the field because none is a document
-	}
-	each := []Answer{No}
-	for _, v := range c.values {
-		each = append(each, holds(v))
-		if arr, ok := v.ArrayOK(); ok {
-			list, err := arr.Values()
-			if err != nil {
-				return Undecidable
-			}
-			for _, x := range list {
-				each = append(each, holds(x))
+// any asks each kid: of $or, each one even after a yes, since each may elect an element.
+func (p *predicate) any(ask func(*predicate) Answer) Answer {
+	out := No
+	for _, k := range p.kids {
+		switch ask(k) {
+		case Yes:
+			out = Yes
+		case Undecidable:
+			if out == No {
+				out = Undecidable
 			}
 		}
 	}
-	return anyOf(each)
+	return out
 }
 
-// matchValue compares one value; Type 0 is a missing one, which is equal to null.
-func matchValue(op string, arg, v bson.RawValue) Answer {
-	if arg.Type == bson.TypeRegex || arg.Type == bson.TypeUndefined {
-		return Undecidable
+// single says whether a value holds by itself: no path leads to it, and its elements are not looked at.
+func (p *predicate) single(v value) Answer {
+	switch p.op {
+	case leaf:
+		return p.one(v, nil)
+	case and:
+		out := Yes
+		for _, k := range p.kids {
+			switch k.single(v) {
+			case No:
+				return No
+			case Undecidable:
+				out = Undecidable
+			}
+		}
+		return out
+	case or:
+		return p.any(func(k *predicate) Answer { return k.single(v) })
+	case nor:
+		return p.any(func(k *predicate) Answer { return k.single(v) }).not()
+	case not:
+		return p.kids[0].single(v).not()
 	}
+	return Undecidable
+}
+
+func (p *predicate) leaf(r root, found *elected) Answer {
+	out := No
+	w := walker{path: p.path, whole: p.whole}
+	w.yield = func(v value, at place) bool {
+		var inner *elected
+		if found != nil {
+			inner = &elected{}
+		}
+		switch p.one(v, inner) {
+		case Undecidable:
+			out = Undecidable
+		case Yes:
+			if found != nil {
+				p.elect(found, inner, at, out == Undecidable)
+			}
+			out = Yes
+			return true
+		}
+		return false
+	}
+	w.at(r.field(p.path[0]), 1, place{})
+	return out
+}
+
+// elect records the element by which a leaf held: the one of the outermost array on its path, or else the one that $elemMatch found.
+func (p *predicate) elect(found, inner *elected, at place, unsure bool) {
+	switch {
+	case at.inside:
+		inner.vague = false
+		found.set(at.index, strings.Join(p.path[:at.depth], "."))
+	case inner.found:
+		found.set(inner.index, strings.Join(p.path, "."))
+	}
+	found.torn, found.vague = found.torn || inner.torn, found.vague || inner.vague || unsure
+}
+
+// place is where a value stands in the outermost array that was gone through element by element.
+type place struct {
+	inside bool
+	index  int
+	depth  int // components of the path in front of the array
+}
+
+func (at place) in(index, depth int) place {
+	if at.inside {
+		return at
+	}
+	return place{true, index, depth}
+}
+
+// walker finds the values that a path leads to: into documents by name, into arrays through all elements, and also by number.
+// Source: https://www.mongodb.com/docs/manual/tutorial/query-array-of-documents/
+type walker struct {
+	path  []string
+	whole bool
+	yield func(value, place) bool // true: enough
+}
+
+// at goes on from v, to which the first n components led.
+func (w *walker) at(v value, n int, where place) (enough bool) {
+	for ; ; n++ {
+		switch {
+		case v.is(bson.TypeArray):
+			return w.through(v, n, where)
+		case n == len(w.path), v.missing():
+			return w.yield(v, where)
+		case !v.is(bson.TypeEmbeddedDocument):
+			return w.yield(value{}, where)
+		}
+		v = lookup(v.b, w.path[n])
+	}
+}
+
+// through goes through the elements of an array.
+func (w *walker) through(arr value, n int, where place) (enough bool) {
+	if n == len(w.path) {
+		if !w.whole {
+			s := scan(arr.b)
+			for i := 0; s.more(); i++ {
+				if w.yield(s.value(), where.in(i, n)) {
+					return true
+				}
+			}
+		}
+		return w.yield(arr, where)
+	}
+	number, numbered := arrayIndex(w.path[n])
+	s := scan(arr.b)
+	for i := 0; s.more(); i++ {
+		v := s.value()
+		if v.is(bson.TypeEmbeddedDocument) && w.at(lookup(v.b, w.path[n]), n+1, where.in(i, n)) {
+			return true
+		}
+		if numbered && i == number && w.numbered(v, n+1, where) {
+			return true
+		}
+	}
+	return false
+}
+
+// numbered goes on from the element that a path names by its number.
+func (w *walker) numbered(v value, n int, where place) bool {
+	switch {
+	case n == len(w.path):
+		return w.yield(v, where)
+	case v.is(bson.TypeArray):
+		return w.through(v, n, where)
+	case v.is(bson.TypeEmbeddedDocument):
+		return w.at(lookup(v.b, w.path[n]), n+1, where)
+	}
+	return false
+}
+
+// arrayIndex reads a path component as an index: decimal, no sign, no leading zero.
+func arrayIndex(s string) (int, bool) {
+	if s == "" || len(s) > 9 || (len(s) > 1 && s[0] == '0') {
+		return 0, false
+	}
+	n := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n, true
+}
+
+// maxDepth of a filter; the server's limit is 100 for each kind of nesting.
+const maxDepth = 100
+
+func parseFilter(filter []byte, depth int) (*predicate, error) {
+	if depth > maxDepth {
+		return nil, unpredictable("a filter nested deeper than %d", maxDepth)
+	}
+	out := &predicate{op: and}
+	s := scan(filter)
+	for s.more() {
+		p, err := parseTop(string(s.key), s.value(), depth)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			out.kids = append(out.kids, p)
+		}
+	}
+	if s.bad {
+		return nil, errInvalid
+	}
+	return out.simple(), nil
+}
+
+// simple is the only kid of a junction with one.
+func (p *predicate) simple() *predicate {
+	if len(p.kids) == 1 {
+		return p.kids[0]
+	}
+	return p
+}
+
+// unknown is a condition that nothing here decides.
+var unknown = &predicate{}
+
+func parseTop(key string, v value, depth int) (*predicate, error) {
+	switch key {
+	case "$and", "$or", "$nor":
+		return parseJunction(key, v, depth)
+	case "$comment":
+		return nil, nil
+	}
+	if !strings.HasPrefix(key, "$") {
+		return parseCondition(strings.Split(key, "."), v, depth+1)
+	}
+	if parser(key) != nil {
+		return nil, badValue("unknown top level operator: %s", key)
+	}
+	return unknown, nil
+}
+
+func parseJunction(key string, v value, depth int) (*predicate, error) {
+	if !v.is(bson.TypeArray) {
+		return nil, badValue("%s must be an array", key)
+	}
+	out := &predicate{op: map[string]junction{"$and": and, "$or": or, "$nor": nor}[key]}
+	s := scan(v.b)
+	for s.more() {
+		if s.t != bson.TypeEmbeddedDocument {
+			return nil, badValue("%s entries need to be full objects", key)
+		}
+		p, err := parseFilter(s.val, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out.kids = append(out.kids, p)
+	}
+	switch {
+	case s.bad:
+		return nil, errInvalid
+	case len(out.kids) == 0:
+		return nil, badValue("%s must be a nonempty array", key)
+	case key != "$nor":
+		return out.simple(), nil
+	}
+	return out, nil
+}
+
+// isOperators says whether a document is made of operators; a DBRef is not.
+func isOperators(v value) bool {
+	if !v.is(bson.TypeEmbeddedDocument) {
+		return false
+	}
+	name, ok := first(v.b)
+	return ok && strings.HasPrefix(name, "$") && (lookup(v.b, "$ref").missing() || lookup(v.b, "$id").missing())
+}
+
+// parseCondition is one field's condition: a value to be equal to, a regular expression, or operators.
+func parseCondition(path []string, v value, depth int) (*predicate, error) {
+	switch {
+	case v.is(bson.TypeRegex):
+		return regexLeaf(path, newPattern(v.regex())), nil
+	case !isOperators(v):
+		return comparison("$eq", path, v)
+	}
+	if depth > maxDepth {
+		return nil, unpredictable("a filter nested deeper than %d", maxDepth)
+	}
+	out := &predicate{op: and}
+	s := scan(v.b)
+	for s.more() {
+		c := condition{string(s.key), path, s.value(), v.b, depth}
+		p, err := c.parse()
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			out.kids = append(out.kids, p)
+		}
+	}
+	if s.bad {
+		return nil, errInvalid
+	}
+	return out.simple(), nil
+}
+
+// condition is one operator on a field.
+type condition struct {
+	op    string
+	path  []string
+	arg   value
+	all   []byte // the operators beside it, itself too
+	depth int
+}
+
+// parser reads one operator on a field; nil for what is not known here.
+func parser(op string) func(condition) (*predicate, error) {
 	switch op {
-	case "$type":
-		return matchType(arg, v)
+	case "$eq", "$gt", "$gte", "$lt", "$lte", "$ne":
+		return compared
+	case "$in", "$nin":
+		return in
+	case "$bitsAllClear", "$bitsAllSet", "$bitsAnyClear", "$bitsAnySet":
+		return bitTest
+	case "$all":
+		return allOf
+	case "$elemMatch":
+		return elemMatch
+	case "$exists":
+		return exists
 	case "$mod":
-		return matchMod(arg, v)
+		return modulo
+	case "$not":
+		return negated
+	case "$options":
+		return options
+	case "$regex":
+		return regex
+	case "$size":
+		return size
+	case "$type":
+		return typed
 	}
-	if v.Type == bson.TypeUndefined {
-		return Undecidable
+	return nil
+}
+
+func (c condition) parse() (*predicate, error) {
+	if !strings.HasPrefix(c.op, "$") {
+		return nil, badValue("unknown operator: %s", c.op)
 	}
-	if rank(arg.Type) != rank(v.Type) {
-		if arg.Type == bson.TypeMinKey || arg.Type == bson.TypeMaxKey {
-			return Undecidable
+	if f := parser(c.op); f != nil {
+		return f(c)
+	}
+	return unknown, nil
+}
+
+func (c condition) leaf(one func(v value) Answer) *predicate {
+	return &predicate{op: leaf, path: c.path, one: func(v value, _ *elected) Answer { return one(v) }}
+}
+
+func compared(c condition) (*predicate, error) {
+	if c.op == "$ne" {
+		if c.arg.is(bson.TypeRegex) {
+			return nil, badValue("Can't have regex as arg to $ne.")
 		}
-		return No // comparisons stay within a type
+		p, err := comparison("$eq", c.path, c.arg)
+		return &predicate{op: not, kids: []*predicate{p}}, err
 	}
-	if rank(arg.Type) == 4 {
-		_, n1, _ := number(arg)
-		_, n2, _ := number(v)
-		if n1 || n2 {
-			return answer(n1 && n2 && (op == "$eq" || op == "$gte" || op == "$lte"))
-		}
+	if c.arg.is(bson.TypeRegex) && c.op != "$eq" {
+		return nil, badValue("Can't have RegEx as arg to predicate over field '%s'.", strings.Join(c.path, "."))
 	}
-	c := Compare(v, arg)
-	switch op {
-	case "$eq":
-		return answer(c == 0)
+	return comparison(c.op, c.path, c.arg)
+}
+
+// comparison: comparisons stay within a type.
+// Source: https://www.mongodb.com/docs/manual/reference/method/db.collection.find/#type-bracketing
+func comparison(op string, path []string, arg value) (*predicate, error) {
+	if arg.is(bson.TypeUndefined) {
+		return unknown, nil
+	}
+	nan := arg.isNaN()
+	return condition{path: path}.leaf(func(v value) Answer { return holds(op, v, arg, nan) }), nil
+}
+
+func holds(op string, v, arg value, nan bool) Answer {
+	if v.rank() != arg.rank() {
+		return acrossTypes(op, v, arg)
+	}
+	if op == "$eq" {
+		return answer(compare(v, arg) == 0)
+	}
+	if nan || v.isNaN() {
+		return answer(nan && v.isNaN() && (op == "$gte" || op == "$lte"))
+	}
+	switch c := compare(v, arg); op {
 	case "$gt":
 		return answer(c > 0)
 	case "$gte":
 		return answer(c >= 0)
 	case "$lt":
 		return answer(c < 0)
+	default:
+		return answer(c <= 0)
 	}
-	return answer(c <= 0)
 }
 
-// matchType: https://www.mongodb.com/docs/manual/reference/operator/query/type/
-func matchType(arg, v bson.RawValue) Answer {
-	if v.Type == 0 {
+func acrossTypes(op string, v, arg value) Answer {
+	switch {
+	case arg.is(bson.TypeNull) && v.is(bson.TypeUndefined) && op != "$gt" && op != "$lt":
+		return Undecidable // equal until 8.0
+	case op == "$eq", !arg.is(bson.TypeMinKey) && !arg.is(bson.TypeMaxKey):
 		return No
-	}
-	one := func(a bson.RawValue) Answer {
-		if s, ok := a.StringValueOK(); ok {
-			return answer(s == typeName(v.Type) || (s == "number" && rank(v.Type) == 4))
-		}
-		if n, ok := a.AsInt64OK(); ok {
-			return answer(n == int64(v.Type) || (n == -1 && v.Type == bson.TypeMinKey))
-		}
+	case v.missing():
 		return Undecidable
+	case arg.is(bson.TypeMinKey) && (op == "$gt" || op == "$gte"), arg.is(bson.TypeMaxKey) && (op == "$lt" || op == "$lte"):
+		return Yes
 	}
-	if arr, ok := arg.ArrayOK(); ok {
-		list, err := arr.Values()
+	return Undecidable
+}
+
+func list(c condition) ([]value, error) {
+	if !c.arg.is(bson.TypeArray) {
+		return nil, badValue("%s needs an array", c.op)
+	}
+	return elements(c.arg.b)
+}
+
+// in: https://www.mongodb.com/docs/manual/reference/operator/query/in/
+func in(c condition) (*predicate, error) {
+	all, err := list(c)
+	if err != nil {
+		return nil, err
+	}
+	var plain []value
+	var patterns []*pattern
+	null := false
+	for _, v := range all {
+		switch {
+		case v.is(bson.TypeRegex):
+			patterns = append(patterns, newPattern(v.regex()))
+		case isOperators(v):
+			return nil, badValue("cannot nest $ under %s", c.op)
+		case v.is(bson.TypeUndefined):
+			return unknown, nil
+		default:
+			plain = append(plain, v)
+			null = null || v.is(bson.TypeNull)
+		}
+	}
+	slices.SortFunc(plain, compare)
+	p := c.leaf(func(v value) Answer {
+		if v.is(bson.TypeUndefined) && null {
+			return Undecidable
+		}
+		if _, ok := slices.BinarySearchFunc(plain, v, compare); ok {
+			return Yes
+		}
+		out := No
+		for _, re := range patterns {
+			switch re.matches(v) {
+			case Yes:
+				return Yes
+			case Undecidable:
+				out = Undecidable
+			}
+		}
+		return out
+	})
+	if c.op == "$nin" {
+		return &predicate{op: not, kids: []*predicate{p}}, nil
+	}
+	return p, nil
+}
+
+// negated: https://www.mongodb.com/docs/manual/reference/operator/query/not/
+func negated(c condition) (*predicate, error) {
+	var p *predicate
+	var err error
+	switch {
+	case c.arg.is(bson.TypeRegex):
+		p = regexLeaf(c.path, newPattern(c.arg.regex()))
+	case !c.arg.is(bson.TypeEmbeddedDocument):
+		return nil, badValue("$not needs a regex or a document")
+	case len(c.arg.b) == 5:
+		return nil, badValue("$not cannot be empty")
+	case !isOperators(c.arg):
+		return nil, badValue("unknown operator under $not")
+	default:
+		p, err = parseCondition(c.path, c.arg, c.depth+1)
+	}
+	return &predicate{op: not, kids: []*predicate{p}}, err
+}
+
+// exists: https://www.mongodb.com/docs/manual/reference/operator/query/exists/
+func exists(c condition) (*predicate, error) {
+	p := c.leaf(func(v value) Answer { return answer(!v.missing()) })
+	if c.arg.truthy() {
+		return p, nil
+	}
+	return &predicate{op: not, kids: []*predicate{p}}, nil
+}
+
+// size: https://www.mongodb.com/docs/manual/reference/operator/query/size/
+func size(c condition) (*predicate, error) {
+	n, ok := c.arg.whole()
+	if !ok || n < 0 {
+		return nil, badValue("Failed to parse $size. Expected a non-negative integer in: %s", strings.Join(c.path, "."))
+	}
+	p := c.leaf(func(v value) Answer {
+		if !v.is(bson.TypeArray) {
+			return No
+		}
+		s, i := scan(v.b), int64(0)
+		for s.more() {
+			i++
+		}
+		return answer(i == n)
+	})
+	p.whole = true
+	return p, nil
+}
+
+// allOf: https://www.mongodb.com/docs/manual/reference/operator/query/all/
+func allOf(c condition) (*predicate, error) {
+	all, err := list(c)
+	if err != nil {
+		return nil, err
+	}
+	out := &predicate{op: and}
+	for _, v := range all {
+		var p *predicate
+		name := ""
+		if isOperators(v) {
+			name, _ = first(v.b)
+		}
+		switch {
+		case name == "$elemMatch":
+			p, err = parseCondition(c.path, v, c.depth+1)
+		case name != "":
+			return nil, badValue("no $ expressions in $all")
+		case v.is(bson.TypeRegex):
+			p = regexLeaf(c.path, newPattern(v.regex()))
+		default:
+			p, err = comparison("$eq", c.path, v)
+		}
 		if err != nil {
-			return Undecidable
+			return nil, err
 		}
-		var each []Answer
-		for _, a := range list {
-			each = append(each, one(a))
-		}
-		return anyOf(each)
+		out.kids = append(out.kids, p)
 	}
-	return one(arg)
+	if len(out.kids) == 0 {
+		out.op = or // which holds for nothing
+	}
+	return out.simple(), nil
 }
 
-func matchMod(arg, v bson.RawValue) Answer {
-	arr, ok := arg.ArrayOK()
-	if !ok {
-		return Undecidable
+// elemMatch: one element of an array fulfils all, as a document or as a value.
+// Source: https://www.mongodb.com/docs/manual/reference/operator/query/elemMatch/
+func elemMatch(c condition) (*predicate, error) {
+	if !c.arg.is(bson.TypeEmbeddedDocument) {
+		return nil, badValue("$elemMatch needs an Object")
 	}
-	list, err := arr.Values()
-	if err != nil || len(list) != 2 || rank(v.Type) != 4 {
-		return answer(false)
-	}
-	d, ok1 := list[0].AsInt64OK()
-	r, ok2 := list[1].AsInt64OK()
-	if !ok1 || !ok2 || d == 0 || v.Type == bson.TypeDecimal128 {
-		return Undecidable
-	}
-	if f, isDouble := v.DoubleOK(); isDouble && (math.IsNaN(f) || math.IsInf(f, 0) || math.Abs(f) > 1<<62) {
-		return Undecidable
-	}
-	return answer(v.AsInt64()%d == r)
-}
-
-// matchElem is $elemMatch: one element of an array fulfils all, as a document or as a value.
-func matchElem(arg bson.RawValue, found candidates) Answer {
-	cond, ok := arg.DocumentOK()
-	if !ok {
-		return Undecidable
-	}
-	each := []Answer{No}
-	for _, v := range found.values {
-		arr, ok := v.ArrayOK()
-		if !ok {
-			continue
-		}
-		list, err := arr.Values()
+	name, _ := first(c.arg.b)
+	var holds func(value) Answer
+	if isOperators(c.arg) && !slices.Contains([]string{"$and", "$or", "$nor", "$where", "$expr"}, name) {
+		p, err := parseCondition([]string{""}, c.arg, c.depth+1)
 		if err != nil {
-			return Undecidable
+			return nil, err
 		}
-		for _, x := range list {
-			each = append(each, matchElement(cond, x))
+		holds = p.single
+	} else {
+		p, err := parseFilter(c.arg.b, c.depth+1)
+		if err != nil {
+			return nil, err
+		}
+		holds = func(v value) Answer {
+			if !v.is(bson.TypeEmbeddedDocument) && !v.is(bson.TypeArray) {
+				return No
+			}
+			return p.match(root{doc: v.b}, nil)
 		}
 	}
-	return anyOf(each)
+	return &predicate{op: leaf, path: c.path, whole: true, one: func(v value, found *elected) Answer {
+		if !v.is(bson.TypeArray) {
+			return No
+		}
+		out := No
+		s := scan(v.b)
+		for i := 0; s.more(); i++ {
+			switch holds(s.value()) {
+			case Yes:
+				found.set(i, "")
+				if found != nil {
+					found.vague = found.vague || out == Undecidable
+				}
+				return Yes
+			case Undecidable:
+				out = Undecidable
+			}
+		}
+		return out
+	}}, nil
 }
 
-// matchElement says whether an element of an array fulfils a condition: operators on it as a value, or a filter on it as a document.
-func matchElement(cond bson.Raw, x bson.RawValue) Answer {
-	e, err := cond.IndexErr(0)
-	if err == nil && strings.HasPrefix(e.Key(), "$") && !slices.Contains([]string{"$and", "$or", "$nor"}, e.Key()) {
-		if x.Type == bson.TypeArray {
-			return Undecidable
-		}
-		return matchCondition(bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: cond}, candidates{values: []bson.RawValue{x}})
-	}
-	switch x.Type {
-	case bson.TypeEmbeddedDocument:
-		return Match(cond, x.Document())
-	case bson.TypeArray:
-		return Undecidable // a filter may look into it by number
-	}
-	return No
+func regexLeaf(path []string, p *pattern) *predicate {
+	return condition{path: path}.leaf(p.matches)
 }
+
+// regex: https://www.mongodb.com/docs/manual/reference/operator/query/regex/
+func regex(c condition) (*predicate, error) {
+	var source, opts []byte
+	switch c.arg.t {
+	case bson.TypeString:
+		source = c.arg.text()
+	case bson.TypeRegex:
+		source, opts = c.arg.regex()
+	default:
+		return nil, badValue("$regex has to be a string")
+	}
+	if o := lookup(c.all, "$options"); !o.missing() {
+		if !o.is(bson.TypeString) {
+			return nil, badValue("$options has to be a string")
+		}
+		if len(opts) > 0 {
+			return unknown, nil
+		}
+		opts = o.text()
+	}
+	if bytes.IndexByte(source, 0) >= 0 || bytes.IndexByte(opts, 0) >= 0 {
+		return nil, badValue("Regular expression cannot contain an embedded null byte")
+	}
+	return regexLeaf(c.path, newPattern(source, opts)), nil
+}
+
+// options belong to $regex, which reads them.
+func options(c condition) (*predicate, error) {
+	if lookup(c.all, "$regex").missing() {
+		return nil, badValue("$options needs a $regex")
+	}
+	return nil, nil
+}
+
+// modulo: https://www.mongodb.com/docs/manual/reference/operator/query/mod/
+func modulo(c condition) (*predicate, error) {
+	if !c.arg.is(bson.TypeArray) {
+		return nil, badValue("malformed mod, needs to be an array")
+	}
+	args, err := elements(c.arg.b)
+	if err != nil {
+		return nil, err
+	}
+	if len(args) != 2 {
+		return nil, badValue("malformed mod, needs two elements")
+	}
+	divisor, ok1 := truncate(args[0])
+	remainder, ok2 := truncate(args[1])
+	switch {
+	case !isNumber(args[0].t):
+		return nil, badValue("malformed mod, divisor not a number")
+	case !ok1, !ok2: // versions differ
+		return unknown, nil
+	case divisor == 0:
+		return nil, badValue("divisor cannot be 0")
+	}
+	return c.leaf(func(v value) Answer {
+		n, ok := truncate(v)
+		return answer(ok && n%divisor == remainder)
+	}), nil
+}
+
+// truncate is the whole part of a number, if it fits 64 bits.
+func truncate(v value) (int64, bool) {
+	switch v.t {
+	case bson.TypeDouble:
+		f := v.double()
+		return int64(f), f >= -(1<<63) && f < 1<<63
+	case bson.TypeDecimal128:
+		return decimalOf(v).truncated()
+	}
+	return v.integer()
+}
+
+// bitTest: https://www.mongodb.com/docs/manual/reference/operator/query-bitwise/
+func bitTest(c condition) (*predicate, error) {
+	positions, err := bitPositions(c.arg)
+	if err != nil {
+		return nil, err
+	}
+	set := strings.HasSuffix(c.op, "Set")
+	every := strings.HasPrefix(c.op, "$bitsAll")
+	return c.leaf(func(v value) Answer {
+		var bit func(int) bool
+		switch {
+		case v.is(bson.TypeBinary):
+			data := v.b[5:]
+			bit = func(i int) bool { return i/8 < len(data) && data[i/8]>>(i%8)&1 == 1 }
+		case isNumber(v.t):
+			n, ok := v.whole()
+			if !ok && v.is(bson.TypeDecimal128) {
+				return Undecidable // versions differ
+			}
+			if !ok {
+				return No
+			}
+			bit = func(i int) bool { return n>>min(i, 63)&1 == 1 }
+		default:
+			return No
+		}
+		for _, i := range positions {
+			if (bit(i) == set) != every {
+				return answer(!every)
+			}
+		}
+		return answer(every)
+	}), nil
+}
+
+// bitPositions reads a mask: a number, binary data, or a list of positions.
+func bitPositions(arg value) (out []int, err error) {
+	bad := badValue("bit positions must be a non-negative integer, binary data, or an array of non-negative integers")
+	switch {
+	case arg.is(bson.TypeBinary):
+		for i, b := range arg.b[5:] {
+			for j := range 8 {
+				if b>>j&1 == 1 {
+					out = append(out, i*8+j)
+				}
+			}
+		}
+	case isNumber(arg.t):
+		n, ok := arg.whole()
+		if !ok || n < 0 {
+			return nil, bad
+		}
+		for i := range 63 {
+			if n>>i&1 == 1 {
+				out = append(out, i)
+			}
+		}
+	case arg.is(bson.TypeArray):
+		all, err := elements(arg.b)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range all {
+			n, ok := v.whole()
+			if !ok || n < 0 || n > 1<<31-1 {
+				return nil, bad
+			}
+			out = append(out, int(n))
+		}
+	default:
+		return nil, bad
+	}
+	return out, nil
+}
+
+// typed: https://www.mongodb.com/docs/manual/reference/operator/query/type/
+func typed(c condition) (*predicate, error) {
+	args := []value{c.arg}
+	if c.arg.is(bson.TypeArray) {
+		var err error
+		if args, err = elements(c.arg.b); err != nil {
+			return nil, err
+		}
+		if len(args) == 0 {
+			return nil, badValue("%s must match at least one type", strings.Join(c.path, "."))
+		}
+	}
+	var set [256]bool
+	for _, a := range args {
+		if err := typeSet(a, &set); err != nil {
+			return nil, err
+		}
+	}
+	return c.leaf(func(v value) Answer { return answer(!v.missing() && set[v.t]) }), nil
+}
+
+// typeSet adds the types that an alias or a number stands for.
+func typeSet(a value, set *[256]bool) error {
+	if a.is(bson.TypeString) {
+		name := string(a.text())
+		if name == "number" {
+			for _, t := range []bson.Type{bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128} {
+				set[t] = true
+			}
+			return nil
+		}
+		for t, n := range typeNames {
+			if n == name {
+				set[t] = true
+				return nil
+			}
+		}
+		return badValue("Unknown type name alias: %s", name)
+	}
+	n, ok := a.whole()
+	if !isNumber(a.t) {
+		return typeMismatch("type must be represented as a number or a string")
+	}
+	if n == -1 {
+		n = int64(bson.TypeMinKey)
+	}
+	if !ok || n <= 0 || n > 255 || typeNames[n] == "" {
+		return badValue("Invalid numerical type code: %s", strconv.FormatInt(n, 10))
+	}
+	set[n] = true
+	return nil
+}
+
+// typeNames are the aliases of the types as MongoDB has them.
+// Source: https://www.mongodb.com/docs/manual/reference/bson-types/
+var typeNames = [256]string{
+	bson.TypeDouble: "double", bson.TypeString: "string", bson.TypeEmbeddedDocument: "object", bson.TypeArray: "array", bson.TypeBinary: "binData",
+	bson.TypeUndefined: "undefined", bson.TypeObjectID: "objectId", bson.TypeBoolean: "bool", bson.TypeDateTime: "date", bson.TypeNull: "null",
+	bson.TypeRegex: "regex", bson.TypeDBPointer: "dbPointer", bson.TypeJavaScript: "javascript", bson.TypeSymbol: "symbol",
+	bson.TypeCodeWithScope: "javascriptWithScope", bson.TypeInt32: "int", bson.TypeTimestamp: "timestamp", bson.TypeInt64: "long",
+	bson.TypeDecimal128: "decimal", bson.TypeMinKey: "minKey", bson.TypeMaxKey: "maxKey",
+}
+
+// TypeName is the alias of a BSON type as MongoDB's $type has it.
+func TypeName(t bson.Type) string {
+	if n := typeNames[t]; n != "" {
+		return n
+	}
+	return fmt.Sprintf("type %d", byte(t))
+}
+
+func (v value) name() string { return TypeName(v.t) }
