@@ -60,7 +60,10 @@ func ParseFilter(filter bson.Raw) (*Filter, error) {
 // expressions that PCRE might read in another way, and the few comparisons that versions of the server answer differently (undefined with null,
 // what is beyond MinKey or MaxKey).
 func (f *Filter) Match(doc bson.Raw) Answer {
-	if !isDocument(doc) {
+	s := scan(doc)
+	for s.more() {
+	}
+	if s.bad {
 		return Undecidable
 	}
 	return f.p.match(root{doc: doc}, nil)

@@ -208,7 +208,7 @@ func (r *reader) class() bool {
 			if r.peek() == '-' && !strings.HasPrefix(r.in[r.i:], "-]") {
 				return false
 			}
-		case !alphanumeric(c) && strings.IndexByte(" !\"#%&'()*+,./:;<=>?@_`{|}~$", c) < 0 || c == 0:
+		case !literal(c) && (c != '-' || n > 0 && r.peek() != ']'):
 			return false
 		case r.peek() == '-' && !strings.HasPrefix(r.in[r.i:], "-]"):
 			r.i++
@@ -221,6 +221,11 @@ func (r *reader) class() bool {
 			r.i++
 		}
 	}
+}
+
+// literal: it means itself in a class.
+func literal(c byte) bool {
+	return alphanumeric(c) || c != 0 && strings.IndexByte(" !\"#%&'()*+,./:;<=>?@_`{|}~$", c) >= 0
 }
 
 // quantifier reads *, +, ?, {n}, {n,}, {n,m}, and a ? behind it. A possessive one is not portable.
