@@ -492,7 +492,7 @@ func parser(op string) func(condition) (*predicate, error) {
 	case "$not":
 		return negated
 	case "$options":
-		return options
+		return regexOptions
 	case "$regex":
 		return regex
 	case "$size":
@@ -791,8 +791,8 @@ func regex(c condition) (*predicate, error) {
 	return regexLeaf(c.path, newPattern(source, opts)), nil
 }
 
-// options belong to $regex, which reads them.
-func options(c condition) (*predicate, error) {
+// regexOptions belong to $regex, which reads them.
+func regexOptions(c condition) (*predicate, error) {
 	if lookup(c.all, "$regex").missing() {
 		return nil, badValue("$options needs a $regex")
 	}
