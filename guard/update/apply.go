@@ -14,8 +14,9 @@ type Image struct {
 	After bson.Raw
 	// Unknown are the fields whose value is not known; everything else is exact. In the order in which the server applies them.
 	Unknown []Unknown
-	// Modified says whether the server counts the document as modified (nModified). An update that leaves the bytes as they are is not counted, but
-	// whether it is when the server writes the same bytes again ($push with $sort, $inc on a NaN) the manual does not say.
+	// Modified says whether the server counts the document as modified (nModified). An update that leaves the bytes as they are is not counted; it is
+	// Undecidable where the server writes the same bytes again ($push with $sort, $inc on a NaN, $unset of an element that is null), of which the manual
+	// does not speak, and where an unknown field may or may not change.
 	// Source: https://www.mongodb.com/docs/manual/reference/command/update/#mongodb-data-update.nModified
 	Modified Answer
 }
@@ -274,6 +275,7 @@ func (a *application) replace(r result, t *tree, i int, old value) {
 	}
 	switch {
 	case r.act == drop && t.array && old.is(bson.TypeNull):
+		a.maybe = true
 	case r.act == drop:
 		t.remove(i)
 		a.sure = true
@@ -448,7 +450,7 @@ func (a *application) withPosition(n *node, t *tree) ([]*node, error) {
 	if !found {
 		return slices.Insert(kids, at, &k), nil
 	}
-	kids[at], err = a.p.merge(kids[at], &k)
+	kids[at], err = a.p.merge(kids[at], n.position)
 	return kids, err
 }
 
@@ -462,6 +464,8 @@ func (a *application) election(path string) error {
 		}
 	}
 	switch {
+	case a.inserting: // the filter selected nothing
+		return badValue("The positional operator did not find the match needed from the query.")
 	case a.matched != Yes, a.elected.vague:
 		return unpredictable("the element that the positional $ of %s means", path)
 	case !a.elected.found:

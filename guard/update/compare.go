@@ -57,7 +57,13 @@ func (v value) sound() bool {
 	return ok && n == len(v.b)
 }
 
-func compare(a, b value) int {
+func compare(a, b value) int { return compareAt(a, b, 0) }
+
+// maxNesting is far deeper than the server stores documents (100 levels, or a little more); below, bytes are compared.
+// Source: https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-Nested-Depth-for-BSON-Documents
+const maxNesting = 1000
+
+func compareAt(a, b value, depth int) int {
 	r := a.rank()
 	if c := cmp.Compare(r, b.rank()); c != 0 {
 		return c
@@ -73,7 +79,7 @@ func compare(a, b value) int {
 	}
 	switch a.t {
 	case bson.TypeEmbeddedDocument, bson.TypeArray:
-		return compareDocuments(a.b, b.b, a.t == bson.TypeArray)
+		return compareDocuments(a.b, b.b, a.t == bson.TypeArray, depth+1)
 	case bson.TypeBinary, bson.TypeDBPointer: // by length, then subtype, then data
 		return cmp.Or(cmp.Compare(len(a.b), len(b.b)), bytes.Compare(a.b[4:], b.b[4:]))
 	case bson.TypeDateTime:
@@ -89,7 +95,7 @@ func compare(a, b value) int {
 	case bson.TypeCodeWithScope:
 		p, s := scoped(a.b)
 		q, t := scoped(b.b)
-		return cmp.Or(bytes.Compare(p, q), compareDocuments(s, t, false))
+		return cmp.Or(bytes.Compare(p, q), compareDocuments(s, t, false, depth+1))
 	}
 	return bytes.Compare(a.b, b.b)
 }
@@ -101,7 +107,10 @@ func scoped(b []byte) (code, scope []byte) {
 }
 
 // compareDocuments goes through the fields in order: by type, then name, then value. The shorter one of two that are otherwise equal is smaller.
-func compareDocuments(a, b []byte, array bool) int {
+func compareDocuments(a, b []byte, array bool, depth int) int {
+	if depth > maxNesting {
+		return bytes.Compare(a, b)
+	}
 	x, y := scan(a), scan(b)
 	for {
 		m, n := x.more(), y.more()
@@ -117,7 +126,7 @@ func compareDocuments(a, b []byte, array bool) int {
 				return c
 			}
 		}
-		if c := compare(v, w); c != 0 {
+		if c := compareAt(v, w, depth); c != 0 {
 			return c
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -23,7 +24,6 @@ type value struct {
 
 func fromRaw(v bson.RawValue) value    { return value{v.Type, v.Value} }
 func document(d []byte) value          { return value{bson.TypeEmbeddedDocument, d} }
-func (v value) raw() bson.RawValue     { return bson.RawValue{Type: v.t, Value: v.b} }
 func (v value) is(t bson.Type) bool    { return v.t == t }
 func (v value) missing() bool          { return v.t == 0 }
 func (v value) identical(w value) bool { return v.t == w.t && bytes.Equal(v.b, w.b) }
@@ -241,3 +241,23 @@ func doubleValue(f float64) value {
 }
 
 func nullValue() value { return value{t: bson.TypeNull} }
+
+// typeNames are the aliases of the types as MongoDB has them.
+// Source: https://www.mongodb.com/docs/manual/reference/bson-types/
+var typeNames = [256]string{
+	bson.TypeDouble: "double", bson.TypeString: "string", bson.TypeEmbeddedDocument: "object", bson.TypeArray: "array", bson.TypeBinary: "binData",
+	bson.TypeUndefined: "undefined", bson.TypeObjectID: "objectId", bson.TypeBoolean: "bool", bson.TypeDateTime: "date", bson.TypeNull: "null",
+	bson.TypeRegex: "regex", bson.TypeDBPointer: "dbPointer", bson.TypeJavaScript: "javascript", bson.TypeSymbol: "symbol",
+	bson.TypeCodeWithScope: "javascriptWithScope", bson.TypeInt32: "int", bson.TypeTimestamp: "timestamp", bson.TypeInt64: "long",
+	bson.TypeDecimal128: "decimal", bson.TypeMinKey: "minKey", bson.TypeMaxKey: "maxKey",
+}
+
+// TypeName is the alias of a BSON type as MongoDB's $type has it.
+func TypeName(t bson.Type) string {
+	if n := typeNames[t]; n != "" {
+		return n
+	}
+	return fmt.Sprintf("type %d", byte(t))
+}
+
+func (v value) name() string { return TypeName(v.t) }

@@ -311,14 +311,8 @@ func (p *Update) merge(x, y *node) (*node, error) {
 	return m, nil
 }
 
-// Lookup finds a value by a dotted path through documents; not through arrays.
+// Lookup finds a value by a dotted path, through documents by name and through arrays by number.
 func Lookup(doc bson.Raw, path string) (bson.RawValue, bool) {
-	v := document(doc)
-	for _, part := range strings.Split(path, ".") {
-		if !v.is(bson.TypeEmbeddedDocument) {
-			return bson.RawValue{}, false
-		}
-		v = lookup(v.b, part)
-	}
-	return v.raw(), !v.missing()
+	v, err := doc.LookupErr(strings.Split(path, ".")...)
+	return v, err == nil
 }

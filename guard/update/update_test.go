@@ -1,6 +1,7 @@
 package update
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 	"testing"
@@ -342,8 +343,10 @@ func TestNotPredictable(t *testing.T) {
 		{update: `{"$inc": {"a.$[i]": 1}}`, arrayFilters: []string{`{"i": {"$regex": "(?=x)"}}`}, before: `{"a": ["x"]}`},     // an error, perhaps
 		{update: `{"$set": {"a.$[i]": 1}}`, arrayFilters: []string{`{"$expr": {"$eq": ["$$i", 1]}}`}, before: `{"a": ["x"]}`}, //
 		{update: `{"$set": {"a.$b": 1}}`, before: `{"a": {}}`},                                                                // versions differ
-		{update: `{"$shiny": 1}`, before: `{"a": {}}`},                                                                        // whose fields?
-		{update: `{"$set": {"a.$.b": 1}}`, filter: `{"b": 2}`, before: `{"b": [1, 2]}`},                                       // made below a field that is not there
+		{update: `{"$set": {"a.$": 1}}`, filter: `{"a": {"$exists": true}}`, before: `{"a": [1]}`},
+		{update: `{"$set": {"a.$": 1}}`, filter: `{"a": {"$type": "int"}}`, before: `{"a": [1]}`},
+		{update: `{"$shiny": 1}`, before: `{"a": {}}`},                                  // whose fields?
+		{update: `{"$set": {"a.$.b": 1}}`, filter: `{"b": 2}`, before: `{"b": [1, 2]}`}, // made below a field that is not there
 	} {
 		if img, err := r.run(t); !errors.Is(err, ErrNotPredictable) {
 			t.Errorf("%s on %s (filter %s): %s, %v, want ErrNotPredictable", r.update, r.before, r.filter, img.After, err)
@@ -428,6 +431,7 @@ func TestUpserts(t *testing.T) {
 		{`{"a": 1}`, `{"$set": {"_id": [1]}}`, "InvalidIdField", false},
 		{`{"a": 1}`, `{"$set": {"a": 2}, "$inc": {"b": 1}}`, `{"_id": {"$oid": "070000000000000000000000"}, "a": 2, "b": 1}`, false},
 		{`{"a": 1}`, `{"$push": {"a": 1}}`, "BadValue", false},
+		{`{"a": [1]}`, `{"$set": {"a.$": 2}}`, "BadValue", false},
 		{`{"a": [1, 2]}`, `{"$push": {"a": 3}, "$set": {"_id": 1}}`, `{"_id": 1, "a": [1, 2, 3]}`, false},
 		{`{"a": 5, "_id": 1}`, `{"b": 1}`, `{"_id": 1, "b": 1}`, true},
 		{`{"a": 5}`, `{"b": 1, "_id": 3}`, `{"_id": 3, "b": 1}`, true},
@@ -522,5 +526,28 @@ func TestInvalid(t *testing.T) {
 		if got := Match(good, bad); got != Undecidable {
 			t.Errorf("Match(…, %x) = %v", bad, got)
 		}
+	}
+}
+
+// Documents nested deeper than any stack are compared, and matched.
+func TestDeep(t *testing.T) {
+	const levels = 400_000
+	doc := make([]byte, 0, levels*8)
+	for i := range levels {
+		doc = append(binary.LittleEndian.AppendUint32(doc, uint32((levels-i)*8+5)), 3, 'a', 0)
+	}
+	doc = append(doc, 5, 0, 0, 0, 0)
+	doc = append(doc, make([]byte, levels)...)
+	v := bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: doc}
+	if Compare(v, v) != 0 {
+		t.Error("a deep document is not equal to itself")
+	}
+	deep := append(append([]byte{0, 0, 0, 0, 3, 'a', 0}, doc...), 0)
+	binary.LittleEndian.PutUint32(deep, uint32(len(deep)))
+	if got := Match(deep, deep); got != Yes {
+		t.Errorf("a deep document on itself: %v", got)
+	}
+	if _, err := Upserted(deep, relaxed(t, `{"$set": {"b": 1}}`), false, bson.NewObjectID); err != nil {
+		t.Error(err)
 	}
 }

@@ -144,7 +144,12 @@ func ForeseeUpsert(filter, u bson.Raw, replacement bool, opts Options, newID fun
 		return Image{}, err
 	}
 	made, err := inserted(img.After, newID)
-	made.Unknown = append(img.Unknown, made.Unknown...)
+	for _, u := range made.Unknown {
+		if !slices.ContainsFunc(img.Unknown, func(known Unknown) bool { return known.Path == u.Path }) {
+			img.Unknown = append(img.Unknown, u)
+		}
+	}
+	made.Unknown = img.Unknown
 	return made, err
 }
 
