@@ -89,7 +89,7 @@ func predict(t testing.TB, c caseLine) (Image, error) {
 	filter := parseJSON(t, c.Filter)
 	switch {
 	case c.pipeline():
-		return Image{}, fmt.Errorf("%w: a pipeline, which the server evaluates", ErrNotPredictable)
+		return predictPipeline(t, c, filter)
 	case c.empty() && c.Upsert:
 		return ForeseeUpsert(filter, parseJSON(t, c.Update), c.replacement(), c.options(t), nil)
 	case c.empty():
@@ -104,6 +104,20 @@ func predict(t testing.TB, c caseLine) (Image, error) {
 	p, err := Parse(parseJSON(t, c.Update), c.options(t))
 	if err != nil {
 		return Image{}, err
+	}
+	return p.Foresee(parseJSON(t, c.Before))
+}
+
+func predictPipeline(t testing.TB, c caseLine, filter bson.Raw) (Image, error) {
+	wrapped := parseJSON(t, slices.Concat([]byte(`{"p": `), c.Update, []byte(`}`)))
+	p, err := ParsePipeline(wrapped.Lookup("p").Array())
+	switch {
+	case err != nil:
+		return Image{}, err
+	case c.empty() && c.Upsert:
+		return p.ForeseeUpsert(filter, nil)
+	case c.empty():
+		return Image{}, errNothing
 	}
 	return p.Foresee(parseJSON(t, c.Before))
 }

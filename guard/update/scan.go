@@ -81,6 +81,8 @@ func (v value) truthy() bool {
 		return v.b[0] != 0
 	case bson.TypeNull, bson.TypeUndefined, 0:
 		return false
+	case bson.TypeDecimal128:
+		return !decimalOf(v).zero()
 	}
 	if f, ok := v.real(); ok {
 		return f != 0

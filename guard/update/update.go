@@ -3,7 +3,8 @@
 //	update document ─► parse: one tree of paths, conflicts found ─► walk the tree and the document side by side ─► after-image
 //	filter          ─► parse: one tree of predicates             ─► ask it of a document or of an element      ─► yes, no, undecidable
 //
-// It knows all update operators, with dotted and positional paths, array filters, replacement documents and upserts, and the query predicates that these need.
+// It knows all update operators, with dotted and positional paths, array filters, replacement documents and upserts, the query predicates that these need, and
+// of pipelines the stages that updates have, with the expressions that are met most.
 // What it cannot know is never guessed: a field that depends on the server's clock, on an operator or a predicate that is not known here, is listed as unknown,
 // beside the rest of the document, which is exact (Image). Where not even that much is certain the error wraps ErrNotPredictable. It answers with the error
 // that the server would answer with, where it knows that.

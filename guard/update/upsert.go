@@ -120,18 +120,8 @@ func ForeseeUpsert(filter, u bson.Raw, replacement bool, opts Options, newID fun
 	if replacement {
 		return e.replacement(u, newID)
 	}
-	seed := &Update{root: newNode("", "")}
-	for _, path := range slices.Sorted(maps.Keys(e.values)) {
-		if err := seed.insert(operators["$set"], path, e.values[path]); err != nil {
-			return Image{}, seedError(err, path)
-		}
-	}
-	seed.root.finish()
-	start, err := seed.foresee([]byte{5, 0, 0, 0, 0}, true)
+	start, err := e.document()
 	if err != nil {
-		return Image{}, err
-	}
-	if err := validID(lookup(start.After, "_id")); err != nil {
 		return Image{}, err
 	}
 	opts.Filter = nil
@@ -139,18 +129,39 @@ func ForeseeUpsert(filter, u bson.Raw, replacement bool, opts Options, newID fun
 	if err != nil {
 		return Image{}, err
 	}
-	img, err := p.foresee(start.After, true)
+	img, err := p.foresee(start, true)
 	if err != nil {
 		return Image{}, err
 	}
 	made, err := inserted(img.After, newID)
-	for _, u := range made.Unknown {
-		if !slices.ContainsFunc(img.Unknown, func(known Unknown) bool { return known.Path == u.Path }) {
-			img.Unknown = append(img.Unknown, u)
+	made.Unknown = together(img.Unknown, made.Unknown)
+	return made, err
+}
+
+// together is both lists, without what stands in the first already.
+func together(a, b []Unknown) []Unknown {
+	for _, u := range b {
+		if !slices.ContainsFunc(a, func(known Unknown) bool { return known.Path == u.Path }) {
+			a = append(a, u)
 		}
 	}
-	made.Unknown = img.Unknown
-	return made, err
+	return a
+}
+
+// document is what the filter fixes, in the order of the paths.
+func (e *equalities) document() ([]byte, error) {
+	p := &Update{root: newNode("", "")}
+	for _, path := range slices.Sorted(maps.Keys(e.values)) {
+		if err := p.insert(operators["$set"], path, e.values[path]); err != nil {
+			return nil, seedError(err, path)
+		}
+	}
+	p.root.finish()
+	img, err := p.foresee([]byte{5, 0, 0, 0, 0}, true)
+	if err != nil {
+		return nil, err
+	}
+	return img.After, validID(lookup(img.After, "_id"))
 }
 
 // seedError: a filter that fixes a field and one below it is refused; _id wants to be fixed whole.
