@@ -1,7 +1,6 @@
 package update
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,329 +8,402 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// The array operators, and the positional ones in paths.
+// The array operators.
 // Source: https://www.mongodb.com/docs/manual/reference/operator/update-array/
 
-// checkArray refuses arguments that the server refuses whatever the document is.
-func checkArray(op, path string, arg *value) error {
-	v := arg.rawValue()
-	switch op {
-	case "$pop":
-		n, ok := v.AsFloat64OK()
-		if !ok {
-			return failedToParse("Expected a number in: %s", path)
+// eachOf are the values that $addToSet or $push adds; modifiers says whether they came with $each, beside which there may be more.
+func eachOf(op string, arg value) (vs []value, modifiers bool, err error) {
+	if !arg.is(bson.TypeEmbeddedDocument) {
+		return []value{arg}, false, nil
+	}
+	each := lookup(arg.b, "$each")
+	name, _ := first(arg.b)
+	if each.missing() || (op == "$addToSet" && name != "$each") {
+		return []value{arg}, false, nil
+	}
+	if !each.is(bson.TypeArray) {
+		if op == "$push" {
+			return nil, false, badValue("The argument to $each in $push must be an array but it was of type: %s", each.name())
 		}
-		if n != 1 && n != -1 {
-			return failedToParse("$pop expects 1 or -1, found: %v", n)
-		}
-	case "$pullAll":
-		if !arg.isArray() {
-			return badValue("$pullAll requires an array argument but was given a %s", typeName(arg.t))
-		}
-	case "$addToSet":
-		_, _, err := eachOf(op, arg)
-		return err
-	case "$push":
-		_, err := parsePush(arg)
-		return err
-	case "$bit":
-		_, err := parseBits(path, v)
-		return err
+		return nil, false, typeMismatch("The argument to $each in %s must be an array but it was of type %s", op, each.name())
 	}
-	return nil
-}
-
-// eachOf are the values that $addToSet or $push adds; more are the modifiers beside $each.
-func eachOf(op string, arg *value) (list []bson.RawValue, more []bson.RawElement, err error) {
-	v := arg.rawValue()
-	doc, ok := v.DocumentOK()
-	if !ok {
-		return []bson.RawValue{v}, nil, nil
-	}
-	first, err := doc.IndexErr(0)
-	each, has := doc.LookupErr("$each")
-	if err != nil || has != nil || (op == "$addToSet" && first.Key() != "$each") {
-		if err == nil && strings.HasPrefix(first.Key(), "$") {
-			return nil, nil, fmt.Errorf("%w: %s of a document that begins with %s", ErrNotPredictable, op, first.Key())
-		}
-		return []bson.RawValue{v}, nil, nil
-	}
-	arr, ok := each.ArrayOK()
-	if !ok {
-		return nil, nil, &Error{14, "TypeMismatch", fmt.Sprintf("The argument to $each in %s must be an array but it was of type %s", op, typeName(each.Type))}
-	}
-	if list, err = arr.Values(); err != nil {
-		return nil, nil, err
-	}
-	elems, err := doc.Elements()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, e := range elems {
-		if e.Key() != "$each" {
-			more = append(more, e)
-		}
-	}
-	if op == "$addToSet" && len(more) > 0 {
-		return nil, nil, badValue("Found unexpected fields after $each in $addToSet: %s", doc)
-	}
-	return list, more, nil
+	vs, err = elements(each.b)
+	return vs, true, err
 }
 
 // pushed is a parsed argument of $push.
 type pushed struct {
-	values          []bson.RawValue
+	values          []value
 	position, slice *int64
-	sort            *bson.RawValue
+	sort            []sortKey // nil: not sorted
 }
 
-func parsePush(arg *value) (p pushed, err error) {
-	values, more, err := eachOf("$push", arg)
-	if err != nil {
+// sortKey is one field to sort by; its path is nil for the whole element.
+type sortKey struct {
+	path []string
+	sign int
+}
+
+func parsePush(_ string, arg value) (any, error) {
+	p := &pushed{}
+	vs, modifiers, err := eachOf("$push", arg)
+	p.values = vs
+	if err != nil || !modifiers {
 		return p, err
 	}
-	p.values = values
-	for _, e := range more {
-		v := e.Value()
-		switch e.Key() {
-		case "$position", "$slice":
-			f, ok := v.AsFloat64OK()
-			n := int64(f)
-			if !ok || float64(n) != f {
-				return p, badValue("The value for %s must be an integer value but was given type: %s", e.Key(), typeName(v.Type))
-			}
-			if e.Key() == "$slice" {
-				p.slice = &n
-			} else {
-				p.position = &n
-			}
-		case "$sort":
-			if err := checkSort(v); err != nil {
-				return p, err
-			}
-			p.sort = &v
-		default:
-			return p, badValue("Unrecognized clause in $push: %s", e.Key())
+	seen := map[string]bool{}
+	s := scan(arg.b)
+	for s.more() {
+		key := string(s.key)
+		if seen[key] {
+			return nil, badValue("Only one %s is supported.", key)
+		}
+		seen[key] = true
+		if err := p.modifier(key, s.value()); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// checkSort: 1, -1, or a document of them.
-func checkSort(v bson.RawValue) error {
-	direction := func(v bson.RawValue) bool { f, ok := v.AsFloat64OK(); return ok && (f == 1 || f == -1) }
-	doc, ok := v.DocumentOK()
-	if !ok {
-		if !direction(v) {
-			return badValue("The $sort element value must be either 1 or -1")
+func (p *pushed) modifier(key string, v value) (err error) {
+	switch key {
+	case "$each":
+	case "$position", "$slice":
+		n, ok := v.whole()
+		if !ok {
+			return badValue("The value for %s must be an integer value but was given type: %s", key, v.name())
 		}
-		return nil
-	}
-	elems, err := doc.Elements()
-	if err != nil || len(elems) == 0 {
-		return badValue("The $sort pattern is empty when it should be a set of fields.")
-	}
-	for _, e := range elems {
-		if !direction(e.Value()) {
-			return badValue("The $sort element value must be either 1 or -1")
+		if key == "$slice" {
+			p.slice = &n
+		} else {
+			p.position = &n
 		}
-		if slices.Contains(strings.Split(e.Key(), "."), "") {
-			return badValue("The $sort field is a dotted field but has an empty part: %s", e.Key())
-		}
+	case "$sort":
+		p.sort, err = parseSort(v)
+	default:
+		return badValue("Unrecognized clause in $push: %s", key)
 	}
-	return nil
+	return err
+}
+
+// parseSort: 1, -1, or a document of them.
+func parseSort(v value) (out []sortKey, err error) {
+	direction := func(v value) (int, bool) { f, ok := v.real(); return int(f), ok && (f == 1 || f == -1) }
+	if !v.is(bson.TypeEmbeddedDocument) {
+		sign, ok := direction(v)
+		if !ok {
+			return nil, badValue("The $sort element value must be either 1 or -1")
+		}
+		return []sortKey{{nil, sign}}, nil
+	}
+	s := scan(v.b)
+	for s.more() {
+		sign, ok := direction(s.value())
+		if !ok {
+			return nil, badValue("The $sort element value must be either 1 or -1")
+		}
+		path := strings.Split(string(s.key), ".")
+		if slices.Contains(path, "") {
+			return nil, badValue("The $sort field is a dotted field but has an empty part: %s", s.key)
+		}
+		out = append(out, sortKey{path, sign})
+	}
+	switch {
+	case s.bad:
+		return nil, errInvalid
+	case len(out) == 0:
+		return nil, badValue("The $sort pattern is empty when it should be a set of fields.")
+	}
+	return out, nil
 }
 
 // push is $push. https://www.mongodb.com/docs/manual/reference/operator/update/push/
-func push(old *value, n *node) (*value, error) {
-	if !old.isArray() {
-		return nil, badValue("The field '%s' must be an array but is of type %s in document", n.path, typeName(old.t))
+func push() *operator {
+	return &operator{
+		name: "$push", parse: parsePush,
+		comparing: func(arg any) bool { return arg.(*pushed).sort != nil },
+		change: func(_ *application, n *node, old value) (result, error) {
+			if !old.is(bson.TypeArray) {
+				return result{}, badValue("The field '%s' must be an array but is of type %s in document", n.path, old.name())
+			}
+			return n.arg.(*pushed).onto(old.b)
+		},
+		create: func(_ *application, n *node) (result, error) {
+			r, err := n.arg.(*pushed).onto([]byte{5, 0, 0, 0, 0})
+			if r.act == keep {
+				r.act, r.v = put, arrayOf(nil)
+			}
+			return r, err
+		},
 	}
-	p, err := parsePush(n.arg)
-	if err != nil {
-		return nil, err
-	}
-	if err := old.expand(); err != nil {
-		return nil, err
-	}
-	at := len(old.fields)
-	if p.position != nil {
-		if *p.position >= 0 {
-			at = int(min(*p.position, int64(at)))
-		} else {
-			at = int(max(int64(at)+*p.position, 0))
-		}
-	}
-	var fresh []field
-	for _, v := range p.values {
-		fresh = append(fresh, field{"", fromRaw(v)})
-	}
-	out := &value{t: bson.TypeArray, open: true, fields: slices.Insert(slices.Clone(old.fields), at, fresh...)}
-	if p.sort != nil {
-		if err := sortElements(out.fields, *p.sort); err != nil {
-			return nil, err
-		}
-	}
-	if p.slice != nil {
-		keep := int(max(min(*p.slice, int64(len(out.fields))), -int64(len(out.fields))))
-		if keep >= 0 {
-			out.fields = out.fields[:keep]
-		} else {
-			out.fields = out.fields[len(out.fields)+keep:]
-		}
-	}
-	return out, nil
 }
 
-func sortElements(list []field, by bson.RawValue) (err error) {
-	doc, fields := by.DocumentOK()
-	if !fields {
-		sign := int(by.AsFloat64())
-		slices.SortStableFunc(list, func(a, b field) int { return sign * Compare(a.val.rawValue(), b.val.rawValue()) })
-		return nil
+func (p *pushed) onto(array []byte) (result, error) {
+	if p.position == nil && p.slice == nil && p.sort == nil {
+		return appended(array, p.values)
 	}
-	keys, err := doc.Elements()
+	vs, err := elements(array)
 	if err != nil {
-		return err
+		return result{}, err
 	}
-	extract := func(f field, path string) bson.RawValue {
-		v := f.val.rawValue()
-		for _, part := range strings.Split(path, ".") {
-			d, ok := v.DocumentOK()
-			if !ok {
-				return bson.RawValue{Type: bson.TypeNull}
-			}
-			next, lerr := d.LookupErr(part)
-			if lerr != nil {
-				return bson.RawValue{Type: bson.TypeNull}
-			}
-			v = next
-		}
-		return v
+	at := len(vs)
+	if p.position != nil && *p.position >= 0 {
+		at = int(min(*p.position, int64(at)))
+	} else if p.position != nil {
+		at = int(max(int64(at)+*p.position, 0))
 	}
-	for _, f := range list {
-		for _, k := range keys {
-			if v := extract(f, k.Key()); v.Type == bson.TypeArray {
-				return fmt.Errorf("%w: $push with $sort by %s, which is an array", ErrNotPredictable, k.Key())
-			}
-			if strings.Contains(k.Key(), ".") && slices.ContainsFunc(strings.Split(k.Key(), "."), func(p string) bool { _, n := arrayIndex(p); return n }) {
-				return fmt.Errorf("%w: $push with $sort by a numbered path", ErrNotPredictable)
-			}
+	vs = slices.Insert(vs, at, p.values...)
+	r := result{act: put, again: p.sort != nil}
+	if p.sort != nil && !sortValues(vs, p.sort) {
+		r.unknown = "in which order $sort leaves elements that are equal to it, in an array of more than 16"
+	}
+	if p.slice != nil {
+		keep := int(max(min(*p.slice, int64(len(vs))), -int64(len(vs))))
+		if keep >= 0 {
+			vs = vs[:keep]
+		} else {
+			vs = vs[len(vs)+keep:]
 		}
 	}
-	slices.SortStableFunc(list, func(a, b field) int {
-		for _, k := range keys {
-			if c := Compare(extract(a, k.Key()), extract(b, k.Key())); c != 0 {
-				return int(k.Value().AsFloat64()) * c
+	r.v = arrayOf(vs)
+	return r, nil
+}
+
+// appended is an array with more elements at its end; what is there stays as it is encoded.
+func appended(array []byte, vs []value) (result, error) {
+	n, room := 0, 0
+	s := scan(array)
+	for s.more() {
+		n++
+	}
+	if s.bad {
+		return result{}, errInvalid
+	}
+	if len(vs) == 0 {
+		return result{}, nil
+	}
+	for _, v := range vs {
+		room += len(v.b) + 8
+	}
+	l := after(array, n, room)
+	for _, v := range vs {
+		l.add(v)
+	}
+	return set(l.value())
+}
+
+// stableUpTo is the length up to which the server's sort leaves equal elements in their order. It promises nothing.
+const stableUpTo = 16
+
+// sortValues sorts elements. It returns false if the server may leave elements that are equal by the keys, and yet differ, in another order.
+// Source: https://www.mongodb.com/docs/manual/reference/operator/update/sort/
+func sortValues(vs []value, by []sortKey) (certain bool) {
+	type keyed struct {
+		v    value
+		keys []value
+	}
+	list := make([]keyed, len(vs))
+	for i, v := range vs {
+		list[i] = keyed{v, make([]value, len(by))}
+		for j, k := range by {
+			list[i].keys[j] = extract(v, k.path)
+		}
+	}
+	less := func(a, b keyed) int {
+		for j, k := range by {
+			if c := compare(a.keys[j], b.keys[j]); c != 0 {
+				return c * k.sign
 			}
 		}
 		return 0
+	}
+	slices.SortStableFunc(list, less)
+	certain = true
+	for i, k := range list {
+		vs[i] = k.v
+		if i > 0 && len(list) > stableUpTo && less(list[i-1], k) == 0 && !k.v.identical(list[i-1].v) {
+			certain = false
+		}
+	}
+	return certain
+}
+
+// extract finds what an element is sorted by: by name in documents, by number in arrays; null if there is nothing.
+func extract(v value, path []string) value {
+	for i := range path {
+		if !v.is(bson.TypeEmbeddedDocument) && (!v.is(bson.TypeArray) || i == 0) {
+			return nullValue()
+		}
+		v = lookup(v.b, path[i])
+	}
+	if v.missing() {
+		return nullValue()
+	}
+	return v
+}
+
+// addition is $addToSet. https://www.mongodb.com/docs/manual/reference/operator/update/addToSet/
+func addition() *operator {
+	return &operator{
+		name: "$addToSet", comparing: always,
+		parse: func(_ string, arg value) (any, error) {
+			vs, modifiers, err := eachOf("$addToSet", arg)
+			if s := scan(arg.b); err == nil && modifiers && s.more() && s.more() {
+				return nil, badValue("Found unexpected fields after $each in $addToSet: %s", s.key)
+			}
+			return vs, err
+		},
+		change: func(_ *application, n *node, old value) (result, error) {
+			if !old.is(bson.TypeArray) {
+				return result{}, badValue("Cannot apply $addToSet to non-array field. Field named '%s' has non-array type %s", n.path, old.name())
+			}
+			have, err := elements(old.b)
+			if err != nil {
+				return result{}, err
+			}
+			return appended(old.b, missingFrom(have, n.arg.([]value)))
+		},
+		create: func(_ *application, n *node) (result, error) { return set(arrayOf(missingFrom(nil, n.arg.([]value)))) },
+	}
+}
+
+// missingFrom are the values that are not in a list, each once.
+func missingFrom(have, vs []value) (out []value) {
+	for _, v := range vs {
+		same := func(w value) bool { return compare(v, w) == 0 }
+		if !slices.ContainsFunc(have, same) && !slices.ContainsFunc(out, same) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// pop is $pop. https://www.mongodb.com/docs/manual/reference/operator/update/pop/
+func pop() *operator {
+	return &operator{
+		name: "$pop",
+		parse: func(path string, arg value) (any, error) {
+			n, ok := arg.whole()
+			switch {
+			case !isNumber(arg.t):
+				return nil, failedToParse("Expected a number in: %s", path)
+			case !ok || n != 1 && n != -1:
+				return nil, failedToParse("$pop expects 1 or -1, found: %d", n)
+			}
+			return n == -1, nil
+		},
+		change: func(_ *application, n *node, old value) (result, error) {
+			if !old.is(bson.TypeArray) {
+				return result{}, typeMismatch("Path '%s' contains an element of non-array type '%s'", n.path, old.name())
+			}
+			vs, err := elements(old.b)
+			switch {
+			case err != nil || len(vs) == 0:
+				return result{}, err
+			case n.arg.(bool):
+				return set(arrayOf(vs[1:]))
+			}
+			return set(arrayOf(vs[:len(vs)-1]))
+		},
+	}
+}
+
+// taking is $pull and $pullAll: goes says which elements go.
+func taking(name string, parse func(string, value) (any, error), goes func(arg any, v value) Answer) *operator {
+	return &operator{
+		name: name, parse: parse, comparing: always,
+		change: func(_ *application, n *node, old value) (result, error) {
+			if !old.is(bson.TypeArray) {
+				return result{}, badValue("Cannot apply %s to a non-array value", name)
+			}
+			vs, err := elements(old.b)
+			if err != nil {
+				return result{}, err
+			}
+			stay := vs[:0]
+			for _, v := range vs {
+				switch goes(n.arg, v) {
+				case No:
+					stay = append(stay, v)
+				case Undecidable:
+					return result{act: put, v: old, unknown: "which elements " + name + " takes"}, nil
+				}
+			}
+			if len(stay) == len(vs) {
+				return result{}, nil
+			}
+			return set(arrayOf(stay))
+		},
+	}
+}
+
+// pullAll: https://www.mongodb.com/docs/manual/reference/operator/update/pullAll/
+func pullAll() *operator {
+	return taking("$pullAll", func(_ string, arg value) (any, error) {
+		if !arg.is(bson.TypeArray) {
+			return nil, badValue("$pullAll requires an array argument but was given a %s", arg.name())
+		}
+		return elements(arg.b)
+	}, func(arg any, v value) Answer {
+		return answer(slices.ContainsFunc(arg.([]value), func(w value) bool { return compare(v, w) == 0 }))
 	})
-	return nil
 }
 
-// addToSet: https://www.mongodb.com/docs/manual/reference/operator/update/addToSet/
-func addToSet(old *value, n *node) (*value, error) {
-	if !old.isArray() {
-		return nil, badValue("Cannot apply $addToSet to non-array field. Field named '%s' has non-array type %s", n.path, typeName(old.t))
-	}
-	list, _, err := eachOf("$addToSet", n.arg)
-	if err != nil {
-		return nil, err
-	}
-	if err := old.expand(); err != nil {
-		return nil, err
-	}
-	out := &value{t: bson.TypeArray, open: true, fields: slices.Clone(old.fields)}
-	for _, v := range list {
-		if !slices.ContainsFunc(out.fields, func(f field) bool { return Equal(f.val.rawValue(), v) }) {
-			out.fields = append(out.fields, field{"", fromRaw(v)})
-		}
-	}
-	return out, nil
-}
-
-// remove is $pop, $pull and $pullAll.
-func remove(old *value, n *node) (*value, error) {
-	if !old.isArray() {
-		if n.op == "$pop" {
-			return nil, typeMismatch("Path '%s' contains an element of non-array type '%s'", n.path, typeName(old.t))
-		}
-		return nil, badValue("Cannot apply %s to a non-array value", n.op)
-	}
-	if err := old.expand(); err != nil {
-		return nil, err
-	}
-	out := &value{t: bson.TypeArray, open: true, fields: slices.Clone(old.fields)}
-	if n.op == "$pop" {
-		if len(out.fields) == 0 {
-			return out, nil
-		}
-		if n.arg.rawValue().AsFloat64() == 1 {
-			out.fields = out.fields[:len(out.fields)-1]
-		} else {
-			out.fields = out.fields[1:]
-		}
-		return out, nil
-	}
-	gone, err := pulls(n)
-	if err != nil {
-		return nil, err
-	}
-	out.fields = nil
-	for _, f := range old.fields {
-		switch gone(f.val.rawValue()) {
-		case No:
-			out.fields = append(out.fields, f)
-		case Undecidable:
-			return nil, fmt.Errorf("%w: which elements %s takes", ErrNotPredictable, n.op)
-		}
-	}
-	return out, nil
-}
-
-// pulls says of an element whether it goes.
+// pull: a document without operators is a filter on elements that are documents; operators and regular expressions are a condition on an element as on a
+// field; other values are to be equal to.
 // Source: https://www.mongodb.com/docs/manual/reference/operator/update/pull/
-func pulls(n *node) (func(bson.RawValue) Answer, error) {
-	arg := n.arg.rawValue()
-	if n.op == "$pullAll" {
-		list, err := arg.Array().Values()
-		return func(v bson.RawValue) Answer {
-			return answer(slices.ContainsFunc(list, func(w bson.RawValue) bool { return Equal(v, w) }))
+func pull() *operator {
+	return taking("$pull", parsePull, func(arg any, v value) Answer { return arg.(func(value) Answer)(v) })
+}
+
+func parsePull(_ string, arg value) (any, error) {
+	name := ""
+	if arg.is(bson.TypeEmbeddedDocument) {
+		name, _ = first(arg.b)
+	}
+	switch {
+	case strings.HasPrefix(name, "$") && parser(name) == nil && name != "$and" && name != "$or" && name != "$nor":
+		return func(value) Answer { return Undecidable }, nil
+	case arg.is(bson.TypeRegex), parser(name) != nil:
+		p, err := parseCondition([]string{""}, arg, 0)
+		return func(v value) Answer { return p.match(root{val: v}, nil) }, err
+	case arg.is(bson.TypeEmbeddedDocument):
+		p, err := parseFilter(arg.b, 0)
+		return func(v value) Answer {
+			if !v.is(bson.TypeEmbeddedDocument) {
+				return No
+			}
+			return p.match(root{doc: v.b}, nil)
 		}, err
 	}
-	doc, ok := arg.DocumentOK()
-	switch {
-	case ok:
-		return func(v bson.RawValue) Answer { return matchElement(doc, v) }, nil
-	case arg.Type == bson.TypeRegex:
-		return func(bson.RawValue) Answer { return Undecidable }, nil
-	}
-	return func(v bson.RawValue) Answer { return answer(Equal(v, arg)) }, nil
+	return func(v value) Answer { return answer(compare(v, arg) == 0) }, nil
 }
 
 // arrayFilter is one of arrayFilters: a condition on an element, which it calls by a name.
 type arrayFilter struct {
 	name string
-	cond bson.Raw
+	cond *predicate
 	used bool
 }
 
 // parseArrayFilters: https://www.mongodb.com/docs/manual/reference/operator/update/positional-filtered/
-func parseArrayFilters(list []bson.Raw) (map[string]*arrayFilter, error) {
+func parseArrayFilters(opts Options) (map[string]*arrayFilter, error) {
 	out := map[string]*arrayFilter{}
-	for _, f := range list {
-		var names []string
-		if err := namesOf(f, &names); err != nil {
+	for _, f := range opts.ArrayFilters {
+		cond, err := parseFilter(f, 0)
+		if err != nil {
+			return nil, err
+		}
+		names, err := namesOf(f, nil)
+		if err != nil {
 			return nil, err
 		}
 		if len(names) == 0 {
 			return nil, failedToParse("Cannot use an expression without a top-level field name in arrayFilters")
 		}
-		for _, n := range names[1:] {
-			if n != names[0] {
-				return nil, failedToParse("Error parsing array filter: Expected a single top-level field name, found '%s' and '%s'", names[0], n)
-			}
+		if i := slices.IndexFunc(names, func(n string) bool { return n != names[0] }); i > 0 {
+			return nil, failedToParse("Error parsing array filter: Expected a single top-level field name, found '%s' and '%s'", names[0], names[i])
 		}
 		if !identifier(names[0]) {
 			return nil, badValue("The top-level field name must be an alphanumeric string beginning with a lowercase letter, found '%s'", names[0])
@@ -339,15 +411,18 @@ func parseArrayFilters(list []bson.Raw) (map[string]*arrayFilter, error) {
 		if out[names[0]] != nil {
 			return nil, failedToParse("Found multiple array filters with the same top-level field name %s", names[0])
 		}
-		out[names[0]] = &arrayFilter{name: names[0], cond: f}
+		if opts.Collated {
+			cond = unknown
+		}
+		out[names[0]] = &arrayFilter{name: names[0], cond: cond}
 	}
 	return out, nil
 }
 
 func identifier(s string) bool {
-	for i, r := range s {
-		lower := r >= 'a' && r <= 'z'
-		if !lower && (i == 0 || !(r >= 'A' && r <= 'Z' || r >= '0' && r <= '9')) {
+	for i := range len(s) {
+		lower := s[i] >= 'a' && s[i] <= 'z'
+		if !lower && (i == 0 || !alphanumeric(s[i])) {
 			return false
 		}
 	}
@@ -355,273 +430,40 @@ func identifier(s string) bool {
 }
 
 // namesOf collects the first components of all paths in a filter.
-func namesOf(filter bson.Raw, into *[]string) error {
-	elems, err := filter.Elements()
-	if err != nil {
-		return err
-	}
-	for _, e := range elems {
-		switch key := e.Key(); key {
+func namesOf(filter []byte, into []string) ([]string, error) {
+	s := scan(filter)
+	for s.more() {
+		key := string(s.key)
+		switch key {
 		case "$and", "$or", "$nor":
-			arr, ok := e.Value().ArrayOK()
-			if !ok {
-				return badValue("%s must be an array", key)
+			if s.t != bson.TypeArray {
+				return nil, badValue("%s must be an array", key)
 			}
-			list, err := arr.Values()
-			if err != nil {
-				return err
-			}
-			for _, v := range list {
-				doc, ok := v.DocumentOK()
-				if !ok {
-					return badValue("%s entries need to be full objects", key)
+			for e := scan(s.val); e.more(); {
+				if e.t != bson.TypeEmbeddedDocument {
+					return nil, badValue("%s entries need to be full objects", key)
 				}
-				if err := namesOf(doc, into); err != nil {
-					return err
+				var err error
+				if into, err = namesOf(e.val, into); err != nil {
+					return nil, err
 				}
 			}
 		default:
 			if strings.HasPrefix(key, "$") {
-				return fmt.Errorf("%w: an array filter with %s", ErrNotPredictable, key)
+				return nil, unpredictable("an array filter with %s", key)
 			}
 			name, _, _ := strings.Cut(key, ".")
-			*into = append(*into, name)
+			into = append(into, name)
 		}
 	}
-	return nil
+	if s.bad {
+		return nil, errInvalid
+	}
+	return into, nil
 }
 
 // fulfils says whether an element is one that the filter means.
-func (f *arrayFilter) fulfils(x bson.RawValue) Answer {
-	if x.Type == bson.TypeArray {
-		return Undecidable
-	}
-	wrapped, err := bson.Marshal(bson.D{{Key: f.name, Value: x}})
-	if err != nil {
-		return Undecidable
-	}
-	return Match(f.cond, wrapped)
-}
+func (f *arrayFilter) fulfils(v value) Answer { return f.cond.match(root{name: f.name, val: v}, nil) }
 
-func positional(part string) bool { return part == "$" || strings.HasPrefix(part, "$[") }
-
-// hasPositional says whether a positional component stands somewhere below n.
-func (n *node) hasPositional() bool {
-	for part, k := range n.next {
-		if positional(part) || k.hasPositional() {
-			return true
-		}
-	}
-	return false
-}
-
-func mustExist(path string) error {
-	return badValue("The path '%s' must exist in the document in order to apply array updates.", path)
-}
-
-// walkArray applies what is below n, some of it positional, to the elements of v.
-func (a *application) walkArray(n *node, v *value) error {
-	if !v.isArray() {
-		return badValue("Cannot apply array updates to non-array element %s", n.path)
-	}
-	reached := make([][]*node, len(v.fields))
-	var named []string // numbered components that reach no element yet
-	for _, part := range n.kids {
-		kid := n.next[part]
-		if !a.applies(kid) {
-			continue
-		}
-		switch {
-		case part == "$[]":
-			for i := range reached {
-				reached[i] = append(reached[i], kid)
-			}
-		case part == "$":
-			i, err := a.position(n.path)
-			if err != nil {
-				return err
-			}
-			if i >= len(v.fields) {
-				return fmt.Errorf("%w: the element that $ means", ErrNotPredictable)
-			}
-			reached[i] = append(reached[i], kid)
-		case positional(part):
-			f := a.filters[strings.TrimSuffix(strings.TrimPrefix(part, "$["), "]")]
-			for i := range reached {
-				switch f.fulfils(v.fields[i].val.rawValue()) {
-				case Yes:
-					reached[i] = append(reached[i], kid)
-				case Undecidable:
-					return fmt.Errorf("%w: which elements the array filter %s means", ErrNotPredictable, f.name)
-				}
-			}
-		default:
-			if i := v.index(part); i >= 0 {
-				reached[i] = append(reached[i], kid)
-			} else {
-				named = append(named, part)
-			}
-		}
-	}
-	for i, kids := range reached {
-		switch {
-		case len(kids) > 1:
-			return fmt.Errorf("%w: several paths reach element %d of %s", ErrNotPredictable, i, n.path)
-		case len(kids) == 1:
-			if err := a.into(kids[0], v, i, strconv.Itoa(i)); err != nil {
-				return err
-			}
-		}
-	}
-	for _, part := range named {
-		if err := a.create(n.next[part], v, part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// position is the element that the positional $ means: the first that fulfils what the filter says of the array. It is known only where one condition, and one
-// alone, is on an array.
-func (a *application) position(path string) (int, error) {
-	unknown := fmt.Errorf("%w: the element that the positional $ of %s means", ErrNotPredictable, path)
-	if a.filter == nil {
-		return 0, unknown
-	}
-	conds, ok := onArrays(a.filter, a.doc)
-	if !ok || len(conds) != 1 || conds[0].array != path {
-		if ok && len(conds) == 0 {
-			return 0, badValue("The positional operator did not find the match needed from the query.")
-		}
-		return 0, unknown
-	}
-	for i, x := range conds[0].elements {
-		switch conds[0].holds(x) {
-		case Yes:
-			return i, nil
-		case Undecidable:
-			return 0, unknown
-		}
-	}
-	return 0, unknown
-}
-
-// onArray is a condition of a filter whose path meets an array.
-type onArray struct {
-	array    string // the array's path
-	elements []bson.RawValue
-	holds    func(bson.RawValue) Answer
-}
-
-// onArrays finds the conditions of a filter that are on arrays of the document; false if that cannot be told.
-func onArrays(filter, doc bson.Raw) (out []onArray, ok bool) {
-	elems, err := filter.Elements()
-	if err != nil {
-		return nil, false
-	}
-	for _, e := range elems {
-		if e.Key() == "$and" {
-			arr, isArray := e.Value().ArrayOK()
-			list, err := arr.Values()
-			if !isArray || err != nil {
-				return nil, false
-			}
-			for _, v := range list {
-				sub, isDoc := v.DocumentOK()
-				if !isDoc {
-					return nil, false
-				}
-				more, ok := onArrays(sub, doc)
-				if !ok {
-					return nil, false
-				}
-				out = append(out, more...)
-			}
-			continue
-		}
-		if strings.HasPrefix(e.Key(), "$") {
-			return nil, false
-		}
-		c, found, ok := meets(e, doc)
-		if !ok {
-			return nil, false
-		}
-		if found {
-			out = append(out, c)
-		}
-	}
-	return out, true
-}
-
-// meets says whether the path of a condition meets an array in the document, and what the condition is on its elements.
-func meets(e bson.RawElement, doc bson.Raw) (c onArray, found, ok bool) {
-	parts := strings.Split(e.Key(), ".")
-	v := bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: doc}
-	for i := 0; ; i++ {
-		if arr, isArray := v.ArrayOK(); isArray {
-			list, err := arr.Values()
-			if err != nil {
-				return c, false, false
-			}
-			c.array, c.elements = strings.Join(parts[:i], "."), list
-			c.holds, ok = onElement(e.Value(), parts[i:])
-			return c, true, ok
-		}
-		if i == len(parts) {
-			return c, false, true
-		}
-		sub, isDoc := v.DocumentOK()
-		if !isDoc {
-			return c, false, true
-		}
-		next, err := sub.LookupErr(parts[i])
-		if err != nil {
-			return c, false, true
-		}
-		v = next
-	}
-}
-
-// onElement is a condition as it is on one element; rest is what of the path is below the element. Conditions that several elements fulfil together, and
-// negations, which every element may fulfil, do not tell.
-func onElement(cond bson.RawValue, rest []string) (func(bson.RawValue) Answer, bool) {
-	if doc, isDoc := cond.DocumentOK(); isDoc && isOperators(doc) {
-		elems, err := doc.Elements()
-		if err != nil || len(elems) != 1 {
-			return nil, false
-		}
-		switch elems[0].Key() {
-		case "$elemMatch":
-			sub, isDoc := elems[0].Value().DocumentOK()
-			if !isDoc || len(rest) > 0 {
-				return nil, false
-			}
-			return func(x bson.RawValue) Answer { return matchElement(sub, x) }, true
-		case "$eq", "$gt", "$gte", "$lt", "$lte", "$in":
-		default:
-			return nil, false
-		}
-	}
-	if len(rest) > 0 {
-		if _, numbered := arrayIndex(rest[0]); numbered {
-			return nil, false
-		}
-	}
-	return func(x bson.RawValue) Answer {
-		if len(rest) == 0 {
-			if x.Type == bson.TypeArray {
-				return Undecidable
-			}
-			return matchCondition(cond, candidates{values: []bson.RawValue{x}})
-		}
-		sub, isDoc := x.DocumentOK()
-		if !isDoc {
-			return answer(false)
-		}
-		found, ok := values(sub, rest)
-		if !ok {
-			return Undecidable
-		}
-		return matchCondition(cond, found)
-	}, true
-}
+// itoa is the name of an element.
+func itoa(i int) []byte { return strconv.AppendInt(nil, int64(i), 10) }

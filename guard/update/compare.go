@@ -3,183 +3,155 @@ package update
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"math"
-	"math/big"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// rank is where a type stands in MongoDB's order of all values.
+// ranks is where a type stands in MongoDB's order of all values.
 // Source: https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
-func rank(t bson.Type) int {
-	switch t {
-	case bson.TypeMinKey:
-		return 1
-	case bson.TypeUndefined:
-		return 2
-	case bson.TypeNull, 0:
-		return 3
-	case bson.TypeInt32, bson.TypeInt64, bson.TypeDouble, bson.TypeDecimal128:
-		return 4
-	case bson.TypeString, bson.TypeSymbol:
-		return 5
-	case bson.TypeEmbeddedDocument:
-		return 6
-	case bson.TypeArray:
-		return 7
-	case bson.TypeBinary:
-		return 8
-	case bson.TypeObjectID:
-		return 9
-	case bson.TypeBoolean:
-		return 10
-	case bson.TypeDateTime:
-		return 11
-	case bson.TypeTimestamp:
-		return 12
-	case bson.TypeRegex:
-		return 13
-	case bson.TypeDBPointer:
-		return 14
-	case bson.TypeJavaScript:
-		return 15
-	case bson.TypeCodeWithScope:
-		return 16
-	}
-	return 17 // MaxKey
+var ranks = [256]uint8{
+	bson.TypeMinKey:    1,
+	bson.TypeUndefined: 2,
+	bson.TypeNull:      3, 0: 3,
+	bson.TypeInt32: numbers, bson.TypeInt64: numbers, bson.TypeDouble: numbers, bson.TypeDecimal128: numbers,
+	bson.TypeString: texts, bson.TypeSymbol: texts,
+	bson.TypeEmbeddedDocument: 6,
+	bson.TypeArray:            7,
+	bson.TypeBinary:           8,
+	bson.TypeObjectID:         9,
+	bson.TypeBoolean:          10,
+	bson.TypeDateTime:         11,
+	bson.TypeTimestamp:        12,
+	bson.TypeRegex:            13,
+	bson.TypeDBPointer:        14,
+	bson.TypeJavaScript:       15,
+	bson.TypeCodeWithScope:    16,
+	bson.TypeMaxKey:           17,
 }
+
+const numbers, texts = 4, 5
+
+func (v value) rank() uint8 { return ranks[v.t] }
 
 // Compare orders two values as MongoDB does without a collation: negative, zero, positive. Numbers compare by value, whatever their type.
+// Values that are not valid BSON compare by their bytes.
 func Compare(a, b bson.RawValue) int {
-	if c := cmp.Compare(rank(a.Type), rank(b.Type)); c != 0 {
-		return c
+	x, y := fromRaw(a), fromRaw(b)
+	if !x.sound() || !y.sound() {
+		return cmp.Or(cmp.Compare(x.t, y.t), bytes.Compare(x.b, y.b))
 	}
-	switch rank(a.Type) {
-	case 4:
-		return compareNumbers(a, b)
-	case 5:
-		x, _ := text(a)
-		y, _ := text(b)
-		return strings.Compare(x, y)
-	case 6, 7:
-		return compareDocuments(bson.Raw(a.Value), bson.Raw(b.Value), rank(a.Type) == 7)
-	case 8:
-		s, x := a.Binary()
-		t, y := b.Binary()
-		if c := cmp.Compare(len(x), len(y)); c != 0 {
-			return c
-		}
-		if c := cmp.Compare(s, t); c != 0 {
-			return c
-		}
-		return bytes.Compare(x, y)
-	case 9:
-		return bytes.Compare(a.Value, b.Value)
-	case 10:
-		return cmp.Compare(a.Value[0], b.Value[0])
-	case 11:
-		return cmp.Compare(a.DateTime(), b.DateTime())
-	case 12:
-		t, i := a.Timestamp()
-		u, j := b.Timestamp()
-		return cmp.Or(cmp.Compare(t, u), cmp.Compare(i, j))
-	case 13:
-		p, o := a.Regex()
-		q, r := b.Regex()
-		return cmp.Or(strings.Compare(p, q), strings.Compare(o, r))
-	}
-	return bytes.Compare(a.Value, b.Value)
-}
-
-func text(v bson.RawValue) (string, bool) {
-	if s, ok := v.StringValueOK(); ok {
-		return s, true
-	}
-	return v.SymbolOK()
-}
-
-func compareDocuments(a, b bson.Raw, array bool) int {
-	x, err1 := a.Elements()
-	y, err2 := b.Elements()
-	if err1 != nil || err2 != nil {
-		return bytes.Compare(a, b)
-	}
-	for i := range min(len(x), len(y)) {
-		v, w := x[i].Value(), y[i].Value()
-		if c := cmp.Compare(rank(v.Type), rank(w.Type)); c != 0 {
-			return c
-		}
-		if c := strings.Compare(x[i].Key(), y[i].Key()); c != 0 && !array {
-			return c
-		}
-		if c := Compare(v, w); c != 0 {
-			return c
-		}
-	}
-	return cmp.Compare(len(x), len(y))
-}
-
-// compareNumbers: NaN is smaller than every number and equal to itself.
-func compareNumbers(a, b bson.RawValue) int {
-	x, xNaN, xInf := number(a)
-	y, yNaN, yInf := number(b)
-	switch {
-	case xNaN || yNaN:
-		return cmp.Compare(flag(yNaN), flag(xNaN))
-	case xInf != 0 || yInf != 0:
-		return cmp.Compare(xInf, yInf)
-	}
-	return x.Cmp(y)
-}
-
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// number is a value's exact number, or whether it is none, or which infinity.
-func number(v bson.RawValue) (r *big.Rat, nan bool, inf int) {
-	switch v.Type {
-	case bson.TypeInt32, bson.TypeInt64:
-		return new(big.Rat).SetInt64(v.AsInt64()), false, 0
-	case bson.TypeDouble:
-		f := v.Double()
-		switch {
-		case math.IsNaN(f):
-			return nil, true, 0
-		case math.IsInf(f, 0):
-			return new(big.Rat), false, map[bool]int{true: 1, false: -1}[f > 0]
-		}
-		return new(big.Rat).SetFloat64(f), false, 0
-	}
-	d := v.Decimal128()
-	if d.IsNaN() {
-		return nil, true, 0
-	}
-	if i := d.IsInf(); i != 0 {
-		return new(big.Rat), false, i
-	}
-	coef, exp, err := d.BigInt()
-	if err != nil {
-		return nil, true, 0
-	}
-	r = new(big.Rat).SetInt(coef)
-	ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(abs(exp))), nil)
-	if exp < 0 {
-		return r.Quo(r, new(big.Rat).SetInt(ten)), false, 0
-	}
-	return r.Mul(r, new(big.Rat).SetInt(ten)), false, 0
-}
-
-func abs(n int) int {
-	if n < 0 {
-		return -n
-	}
-	return n
+	return compare(x, y)
 }
 
 // Equal says whether two values are one to MongoDB: numbers by value, fields of documents in order.
 func Equal(a, b bson.RawValue) bool { return Compare(a, b) == 0 }
+
+// sound says whether a value's bytes are those of its type.
+func (v value) sound() bool {
+	if v.missing() {
+		return true
+	}
+	n, ok := valueSize(v.t, v.b)
+	return ok && n == len(v.b)
+}
+
+func compare(a, b value) int { return compareAt(a, b, 0) }
+
+// maxNesting is far deeper than the server stores documents (100 levels, or a little more); below, bytes are compared.
+// Source: https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-Nested-Depth-for-BSON-Documents
+const maxNesting = 1000
+
+func compareAt(a, b value, depth int) int {
+	r := a.rank()
+	if c := cmp.Compare(r, b.rank()); c != 0 {
+		return c
+	}
+	switch r {
+	case numbers:
+		return compareNumbers(a, b)
+	case texts:
+		return bytes.Compare(a.text(), b.text())
+	}
+	if a.t != b.t { // null and missing
+		return 0
+	}
+	switch a.t {
+	case bson.TypeEmbeddedDocument, bson.TypeArray:
+		return compareDocuments(a.b, b.b, a.t == bson.TypeArray, depth+1)
+	case bson.TypeBinary, bson.TypeDBPointer: // by length, then subtype, then data
+		return cmp.Or(cmp.Compare(len(a.b), len(b.b)), bytes.Compare(a.b[4:], b.b[4:]))
+	case bson.TypeDateTime:
+		return cmp.Compare(a.int64(), b.int64())
+	case bson.TypeTimestamp:
+		return cmp.Compare(uint64(a.int64()), uint64(b.int64()))
+	case bson.TypeRegex:
+		p, o := a.regex()
+		q, r := b.regex()
+		return cmp.Or(bytes.Compare(p, q), bytes.Compare(o, r))
+	case bson.TypeJavaScript:
+		return bytes.Compare(a.text(), b.text())
+	case bson.TypeCodeWithScope:
+		p, s := scoped(a.b)
+		q, t := scoped(b.b)
+		return cmp.Or(bytes.Compare(p, q), compareDocuments(s, t, false, depth+1))
+	}
+	return bytes.Compare(a.b, b.b)
+}
+
+// scoped takes JavaScript with a scope apart.
+func scoped(b []byte) (code, scope []byte) {
+	n := int(binary.LittleEndian.Uint32(b[4:]))
+	return b[8 : 8+n-1], b[8+n:]
+}
+
+// compareDocuments goes through the fields in order: by type, then name, then value. The shorter one of two that are otherwise equal is smaller.
+func compareDocuments(a, b []byte, array bool, depth int) int {
+	if depth > maxNesting {
+		return bytes.Compare(a, b)
+	}
+	x, y := scan(a), scan(b)
+	for {
+		m, n := x.more(), y.more()
+		if !m || !n {
+			return cmp.Or(flag(m)-flag(n), flag(y.bad)-flag(x.bad))
+		}
+		v, w := x.value(), y.value()
+		if c := cmp.Compare(v.rank(), w.rank()); c != 0 {
+			return c
+		}
+		if !array {
+			if c := bytes.Compare(x.key, y.key); c != 0 {
+				return c
+			}
+		}
+		if c := compareAt(v, w, depth); c != 0 {
+			return c
+		}
+	}
+}
+
+// compareNumbers: NaN is smaller than every number and equal to itself.
+func compareNumbers(a, b value) int {
+	m, long1 := a.integer()
+	n, long2 := b.integer()
+	switch {
+	case long1 && long2:
+		return cmp.Compare(m, n)
+	case a.t == bson.TypeDouble && b.t == bson.TypeDouble:
+		return cmp.Compare(a.double(), b.double())
+	case long1 && b.t == bson.TypeDouble && small(m):
+		return cmp.Compare(float64(m), b.double())
+	case a.t == bson.TypeDouble && long2 && small(n):
+		return cmp.Compare(a.double(), float64(n))
+	}
+	return compareDecimals(decimalOf(a), decimalOf(b))
+}
+
+// small says whether a double has room for n.
+func small(n int64) bool { return n <= 1<<53 && n >= -(1<<53) }
+
+func (v value) isNaN() bool {
+	return v.t == bson.TypeDouble && math.IsNaN(v.double()) || v.t == bson.TypeDecimal128 && decimalOf(v).kind == notANumber
+}

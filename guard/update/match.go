@@ -1,9 +1,7 @@
 package update
 
 import (
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -18,6 +16,9 @@ const (
 	No
 	Yes
 )
+
+// String is the answer in a word.
+func (a Answer) String() string { return [...]string{"undecidable", "no", "yes"}[a] }
 
 func answer(b bool) Answer {
 	if b {
@@ -36,388 +37,310 @@ func (a Answer) not() Answer {
 	return Undecidable
 }
 
-// all is whether all of several hold; any, whether one does.
-func all(each []Answer) Answer {
-	switch {
-	case slices.Contains(each, No):
-		return No
-	case slices.Contains(each, Undecidable):
-		return Undecidable
-	}
-	return Yes
-}
+// Filter is a parsed filter. It may be used by several goroutines.
+type Filter struct{ p *predicate }
 
-func anyOf(each []Answer) Answer {
-	switch {
-	case slices.Contains(each, Yes):
-		return Yes
-	case slices.Contains(each, Undecidable):
-		return Undecidable
-	}
-	return No
-}
-
-// Match says whether a document matches a filter, without a collation. What it does not fully know is Undecidable, never a guess: regular expressions,
-// $expr, $where, $text, $jsonSchema, geometry and bit tests, and null compared across arrays.
+// ParseFilter reads a filter of the query language. It returns an *Error where the server would refuse it, as far as that is sure: an operator that is
+// not known here is not an error, it is undecidable.
 // Source: https://www.mongodb.com/docs/manual/reference/mql/query-predicates/
+func ParseFilter(filter bson.Raw) (*Filter, error) {
+	p, err := parseFilter(filter, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Filter{p}, nil
+}
+
+// Match says whether a document matches, without a collation.
+//
+// What is not fully known is Undecidable, never a guess: $expr, $where, $text, $jsonSchema, geometry, operators that are not known here, regular
+// expressions that PCRE might read in another way, and the few comparisons that versions of the server answer differently (undefined with null,
+// what is beyond MinKey or MaxKey).
+func (f *Filter) Match(doc bson.Raw) Answer {
+	s := scan(doc)
+	for s.more() {
+	}
+	if s.bad {
+		return Undecidable
+	}
+	return f.p.match(root{doc: doc}, nil)
+}
+
+// Match parses a filter and says whether a document matches it. A filter that the server would refuse is Undecidable.
 func Match(filter, doc bson.Raw) Answer {
-	elems, err := filter.Elements()
+	f, err := ParseFilter(filter)
 	if err != nil {
 		return Undecidable
 	}
-	var each []Answer
-	for _, e := range elems {
-		each = append(each, matchField(e.Key(), e.Value(), doc))
-	}
-	return all(each)
+	return f.Match(doc)
 }
 
-func matchField(key string, cond bson.RawValue, doc bson.Raw) Answer {
-	switch key {
-	case "$and", "$or", "$nor":
-		return matchLogic(key, cond, doc)
-	case "$comment":
-		return Yes
-	}
-	if strings.HasPrefix(key, "$") {
-		return Undecidable
-	}
-	found, ok := values(doc, strings.Split(key, "."))
-	if !ok {
-		return Undecidable
-	}
-	return matchCondition(cond, found)
+// predicate is one node of a parsed filter.
+type predicate struct {
+	op    junction
+	kids  []*predicate
+	path  []string                             // of a leaf
+	whole bool                                 // of a leaf: an array at the end of the path is looked at, not its elements
+	vague bool                                 // of a leaf: the manual does not say that it elects an element
+	one   func(v value, found *elected) Answer // of a leaf: whether one value holds; missing ones are asked too
 }
 
-func matchLogic(key string, cond bson.RawValue, doc bson.Raw) Answer {
-	arr, ok := cond.ArrayOK()
-	if !ok {
-		return Undecidable
-	}
-	list, err := arr.Values()
-	if err != nil || len(list) == 0 {
-		return Undecidable
-	}
-	var each []Answer
-	for _, v := range list {
-		sub, ok := v.DocumentOK()
-		if !ok {
-			return Undecidable
-		}
-		each = append(each, Match(sub, doc))
-	}
-	switch key {
-	case "$and":
-		return all(each)
-	case "$or":
-		return anyOf(each)
-	}
-	return anyOf(each).not()
+type junction uint8
+
+const (
+	unknowable junction = iota
+	leaf
+	and
+	or
+	nor
+	not
+)
+
+// root is what a path begins at: a document, or one value under a name.
+type root struct {
+	doc  []byte
+	name string
+	val  value
 }
 
-// candidates are what a path finds in a document.
-type candidates struct {
-	values  []bson.RawValue // Type 0: the field is missing there
-	through bool            // an array stands on the path, before its end
+func (r root) field(name string) value {
+	if r.doc != nil {
+		return lookup(r.doc, name)
+	}
+	if r.name == name {
+		return r.val
+	}
+	return value{}
 }
 
-// values finds the values at a path, looking into the elements of arrays on the way, and at a numbered one. ok is false if the server's answer is not known.
-func values(doc bson.Raw, parts []string) (c candidates, ok bool) {
-	v, err := doc.LookupErr(parts[0])
-	switch {
-	case err != nil:
-		c.values = append(c.values, bson.RawValue{})
-		return c, true
-	case len(parts) == 1:
-		c.values = append(c.values, v)
-		return c, true
-	}
-	rest := parts[1:]
-	if sub, isDoc := v.DocumentOK(); isDoc {
-		return values(sub, rest)
-	}
-	arr, isArray := v.ArrayOK()
-	if !isArray {
-		c.values = append(c.values, bson.RawValue{})
-		return c, true
-	}
-	c.through = true
-	list, err := arr.Values()
-	if err != nil {
-		return c, false
-	}
-	if _, err := strconv.ParseUint(rest[0], 10, 31); err == nil {
-		return c, false // an element by number, or a field that is called so in each element
-	}
-	for _, x := range list {
-		sub, isDoc := x.DocumentOK()
-		if !isDoc {
-			if x.Type == bson.TypeArray {
-				return c, false
-			}
-			continue
-		}
-		more, ok := values(sub, rest)
-		if !ok {
-			return c, false
-		}
-		c.values = append(c.values, more.values...)
-	}
-	return c, true
+// elected is the element of an array by which a document matched: what the positional $ means.
+type elected struct {
+	found bool
+	index int
+	array string // the path of the array
+	torn  bool   // several conditions elected different ones
+	vague bool   // whether it was elected, and whether others were, is not known
 }
 
-// matchCondition is one field's condition: a value to be equal to, or operators.
-func matchCondition(cond bson.RawValue, found candidates) Answer {
-	doc, ok := cond.DocumentOK()
-	if ok {
-		elems, err := doc.Elements()
-		if err != nil {
-			return Undecidable
-		}
-		if len(elems) > 0 && strings.HasPrefix(elems[0].Key(), "$") {
-			var each []Answer
-			for _, e := range elems {
-				each = append(each, matchOperator(e.Key(), e.Value(), found))
-			}
-			return all(each)
-		}
+func (e *elected) set(index int, array string) {
+	if e == nil {
+		return
 	}
-	return matchOperator("$eq", cond, found)
+	if e.found && (e.index != index || e.array != array) {
+		e.torn = true
+	}
+	e.found, e.index, e.array = true, index, array
 }
 
-func matchOperator(op string, arg bson.RawValue, found candidates) Answer {
-	switch op {
-	case "$eq", "$gt", "$gte", "$lt", "$lte", "$type", "$mod":
-		return found.any(func(v bson.RawValue) Answer { return matchValue(op, arg, v) }, arg)
-	case "$ne":
-		return matchOperator("$eq", arg, found).not()
-	case "$in", "$nin":
-		arr, ok := arg.ArrayOK()
-		if !ok {
-			return Undecidable
-		}
-		list, err := arr.Values()
-		if err != nil {
-			return Undecidable
-		}
-		each := []Answer{No}
-		for _, w := range list {
-			if w.Type == bson.TypeRegex {
-				each = append(each, Undecidable)
-				continue
-			}
-			each = append(each, matchOperator("$eq", w, found))
-		}
-		if op == "$nin" {
-			return anyOf(each).not()
-		}
-		return anyOf(each)
-	case "$not":
-		if doc, ok := arg.DocumentOK(); ok && isOperators(doc) {
-			return matchCondition(arg, found).not()
-		}
-	case "$exists":
-		there := slices.ContainsFunc(found.values, func(v bson.RawValue) bool { return v.Type != 0 })
-		return answer(there == truthy(arg))
-	case "$size":
-		n, ok := arg.AsInt64OK()
-		if !ok {
-			return Undecidable
-		}
-		return answer(slices.ContainsFunc(found.values, func(v bson.RawValue) bool {
-			arr, ok := v.ArrayOK()
-			list, err := arr.Values()
-			return ok && err == nil && int64(len(list)) == n
-		}))
-	case "$elemMatch":
-		return matchElem(arg, found)
-	case "$all":
-		arr, ok := arg.ArrayOK()
-		if !ok {
-			return Undecidable
-		}
-		list, err := arr.Values()
-		if err != nil {
-			return Undecidable
-		}
-		if len(list) == 0 {
-			return No
-		}
-		var each []Answer
-		for _, w := range list {
-			if d, ok := w.DocumentOK(); ok && isOperators(d) {
-				each = append(each, matchCondition(w, found))
-			} else {
-				each = append(each, matchOperator("$eq", w, found))
+// match says whether a document holds, and, if found is not nil, by which element.
+func (p *predicate) match(r root, found *elected) Answer {
+	switch p.op {
+	case leaf:
+		return p.leaf(r, found)
+	case and:
+		out := Yes
+		for _, k := range p.kids {
+			switch k.match(r, found) {
+			case No:
+				return No
+			case Undecidable:
+				out = Undecidable
 			}
 		}
-		return all(each)
+		return out
+	case or:
+		return p.any(func(k *predicate) Answer { return p.branch(k, r, found) })
+	case nor:
+		return p.any(func(k *predicate) Answer { return k.match(r, nil) }).not()
+	case not:
+		return p.kids[0].match(r, nil).not()
 	}
 	return Undecidable
 }
 
-func isOperators(doc bson.Raw) bool {
-	e, err := doc.IndexErr(0)
-	return err == nil && strings.HasPrefix(e.Key(), "$")
+// branch is one branch of $or. Those on one field elect an element, as $in does; others are not known to.
+func (p *predicate) branch(k *predicate, r root, found *elected) Answer {
+	if found == nil {
+		return k.match(r, nil)
+	}
+	var e elected
+	a := k.match(r, &e)
+	if a == Yes && (e.found || len(p.kids) > 1) {
+		same := !slices.ContainsFunc(p.kids, func(o *predicate) bool { return o.op != leaf || !slices.Equal(o.path, k.path) })
+		if e.found {
+			found.set(e.index, e.array)
+		}
+		found.torn, found.vague = found.torn || e.torn, found.vague || e.vague || !same
+	}
+	return a
 }
 
-func truthy(v bson.RawValue) bool {
-	if b, ok := v.BooleanOK(); ok {
-		return b
-	}
-	if f, ok := v.AsFloat64OK(); ok {
-		return f != 0
-	}
-	return v.Type != bson.TypeNull && v.Type != bson.TypeUndefined
-}
-
-// any says whether one of the values holds, or one element of an array among them.
-func (c candidates) any(holds func(bson.RawValue) Answer, arg bson.RawValue) Answer {
-	if c.through && len(c.values) == 0 && (arg.Type == bson.TypeNull || arg.Type == bson.TypeUndefined) {
-		return Undecidable // null, and no element has the field because none is a document
-	}
-	each := []Answer{No}
-	for _, v := range c.values {
-		each = append(each, holds(v))
-		if arr, ok := v.ArrayOK(); ok {
-			list, err := arr.Values()
-			if err != nil {
-				return Undecidable
-			}
-			for _, x := range list {
-				each = append(each, holds(x))
+// any asks each kid: of $or, each one even after a yes, since each may elect an element.
+func (p *predicate) any(ask func(*predicate) Answer) Answer {
+	out := No
+	for _, k := range p.kids {
+		switch ask(k) {
+		case Yes:
+			out = Yes
+		case Undecidable:
+			if out == No {
+				out = Undecidable
 			}
 		}
 	}
-	return anyOf(each)
+	return out
 }
 
-// matchValue compares one value; Type 0 is a missing one, which is equal to null.
-func matchValue(op string, arg, v bson.RawValue) Answer {
-	if arg.Type == bson.TypeRegex || arg.Type == bson.TypeUndefined {
-		return Undecidable
-	}
-	switch op {
-	case "$type":
-		return matchType(arg, v)
-	case "$mod":
-		return matchMod(arg, v)
-	}
-	if v.Type == bson.TypeUndefined {
-		return Undecidable
-	}
-	if rank(arg.Type) != rank(v.Type) {
-		if arg.Type == bson.TypeMinKey || arg.Type == bson.TypeMaxKey {
-			return Undecidable
+// single says whether a value holds by itself: no path leads to it, and its elements are not looked at.
+func (p *predicate) single(v value) Answer {
+	switch p.op {
+	case leaf:
+		return p.one(v, nil)
+	case and:
+		out := Yes
+		for _, k := range p.kids {
+			switch k.single(v) {
+			case No:
+				return No
+			case Undecidable:
+				out = Undecidable
+			}
 		}
-		return No // comparisons stay within a type
+		return out
+	case or:
+		return p.any(func(k *predicate) Answer { return k.single(v) })
+	case nor:
+		return p.any(func(k *predicate) Answer { return k.single(v) }).not()
+	case not:
+		return p.kids[0].single(v).not()
 	}
-	if rank(arg.Type) == 4 {
-		_, n1, _ := number(arg)
-		_, n2, _ := number(v)
-		if n1 || n2 {
-			return answer(n1 && n2 && (op == "$eq" || op == "$gte" || op == "$lte"))
-		}
-	}
-	c := Compare(v, arg)
-	switch op {
-	case "$eq":
-		return answer(c == 0)
-	case "$gt":
-		return answer(c > 0)
-	case "$gte":
-		return answer(c >= 0)
-	case "$lt":
-		return answer(c < 0)
-	}
-	return answer(c <= 0)
+	return Undecidable
 }
 
-// matchType: https://www.mongodb.com/docs/manual/reference/operator/query/type/
-func matchType(arg, v bson.RawValue) Answer {
-	if v.Type == 0 {
-		return No
+func (p *predicate) leaf(r root, found *elected) Answer {
+	out := No
+	w := walker{path: p.path, whole: p.whole}
+	w.yield = func(v value, at place) bool {
+		var inner *elected
+		if found != nil {
+			inner = &elected{}
+		}
+		switch p.one(v, inner) {
+		case Undecidable:
+			out = Undecidable
+		case Yes:
+			if found != nil {
+				p.elect(found, inner, at, out == Undecidable)
+			}
+			out = Yes
+			return true
+		}
+		return false
 	}
-	one := func(a bson.RawValue) Answer {
-		if s, ok := a.StringValueOK(); ok {
-			return answer(s == typeName(v.Type) || (s == "number" && rank(v.Type) == 4))
-		}
-		if n, ok := a.AsInt64OK(); ok {
-			return answer(n == int64(v.Type) || (n == -1 && v.Type == bson.TypeMinKey))
-		}
-		return Undecidable
-	}
-	if arr, ok := arg.ArrayOK(); ok {
-		list, err := arr.Values()
-		if err != nil {
-			return Undecidable
-		}
-		var each []Answer
-		for _, a := range list {
-			each = append(each, one(a))
-		}
-		return anyOf(each)
-	}
-	return one(arg)
+	w.at(r.field(p.path[0]), 1, place{})
+	return out
 }
 
-func matchMod(arg, v bson.RawValue) Answer {
-	arr, ok := arg.ArrayOK()
-	if !ok {
-		return Undecidable
+// elect records the element by which a leaf held: the one of the outermost array on its path, or else the one that $elemMatch found.
+func (p *predicate) elect(found, inner *elected, at place, unsure bool) {
+	switch {
+	case at.inside:
+		inner.vague = false
+		found.set(at.index, strings.Join(p.path[:at.depth], "."))
+	case inner.found:
+		found.set(inner.index, strings.Join(p.path, "."))
 	}
-	list, err := arr.Values()
-	if err != nil || len(list) != 2 || rank(v.Type) != 4 {
-		return answer(false)
-	}
-	d, ok1 := list[0].AsInt64OK()
-	r, ok2 := list[1].AsInt64OK()
-	if !ok1 || !ok2 || d == 0 || v.Type == bson.TypeDecimal128 {
-		return Undecidable
-	}
-	if f, isDouble := v.DoubleOK(); isDouble && (math.IsNaN(f) || math.IsInf(f, 0) || math.Abs(f) > 1<<62) {
-		return Undecidable
-	}
-	return answer(v.AsInt64()%d == r)
+	found.torn, found.vague = found.torn || inner.torn, found.vague || inner.vague || unsure || p.vague && at.inside
 }
 
-// matchElem is $elemMatch: one element of an array fulfils all, as a document or as a value.
-func matchElem(arg bson.RawValue, found candidates) Answer {
-	cond, ok := arg.DocumentOK()
-	if !ok {
-		return Undecidable
-	}
-	each := []Answer{No}
-	for _, v := range found.values {
-		arr, ok := v.ArrayOK()
-		if !ok {
-			continue
-		}
-		list, err := arr.Values()
-		if err != nil {
-			return Undecidable
-		}
-		for _, x := range list {
-			each = append(each, matchElement(cond, x))
-		}
-	}
-	return anyOf(each)
+// place is where a value stands in the outermost array that was gone through element by element.
+type place struct {
+	inside bool
+	index  int
+	depth  int // components of the path in front of the array
 }
 
-// matchElement says whether an element of an array fulfils a condition: operators on it as a value, or a filter on it as a document.
-func matchElement(cond bson.Raw, x bson.RawValue) Answer {
-	e, err := cond.IndexErr(0)
-	if err == nil && strings.HasPrefix(e.Key(), "$") && !slices.Contains([]string{"$and", "$or", "$nor"}, e.Key()) {
-		if x.Type == bson.TypeArray {
-			return Undecidable
+func (at place) in(index, depth int) place {
+	if at.inside {
+		return at
+	}
+	return place{true, index, depth}
+}
+
+// walker finds the values that a path leads to: into documents by name, into arrays through all elements, and also by number.
+// Source: https://www.mongodb.com/docs/manual/tutorial/query-array-of-documents/
+type walker struct {
+	path  []string
+	whole bool
+	yield func(value, place) bool // true: enough
+}
+
+// at goes on from v, to which the first n components led.
+func (w *walker) at(v value, n int, where place) (enough bool) {
+	for ; ; n++ {
+		switch {
+		case v.is(bson.TypeArray):
+			return w.through(v, n, where)
+		case n == len(w.path), v.missing():
+			return w.yield(v, where)
+		case !v.is(bson.TypeEmbeddedDocument):
+			return w.yield(value{}, where)
 		}
-		return matchCondition(bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: cond}, candidates{values: []bson.RawValue{x}})
+		v = lookup(v.b, w.path[n])
 	}
-	switch x.Type {
-	case bson.TypeEmbeddedDocument:
-		return Match(cond, x.Document())
-	case bson.TypeArray:
-		return Undecidable // a filter may look into it by number
+}
+
+// through goes through the elements of an array.
+func (w *walker) through(arr value, n int, where place) (enough bool) {
+	if n == len(w.path) {
+		if !w.whole {
+			s := scan(arr.b)
+			for i := 0; s.more(); i++ {
+				if w.yield(s.value(), where.in(i, n)) {
+					return true
+				}
+			}
+		}
+		return w.yield(arr, where)
 	}
-	return No
+	number, numbered := arrayIndex(w.path[n])
+	s := scan(arr.b)
+	for i := 0; s.more(); i++ {
+		v := s.value()
+		if v.is(bson.TypeEmbeddedDocument) && w.at(lookup(v.b, w.path[n]), n+1, where.in(i, n)) {
+			return true
+		}
+		if numbered && i == number && w.numbered(v, n+1, where) {
+			return true
+		}
+	}
+	return false
+}
+
+// numbered goes on from the element that a path names by its number.
+func (w *walker) numbered(v value, n int, where place) bool {
+	switch {
+	case n == len(w.path):
+		return w.yield(v, where)
+	case v.is(bson.TypeArray):
+		return w.through(v, n, where)
+	case v.is(bson.TypeEmbeddedDocument):
+		return w.at(lookup(v.b, w.path[n]), n+1, where)
+	}
+	return false
+}
+
+// arrayIndex reads a path component as an index: decimal, no sign, no leading zero.
+func arrayIndex(s string) (int, bool) {
+	if s == "" || len(s) > 9 || (len(s) > 1 && s[0] == '0') {
+		return 0, false
+	}
+	n := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n, true
 }
