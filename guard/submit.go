@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -385,6 +386,7 @@ func (x *execution) one(ctx context.Context, ns command.Namespace, w work) error
 		case ok && w.derived.ReturnsNew:
 			x.applied(w)
 			x.after[w.item.N] = afterHash{sha256.Sum256(old), afterHere}
+			x.asForeseen(w, old)
 		case !ok:
 			w.current = nil
 			x.drift(w)
@@ -396,6 +398,16 @@ func (x *execution) one(ctx context.Context, ns command.Namespace, w work) error
 		}
 		return x.majority(ctx, reply)
 	}
+}
+
+// asForeseen compares what could be foreseen of a document with what the server made of it.
+func (x *execution) asForeseen(w work, now bson.Raw) {
+	want, open, err := x.plan.Foresee(w.item, w.current)
+	if err != nil || want == nil || plan.EqualBut(want, now, open) {
+		return
+	}
+	x.differs[w.item.N] = true
+	x.warn("%s %s is not as the preview showed it, besides %s: it is now %s", w.item.NS, w.item.ID, strings.Join(open, ", "), shorten(now.String(), 500))
 }
 
 // overwrote: between the last look and the write somebody else changed the document. What was there is saved at once.

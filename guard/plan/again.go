@@ -176,7 +176,8 @@ func (a *again) one(it Item, now map[IDHash]bson.Raw) error {
 			return err
 		}
 	}
-	return a.document(p, doc)
+	a.at.seen[KeyOf(id)] = a.at.ordinal
+	return a.documents(p, []bson.Raw{doc})
 }
 
 // read are those of the items' documents that are there and that the statement still selects.

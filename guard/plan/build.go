@@ -113,10 +113,6 @@ type Builder struct {
 		after map[IDHash]bson.Raw
 		why   string // not
 	}
-	last struct {
-		of     Pending
-		update *update.Update
-	}
 	secret     bson.Raw     // the command of schema work, if it has secrets: never written
 	expected   int64        // documents that the statements so far were expected to select
 	read       Looked       // so far
@@ -138,12 +134,18 @@ const maxAfterImages = 32 << 20
 type stats struct {
 	count     replay.Count
 	paths     paths
-	byReplace bool             // at least one path was lost to a whole-document replacement
-	unknown   map[string]int64 // why not predictable -> documents
-	created   []bson.Raw       // by upserts
-	filters   map[string]int   // shape of filters: empty-many, empty-one, other
+	byReplace bool                // at least one path was lost to a whole-document replacement
+	unknown   map[string]unknowns // by why
+	created   []bson.Raw          // by upserts
+	filters   map[string]int      // shape of filters: empty-many, empty-one, other
 	validator *validator
 	findings
+}
+
+// unknowns are documents of which something cannot be foreseen.
+type unknowns struct {
+	documents int64
+	open      []string // the paths; none where the whole document cannot be foreseen
 }
 
 // NewBuilder begins a plan.
@@ -168,23 +170,6 @@ func (b *Builder) Discard() error { return b.sp.discard() }
 
 // Result is what a statement that was added will do; nil if it was not added.
 func (b *Builder) Result(p Pending) *Result { return b.results[resultKey{p.Command, p.Index}] }
-
-// AfterImage is the planned after-image of a document, and whether the plan has the document at all.
-func (b *Builder) AfterImage(ns command.Namespace, id bson.RawValue) (doc bson.Raw, known, planned bool) {
-	if !b.seen[ns.String()].has(id) {
-		return nil, true, false
-	}
-	a := b.afters[ns.String()]
-	if a == nil {
-		return nil, false, true
-	}
-	for _, d := range a.docs {
-		if v := d.Lookup("_id"); v.Type == id.Type && bytes.Equal(v.Value, id.Value) {
-			return d, true, true
-		}
-	}
-	return nil, false, true
-}
 
 // Add takes statements in order, until one selects a document that is in the plan already, or could match a planned after-image:
 // that one belongs to the next plan. It returns how many it took.
@@ -359,7 +344,8 @@ func (b *Builder) one(p Pending, doc bson.Raw) error {
 	if doc == nil {
 		return nil
 	}
-	return b.document(p, doc)
+	b.at.seen[KeyOf(doc.Lookup("_id"))] = b.at.ordinal
+	return b.documents(p, []bson.Raw{doc})
 }
 
 // addSelected adds a statement that selects its documents by a filter. It returns false if the statement belongs to the next plan.
@@ -406,26 +392,23 @@ func (b *Builder) selected(ctx context.Context, p Pending, info *collectionInfo)
 		cmd = append(cmd, bson.E{Key: "limit", Value: limit})
 	}
 	b.expected += expected
-	var group []bson.Raw // of a pipeline, whose results are asked for together
+	var group []bson.Raw // those of the batch at hand that are not added yet; in its memory
 	size, n := 0, int64(0)
 	flush := func() error {
-		if err := b.evaluate(ctx, w, group); err != nil {
-			return fmt.Errorf("foresee the pipeline: %w", err)
+		if len(group) == 0 {
+			return nil
 		}
-		for _, doc := range group {
-			if err := b.document(p, doc); err != nil {
-				return err
+		if w.Pipeline() {
+			if err := b.evaluate(ctx, w, group); err != nil {
+				return fmt.Errorf("foresee the pipeline: %w", err)
 			}
 		}
+		err := b.documents(p, group)
 		group, size = nil, 0
-		return nil
-	}
-	read := stream
-	if w.Pipeline() {
-		read = iterate
+		return err
 	}
 	start := b.now()
-	err = read(ctx, b.cfg.Reader, w.NS.DB, cmd, func(doc bson.Raw) error {
+	one := func(doc bson.Raw) error {
 		key := KeyOf(doc.Lookup("_id"))
 		switch by := b.at.seen[key]; by {
 		case 0:
@@ -442,18 +425,20 @@ func (b *Builder) selected(ctx context.Context, p Pending, info *collectionInfo)
 		if err := b.looked(doc); err != nil {
 			return err
 		}
-		if !w.Pipeline() {
-			return b.document(p, doc)
-		}
-		group, size = append(group, bytes.Clone(doc)), size+len(doc)
-		if len(group) == pipelineGroup || size > pipelineBytes {
+		group, size = append(group, doc), size+len(doc)
+		if w.Pipeline() && (len(group) == pipelineGroup || size > pipelineBytes) {
 			return flush()
 		}
 		return nil
-	})
-	if err == nil && len(group) > 0 {
-		err = flush()
 	}
+	err = read(ctx, b.cfg.Reader, w.NS.DB, cmd, !w.Pipeline(), func(docs bson.RawArray) error {
+		if err := eachIn(docs, one); err != nil && !errors.Is(err, errStop) {
+			return err
+		} else if ferr := flush(); ferr != nil || err != nil {
+			return errors.Join(ferr, err)
+		}
+		return nil
+	})
 	if err == nil && b.cfg.Full > 0 && max(expected, n) > b.cfg.Full {
 		b.sampled = &sampledPart{ns: b.at.ns, looked: min(n, limit), matched: max(expected, n), took: b.now().Sub(start)}
 	}
@@ -490,8 +475,12 @@ func (b *Builder) overlaps(ctx context.Context, w command.Write, info *collectio
 		if a.full || w.Collation.Type != 0 || info.collation() {
 			return true, nil
 		}
+		f, err := update.ParseFilter(w.Filter)
+		if err != nil {
+			return true, nil // the server will say what is wrong with it
+		}
 		for _, doc := range a.docs {
-			if update.Match(w.Filter, doc) != update.No {
+			if f.Match(doc) != update.No {
 				return true, nil
 			}
 		}
@@ -531,7 +520,7 @@ func (b *Builder) info(ctx context.Context, ns command.Namespace) (*collectionIn
 	total := i.total
 	b.stats[ns.String()] = &stats{
 		count: replay.Count{Namespace: ns.String(), Total: &total},
-		paths: paths{by: map[string]*pathStats{}}, unknown: map[string]int64{}, filters: map[string]int{},
+		paths: paths{by: map[string]*pathStats{}}, unknown: map[string]unknowns{}, filters: map[string]int{},
 		findings: newFindings(), validator: newValidator(i),
 	}
 	b.order = append(b.order, ns.String())
@@ -567,26 +556,23 @@ func (b *Builder) begin(p Pending) error {
 	return nil
 }
 
-// document adds one document that the statement at hand selected. The bytes of before are the caller's.
-func (b *Builder) document(p Pending, before bson.Raw) error {
+// document adds one document that the statement at hand selected, that is pinned, and of which f was foreseen. The bytes of before are the caller's.
+func (b *Builder) document(p Pending, before bson.Raw, f foreseen) error {
 	w, st, res := &b.at.w, b.at.st, b.at.res
 	st.count.Matched++
 	res.Matched++
 	st.findings.matched(before)
-	id := before.Lookup("_id")
-	b.at.seen[KeyOf(id)] = b.at.ordinal
-	after, unpredictable, err := b.afterImage(p, before)
-	if err != nil {
-		return err
+	if f.err != nil {
+		return f.err
 	}
 	if w.FindAndModify {
-		res.Before, res.After, res.Unpredictable = bytes.Clone(before), after, unpredictable
+		res.Before, res.After, res.Unpredictable = bytes.Clone(before), f.after, f.why
 	}
-	if after != nil && bytes.Equal(before, after) {
+	if f.modified == update.No {
 		st.count.Unchanged++
 		return nil
 	}
-	it := Item{NS: b.at.ns, Op: w.Op.String(), ID: idText(id), Unpredictable: unpredictable}
+	it := Item{NS: b.at.ns, Op: w.Op.String(), ID: idText(before.Lookup("_id")), Unpredictable: f.why, Open: f.open}
 	switch w.Op {
 	case command.Delete:
 		st.count.Deleted++
@@ -598,70 +584,22 @@ func (b *Builder) document(p Pending, before bson.Raw) error {
 		st.count.Updated++
 		res.Modified++
 	}
-	if unpredictable != "" {
-		st.unknown[unpredictable]++
+	if f.why != "" {
+		u := st.unknown[f.why]
+		st.unknown[f.why] = unknowns{u.documents + 1, f.open}
+	}
+	if f.modified == update.Undecidable {
 		res.ModifiedUnknown = true
 	}
 	fields := 0
-	if after != nil {
-		b.keyed(st, w.NS, before, after)
-		fields = st.changed(w, before, after)
-		st.validator.check(w, before, after)
-	}
-	return b.item(p, it, before, after, fields)
-}
-
-// afterImage is what the server will make of a document; nil for a delete and where it cannot be foreseen.
-func (b *Builder) afterImage(p Pending, before bson.Raw) (after bson.Raw, unpredictable string, err error) {
-	w := &b.at.w
-	switch {
-	case w.Op == command.Delete:
-		return nil, "", nil
-	case w.Op == command.Replace:
-		after, err = update.Replace(before, w.Doc)
-	case w.Pipeline():
-		if after = b.made.after[KeyOf(before.Lookup("_id"))]; after == nil || b.made.why != "" {
-			after, err = nil, fmt.Errorf("%w: %s", update.ErrNotPredictable, b.made.why)
+	if f.after != nil {
+		if len(f.open) == 0 {
+			b.keyed(st, w.NS, before, f.after)
+			st.validator.check(w, before, f.after)
 		}
-	default:
-		var u *update.Update
-		if u, err = b.parsed(p); err == nil {
-			after, err = u.Apply(before)
-		}
+		fields = st.changed(w, before, f.after, f.open)
 	}
-	var server *update.Error
-	switch {
-	case errors.Is(err, update.ErrNotPredictable):
-		return nil, strings.TrimPrefix(err.Error(), update.ErrNotPredictable.Error()+": "), nil
-	case errors.As(err, &server):
-		return nil, "", &Foreseen{server.Code, server.Name, server.Message}
-	}
-	return after, "", err
-}
-
-// parsed is a statement's update; the last one is kept for its other documents.
-func (b *Builder) parsed(p Pending) (*update.Update, error) {
-	if b.last.of == p && b.last.update != nil {
-		return b.last.update, nil
-	}
-	w := p.write()
-	opts := update.Options{Filter: w.Filter, Collated: w.Collation.Type != 0 || b.infos[w.NS.String()].collation()}
-	if arr, ok := w.ArrayFilters.ArrayOK(); ok {
-		list, err := arr.Values()
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range list {
-			doc, ok := v.DocumentOK()
-			if !ok {
-				return nil, &Foreseen{14, "TypeMismatch", "arrayFilters wants documents"}
-			}
-			opts.ArrayFilters = append(opts.ArrayFilters, doc)
-		}
-	}
-	u, err := update.Parse(w.Update.Document(), opts)
-	b.last.of, b.last.update = p, u
-	return u, err
+	return b.item(p, it, before, f, fields)
 }
 
 // insert adds a new document: doc, or, if that is nil, the one that the statement has.
@@ -695,18 +633,17 @@ func (b *Builder) insert(p Pending, doc bson.Raw, upsert bool) error {
 			res.After = doc
 		}
 	}
-	return b.item(p, Item{NS: w.NS.String(), Op: "insert", ID: idText(doc.Lookup("_id")), Unpredictable: unpredictable, Upsert: upsert}, nil, doc, 0)
+	return b.item(p, Item{NS: w.NS.String(), Op: "insert", ID: idText(doc.Lookup("_id")), Unpredictable: unpredictable, Upsert: upsert}, nil, foreseen{after: doc}, 0)
 }
 
 // upsert adds the document that an upsert creates, because nothing matches.
 func (b *Builder) upsert(p Pending) error {
 	w := p.write()
-	if w.Pipeline() {
-		return fmt.Errorf("%w: what an upsert with a pipeline creates", ErrUnpinnable)
-	}
-	doc, err := update.Upserted(w.Filter, w.Update.Document(), w.Op == command.Replace, b.cfg.NewID)
+	img, err := b.foreseeUpsert(w)
 	var server *update.Error
 	switch {
+	case err == nil && len(img.Unknown) > 0:
+		return fmt.Errorf("%w: what the upsert gives to %s: %s", ErrUnpinnable, img.Unknown[0].Path, img.Unknown[0].Why)
 	case errors.Is(err, update.ErrNotPredictable):
 		return fmt.Errorf("%w: which document the upsert creates %v", ErrUnpinnable, err)
 	case errors.As(err, &server):
@@ -714,32 +651,53 @@ func (b *Builder) upsert(p Pending) error {
 	case err != nil:
 		return err
 	}
-	return b.insert(p, doc, true)
+	return b.insert(p, img.After, true)
+}
+
+func (b *Builder) foreseeUpsert(w command.Write) (update.Image, error) {
+	if w.Pipeline() {
+		pl, err := update.ParsePipeline(w.Update.Array())
+		if err != nil {
+			return update.Image{}, err
+		}
+		return pl.ForeseeUpsert(w.Filter, b.cfg.NewID)
+	}
+	opts, err := updateOptions(w, b.infos[w.NS.String()].collation())
+	if err != nil {
+		return update.Image{}, err
+	}
+	return update.ForeseeUpsert(w.Filter, w.Update.Document(), w.Op == command.Replace, opts, b.cfg.NewID)
 }
 
 // item writes one document of a statement with its images. The bytes of after are kept, those of before are not.
-func (b *Builder) item(p Pending, it Item, before, after bson.Raw, fields int) error {
+func (b *Builder) item(p Pending, it Item, before bson.Raw, f foreseen, fields int) error {
 	it.Command, it.Statement = b.numbers[p.Command], p.Index
 	spoolAfter := it.Op == "insert" || it.Op == "replace"
-	b.keepAfter(it, after)
-	return b.put(it, before, after, spoolAfter, fields)
+	if len(it.Open) > 0 {
+		b.keepAfter(it, nil)
+	} else {
+		b.keepAfter(it, f.after)
+	}
+	return b.put(it, before, f, spoolAfter, fields)
 }
 
 // put writes the line and the images of a document, whose bytes stay the caller's. fields is how many of its fields change.
-func (b *Builder) put(it Item, before, after bson.Raw, spoolAfter bool, fields int) (err error) {
+func (b *Builder) put(it Item, before bson.Raw, f foreseen, spoolAfter bool, fields int) (err error) {
+	after := f.after
 	it.N = b.n
 	b.n++
 	if before != nil {
-		if it.Before, err = b.sp.image("before", it.NS, before); err != nil {
+		if it.Before, err = b.sp.image("before", it.NS, before, f.beforeSum); err != nil {
 			return err
 		}
 		b.bytes += int64(len(before))
 	}
 	switch {
+	case len(it.Open) > 0: // not exact
 	case after != nil && spoolAfter:
-		it.After, err = b.sp.image("after", it.NS, after)
+		it.After, err = b.sp.image("after", it.NS, after, f.afterSum)
 	case after != nil:
-		it.After = &Image{At: -1, Bytes: len(after), SHA256: hashOf(after)}
+		it.After = &Image{At: -1, Bytes: len(after), SHA256: orHash(f.afterSum, after)}
 	}
 	if err != nil {
 		return err

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"respect/guard/command"
+	"respect/guard/update"
 )
 
 // Derived is the statement that is sent for one document.
@@ -35,7 +37,7 @@ const maxWhole = 15 << 20
 
 // pinnable says why an update cannot be sent for single documents, before it is shown.
 func pinnable(w command.Write, road Road) error {
-	if w.Op != command.Update || !positional(w.Update) {
+	if w.Op != command.Update || !positional(w.Update) || road == RoadFields {
 		return nil
 	}
 	_, err := appendTypedFilter(nil, w.Filter, road)
@@ -195,8 +197,14 @@ func (d *Derived) update(s *statement, it Item, w command.Write, before bson.Raw
 		d.Command, d.ReturnsNew = "findAndModify", true
 		filter, change = "query", "update"
 	}
+	u := w.Update
+	if positional(u) && road == RoadFields {
+		if u, err = withPositions(w, before); err != nil {
+			return err
+		}
+	}
 	s.sub(filter, func() {
-		if positional(w.Update) {
+		if positional(u) {
 			if s.b, err = appendTypedFilter(s.b, w.Filter, road); err != nil {
 				return
 			}
@@ -207,7 +215,7 @@ func (d *Derived) update(s *statement, it Item, w command.Write, before bson.Raw
 	if err != nil {
 		return err
 	}
-	s.put(change, w.Update)
+	s.put(change, u)
 	if d.ReturnsNew {
 		s.flag("new", true)
 	} else {
@@ -247,10 +255,64 @@ func positional(u bson.RawValue) bool {
 	return false
 }
 
+// withPositions is an update whose positional $ are the numbers of the elements that they mean in a document.
+func withPositions(w command.Write, before bson.Raw) (bson.RawValue, error) {
+	opts, err := updateOptions(w, false)
+	if err != nil {
+		return w.Update, err
+	}
+	u, err := update.Parse(w.Update.Document(), opts)
+	if err != nil {
+		return w.Update, err
+	}
+	return placed(u, w.Update, before)
+}
+
+// placed puts numbers in place of the positional $ of all paths of an update.
+func placed(u *update.Update, typed bson.RawValue, before bson.Raw) (bson.RawValue, error) {
+	ops, err := typed.Document().Elements()
+	if err != nil {
+		return typed, err
+	}
+	s := statement{}
+	s.doc(func() {
+		for _, op := range ops {
+			args, isDoc := op.Value().DocumentOK()
+			elems, eerr := args.Elements()
+			if !isDoc || eerr != nil {
+				s.put(op.Key(), op.Value())
+				continue
+			}
+			s.sub(op.Key(), func() {
+				for _, e := range elems {
+					path, perr := placedPath(u, e.Key(), before)
+					err = errors.Join(err, perr)
+					s.put(path, e.Value())
+				}
+			})
+		}
+	})
+	return bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: s.b}, errors.Join(err, s.err)
+}
+
+func placedPath(u *update.Update, path string, before bson.Raw) (string, error) {
+	parts := strings.Split(path, ".")
+	at := slices.Index(parts, "$")
+	if at < 0 {
+		return path, nil
+	}
+	n, err := u.Position(before, strings.Join(parts[:at], "."))
+	if errors.Is(err, update.ErrNotPredictable) {
+		return path, fmt.Errorf("%w: %v", ErrUnpinnable, err)
+	}
+	parts[at] = strconv.Itoa(n)
+	return strings.Join(parts, "."), err
+}
+
 // appendTypedFilter keeps what the user's filter says of arrays, for a positional $.
 func appendTypedFilter(dst []byte, filter bson.Raw, road Road) ([]byte, error) {
 	if road == RoadFields {
-		return dst, fmt.Errorf("%w: a positional $ on a server without $expr", ErrUnpinnable)
+		return dst, errors.New("internal error: a positional $ without a place")
 	}
 	elems, err := filter.Elements()
 	if err != nil {

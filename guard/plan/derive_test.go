@@ -88,7 +88,7 @@ func TestPositional(t *testing.T) {
 		refused        bool
 	}{
 		{`{"_id": 1, "a": 5}`, `{"$set": {"a.$": 6}}`, RoadExpr, false},
-		{`{"_id": 1, "a": 5}`, `{"$set": {"a.$": 6}}`, RoadFields, true},
+		{`{"_id": 1, "a": 5}`, `{"$set": {"a.$": 6}}`, RoadFields, false},
 		{`{"_id": 1, "a": 5}`, `{"$set": {"a.$[]": 6}}`, RoadFields, false},
 		{`{"_id": 1, "$where": "1"}`, `{"$set": {"a.$": 6}}`, RoadExpr, true},
 		{`{"_id": 1}`, `{"$set": {"a.b": 6}}`, RoadFields, false},
@@ -96,6 +96,31 @@ func TestPositional(t *testing.T) {
 		w := command.Write{Op: command.Update, Filter: raw(t, c.filter), Update: bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: raw(t, c.update)}}
 		if err := pinnable(w, c.road); errors.Is(err, ErrUnpinnable) != c.refused {
 			t.Errorf("%s %s on %s: %v", c.filter, c.update, c.road, err)
+		}
+	}
+}
+
+// TestPlaced: without $expr the positional $ is sent as the number of the element that it means.
+func TestPlaced(t *testing.T) {
+	t.Parallel()
+	before := raw(t, `{"_id": 1, "a": [4, 5, 6], "b": [{"c": 1}, {"c": 2, "d": [1]}]}`)
+	for _, c := range []struct{ filter, update, want string }{
+		{`{"a": 5}`, `{"$set": {"a.$": 9, "x": 1}, "$inc": {"n": 1}}`, `{"$set":{"a.1":9,"x":1},"$inc":{"n":1}}`},
+		{`{"b.c": 2}`, `{"$unset": {"b.$.d": ""}}`, `{"$unset":{"b.1.d":""}}`},
+		{`{"b": {"$elemMatch": {"c": {"$gt": 0}}}}`, `{"$set": {"b.$.c": 7}}`, `{"$set":{"b.0.c":7}}`},
+		{`{"_id": 1}`, `{"$set": {"a.$": 9}}`, ""},
+		{`{"a": 5, "b.c": 2}`, `{"$set": {"a.$": 9}}`, ""},
+	} {
+		w := command.Write{Op: command.Update, Filter: raw(t, c.filter), Update: bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: raw(t, c.update)}}
+		got, err := withPositions(w, before)
+		if c.want == "" {
+			if err == nil {
+				t.Errorf("%s %s: %v, want an error", c.filter, c.update, got)
+			}
+			continue
+		}
+		if err != nil || text(t, bson.Raw(got.Value)) != c.want {
+			t.Errorf("%s %s: %v (%v), want %s", c.filter, c.update, got, err, c.want)
 		}
 	}
 }

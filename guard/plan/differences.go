@@ -44,9 +44,9 @@ func (p *paths) at(path string) *pathStats {
 	return s
 }
 
-// changed notes what a document loses and how its values change, and returns how many fields that are.
-func (s *stats) changed(w *command.Write, before, after bson.Raw) int {
-	d := differ{stats: s, update: w.Op == command.Update}
+// changed notes what a document loses and how its values change, and returns how many fields that are. open are the paths of after that are not known.
+func (s *stats) changed(w *command.Write, before, after bson.Raw, open []string) int {
+	d := differ{stats: s, update: w.Op == command.Update, open: open}
 	d.documents("", before, after)
 	s.byReplace = s.byReplace || d.lost && w.Op == command.Replace
 	for _, path := range s.wholes {
@@ -65,8 +65,14 @@ func (s *stats) changed(w *command.Write, before, after bson.Raw) int {
 type differ struct {
 	*stats
 	update bool // by operators or a pipeline, not by a whole document
+	open   []string
 	lost   bool // fields of before are not in after
 	fields int
+}
+
+// known says whether what after has at a path is more than a guess.
+func (d *differ) known(path string) bool {
+	return !slices.ContainsFunc(d.open, func(o string) bool { return path == o || strings.HasPrefix(path, o+".") })
 }
 
 // documents walks through two documents side by side, from element to element as long as they have the same names in the same order, which most do. What an
@@ -108,6 +114,9 @@ func (d *differ) documents(prefix string, before, after bson.Raw) {
 }
 
 func (d *differ) removed(path string, was bson.RawValue) {
+	if !d.known(path) {
+		return
+	}
 	d.lost, d.fields = true, d.fields+1
 	if s := d.paths.at(path); s != nil {
 		s.removed++
@@ -122,7 +131,11 @@ func (d *differ) added(path string, is bson.RawValue) {
 	d.fields++
 	if s := d.paths.at(path); s != nil {
 		s.added++
-		s.new.add(is)
+		if d.known(path) {
+			s.new.add(is)
+		} else {
+			s.new.more = true
+		}
 	}
 }
 
@@ -164,8 +177,13 @@ func (d *differ) value(prefix string, x bsoncore.Element, is bson.RawValue) {
 		return
 	}
 	s.changed++
+	s.old.add(was)
 	if !d.update {
 		s.replaced++
+	}
+	if !d.known(path) {
+		s.new.more = true
+		return
 	}
 	if is.Type != was.Type {
 		s.types[[2]bson.Type{was.Type, is.Type}]++
@@ -175,7 +193,6 @@ func (d *differ) value(prefix string, x bsoncore.Element, is bson.RawValue) {
 	if arr1 && arr2 {
 		d.shrunk(path, length(m), length(n))
 	}
-	s.old.add(was)
 	s.new.add(is)
 	s.plain = s.plain || d.update && !doc1 && !arr1
 }

@@ -31,7 +31,7 @@ func TestDiffer(t *testing.T) {
 		{before: `{"_id": 1, "a": 1, "ab": 2}`, after: `{"_id": 1, "ab": 2}`, removed: map[string]int64{"a": 1}},
 	} {
 		s := &stats{paths: paths{by: map[string]*pathStats{}}, findings: newFindings()}
-		s.changed(&command.Write{Op: command.Update}, raw(t, c.before), raw(t, c.after))
+		s.changed(&command.Write{Op: command.Update}, raw(t, c.before), raw(t, c.after), nil)
 		shrinks, removed, added, types := map[string]int64{}, map[string]int64{}, map[string]int64{}, map[string]int64{}
 		for path, x := range s.shrinks {
 			shrinks[path] = x.elements

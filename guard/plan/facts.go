@@ -147,7 +147,14 @@ func (s *stats) facts(info *collectionInfo, part bool) (out []Fact) {
 		out = append(out, fact(CreatesCollection, Warn, map[string]any{"namespace": ns, "nearest": s.near}, "%s", text))
 	}
 	for _, why := range slices.Sorted(maps.Keys(s.unknown)) {
-		out = append(out, fact(NotPredictable, Warn, map[string]any{"namespace": ns, "documents": s.unknown[why], "why": why}, "what %s will look like cannot be computed: %s", Plural(s.unknown[why], "document"), why))
+		u := s.unknown[why]
+		data := map[string]any{"namespace": ns, "documents": u.documents, "why": why}
+		if len(u.open) > 0 {
+			data["fields"] = u.open
+			out = append(out, fact(NotPredictable, Warn, data, "not known beforehand in %s: %s; all other fields are", Plural(u.documents, "document"), why))
+			continue
+		}
+		out = append(out, fact(NotPredictable, Warn, data, "what %s will look like cannot be computed: %s", Plural(u.documents, "document"), why))
 	}
 	return out
 }

@@ -24,15 +24,12 @@ var errStop = errors.New("stop")
 
 // iterate runs a command that returns a cursor and hands each document to each. The documents are valid until each returns.
 func iterate(ctx context.Context, r Reader, db string, cmd bson.D, each func(bson.Raw) error) error {
-	return read(ctx, r, db, cmd, false, each)
+	return read(ctx, r, db, cmd, false, func(docs bson.RawArray) error { return eachIn(docs, each) })
 }
 
-// stream is iterate for many documents: while each has the documents of one batch the next is on its way. each must not read itself.
-func stream(ctx context.Context, r Reader, db string, cmd bson.D, each func(bson.Raw) error) error {
-	return read(ctx, r, db, cmd, true, each)
-}
-
-func read(ctx context.Context, r Reader, db string, cmd bson.D, ahead bool, each func(bson.Raw) error) error {
+// read runs a command that returns a cursor and hands each batch to each. The documents are valid until each returns. With ahead the next batch is on its way
+// meanwhile: each must not read itself then.
+func read(ctx context.Context, r Reader, db string, cmd bson.D, ahead bool, each func(bson.RawArray) error) error {
 	raw, err := bson.Marshal(cmd)
 	if err != nil {
 		return err
@@ -56,7 +53,7 @@ func read(ctx context.Context, r Reader, db string, cmd bson.D, ahead bool, each
 		if id != 0 && ahead {
 			more = begin(more)
 		}
-		if err := eachIn(docs, each); err != nil {
+		if err := each(docs); err != nil {
 			if id != 0 && ahead {
 				_, _ = more() // nothing may be on its way when the cursor is closed
 			}

@@ -34,7 +34,8 @@ type spool struct {
 	dir     string
 	files   map[string]*spoolFile
 	order   []string
-	pending int // bytes in buffers
+	images  map[[2]string]*spoolFile // before or after, and namespace
+	pending int                      // bytes in buffers
 	jobs    chan job
 	done    chan struct{}
 	free    chan []byte
@@ -90,7 +91,7 @@ func newSpool(fs durable.FS, dir string) (*spool, error) {
 	if err := fs.MkdirAll(dir); err != nil {
 		return nil, err
 	}
-	return &spool{fs: fs, dir: dir, files: map[string]*spoolFile{}, free: make(chan []byte, maxJobs)}, nil
+	return &spool{fs: fs, dir: dir, files: map[string]*spoolFile{}, images: map[[2]string]*spoolFile{}, free: make(chan []byte, maxJobs)}, nil
 }
 
 // imageName is the file of a namespace's documents below before/ or after/, as mongodump --gzip names it: a directory for the database, and the
@@ -236,13 +237,30 @@ func (s *spool) drain() error {
 	return s.trouble.get()
 }
 
-// image spools a document below before/ or after/.
-func (s *spool) image(which, ns string, doc []byte) (*Image, error) {
-	at, err := s.append(filepath.Join(which, imageName(ns)), doc)
-	if err != nil {
+// image spools a document below before/ or after/. sum is its hash, if somebody has taken it already.
+func (s *spool) image(which, ns string, doc []byte, sum string) (*Image, error) {
+	key := [2]string{which, ns}
+	f := s.images[key]
+	if f == nil {
+		var err error
+		if f, err = s.file(filepath.Join(which, imageName(ns))); err != nil {
+			return nil, fmt.Errorf("spool the %s-image: %w", which, err)
+		}
+		s.images[key] = f
+	}
+	at := f.at
+	f.buf = append(f.buf, doc...)
+	if err := s.added(f, len(doc)); err != nil {
 		return nil, fmt.Errorf("spool the %s-image: %w", which, err)
 	}
-	return &Image{At: at, Bytes: len(doc), SHA256: hashOf(doc)}, nil
+	return &Image{At: at, Bytes: len(doc), SHA256: orHash(sum, doc)}, nil
+}
+
+func orHash(sum string, doc []byte) string {
+	if sum != "" {
+		return sum
+	}
+	return hashOf(doc)
 }
 
 // item writes the line of a document.

@@ -43,7 +43,7 @@ func TestSpool(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		image, err := sp.image("before", ns, doc)
+		image, err := sp.image("before", ns, doc, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestReadBackNotices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := sp.image("before", "app.users", bson.Raw{5, 0, 0, 0, 0}); err != nil {
+		if _, err := sp.image("before", "app.users", bson.Raw{5, 0, 0, 0, 0}, ""); err != nil {
 			t.Fatal(err)
 		}
 		if err := sp.sync(); err != nil {

@@ -41,7 +41,12 @@ func Undo(ctx context.Context, cfg Config, change *Plan, after []string, saved [
 	if err != nil {
 		return nil, err
 	}
-	u := &undo{Builder: b, only: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, vacated: map[string]bool{}}
+	u := &undo{Builder: b, asked: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, vacated: map[string]bool{}}
+	if len(only) > 5 {
+		if u.only, err = update.ParseFilter(only); err != nil {
+			return nil, joinDiscard(fmt.Errorf("%w: %v", ErrNoPart, err), b)
+		}
+	}
 	p, err := u.plan(ctx)
 	if cerr := u.images.Close(); err == nil {
 		err = cerr
@@ -64,8 +69,9 @@ var ErrNoPart = errors.New("cannot be taken back alone")
 
 type undo struct {
 	*Builder
-	only      bson.Raw
-	others    int64 // documents that only leaves out
+	only      *update.Filter // nil for all
+	asked     bson.Raw       // only, as it was given
+	others    int64          // documents that only leaves out
 	of        *Plan
 	after     []string
 	backup    []replay.SavedFile
@@ -165,7 +171,7 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 		return err
 	}
 	for _, r := range back {
-		if err := u.put(r.item, r.now, r.target, r.target != nil, 0); err != nil {
+		if err := u.put(r.item, r.now, foreseen{after: r.target}, r.target != nil, 0); err != nil {
 			return err
 		}
 		u.count(r.item)
@@ -218,14 +224,14 @@ func (u *undo) look(it Item, now bson.Raw) (*restore, error) {
 
 // wanted says whether a document is one of those that are to be taken back.
 func (u *undo) wanted(before, now bson.Raw) (bool, error) {
-	if len(u.only) <= 5 {
+	if u.only == nil {
 		return true, nil
 	}
 	for _, doc := range []bson.Raw{before, now} {
 		if doc == nil {
 			continue
 		}
-		switch update.Match(u.only, doc) {
+		switch u.only.Match(doc) {
 		case update.Yes:
 			return true, nil
 		case update.Undecidable:
@@ -362,7 +368,7 @@ func (u *undo) facts() []Fact {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.nothing}, "%s already as before the change", are(u.nothing, "document")))
 	}
 	if u.others > 0 {
-		out = append(out, fact(Part, Info, map[string]any{"documents": u.others}, "%s of the change left as they are, since they do not match %s", Plural(u.others, "document"), shown(u.only)))
+		out = append(out, fact(Part, Info, map[string]any{"documents": u.others}, "%s of the change left as they are, since they do not match %s", Plural(u.others, "document"), shown(u.asked)))
 	}
 	if u.unapplied > 0 {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.unapplied}, "%s never touched by the change", are(u.unapplied, "document")))

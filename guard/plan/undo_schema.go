@@ -161,7 +161,7 @@ func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *coll
 			}
 		}
 		u.stats[ns.String()].count.Inserted++
-		return u.put(it, nil, doc, true, 0)
+		return u.put(it, nil, foreseen{after: doc}, true, 0)
 	})
 }
 

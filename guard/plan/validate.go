@@ -16,8 +16,9 @@ import (
 
 // validator is that of one namespace, and what it will say.
 type validator struct {
-	rule     bson.Raw // nil if there is none that refuses
-	moderate bool     // documents that break it already may go on doing so
+	rule     bson.Raw       // nil if there is none that refuses
+	filter   *update.Filter // the rule, if it is one that can be parsed here
+	moderate bool           // documents that break it already may go on doing so
 	asked    []bson.Raw
 	size     int
 	refused  int64
@@ -37,6 +38,9 @@ func newValidator(info *collectionInfo) *validator {
 		return v
 	}
 	v.rule, v.moderate = rule, text("validationLevel") == "moderate"
+	if f, err := update.ParseFilter(rule); err == nil {
+		v.filter = f
+	}
 	return v
 }
 
@@ -45,10 +49,10 @@ func (v *validator) check(w *command.Write, before, after bson.Raw) {
 	if v.rule == nil || w.BypassChecks || after == nil {
 		return
 	}
-	if v.moderate && before != nil && update.Match(v.rule, before) != update.Yes {
+	if v.moderate && before != nil && v.match(before) != update.Yes {
 		return // it may break the rule already
 	}
-	switch update.Match(v.rule, after) {
+	switch v.match(after) {
 	case update.No:
 		v.refuses(after)
 	case update.Undecidable:
@@ -56,6 +60,13 @@ func (v *validator) check(w *command.Write, before, after bson.Raw) {
 			v.asked, v.size = append(v.asked, after), v.size+len(after)
 		}
 	}
+}
+
+func (v *validator) match(doc bson.Raw) update.Answer {
+	if v.filter == nil {
+		return update.Undecidable
+	}
+	return v.filter.Match(doc)
 }
 
 func (v *validator) refuses(doc bson.Raw) {
