@@ -283,7 +283,7 @@ func (x *execution) find(ctx context.Context, ns command.Namespace, works []work
 		return nil, err
 	}
 	for batch := "firstBatch"; ; batch = "nextBatch" {
-		reply, err := x.command(ctx, ns.DB, cmd, nil)
+		reply, err := x.command(ctx, ns.DB, cmd)
 		if err != nil {
 			return nil, err
 		}

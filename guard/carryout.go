@@ -51,7 +51,7 @@ func (o *Outcome) sum(cmd, statement int, planned sum) sum {
 }
 
 // carryOut is the protocol on one screen: ask, seal the backup, intent + sync, execute, outcome + sync, receipt.
-// Until the intent is durable, every way out of it leaves the server untouched and the spooled files removed.
+// Until the intent is durable, every way out of it leaves the server untouched, and until it is written the spooled files removed.
 func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) (*Outcome, error) {
 	g := s.gate
 	v = g.sizeUp(v, j, p)
@@ -86,7 +86,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	}
 	x := newExecution(g, d, p, j)
 	if err := g.recordSync(replay.KindIntent, x.intent(j)); err != nil { // ◄ nothing has happened yet
-		return nil, errors.Join(s.refuse(&Refused{Text: err.Error()}), p.Discard())
+		return nil, s.refuse(&Refused{Text: err.Error()}) // the files stay: the intent may stand in the record all the same
 	}
 	o := x.run(ctx)
 	g.changes = append(g.changes, o.Change)
@@ -316,7 +316,7 @@ func receipt(d *Deployment, p *plan.Plan, o *Outcome, j Judged) Receipt {
 	return Receipt{
 		Change: o.Change, Environment: j.Environment, Deployment: d.Name(), Summary: p.Summary(), Status: o.Status,
 		Predicted: o.Predicted, Actual: o.Actual, Skipped: o.Skipped, Alarm: o.Alarm, Error: o.Error, Undoes: p.Header().Undoes,
-		Took: o.Took, Batches: o.Batches,
+		Took: o.Took, Batches: o.Batches, Resumable: o.Status == replay.StatusPartly && len(o.Skipped) > 0 && p.Resumable(),
 	}
 }
 

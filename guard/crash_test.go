@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"respect/guard/internal/wiretest"
-	"respect/replay"
-	"respect/replay/durable"
 	"respect/replay/durable/durabletest"
 )
 
@@ -32,7 +30,7 @@ func TestKillMatrix(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			roads := []string{"proxy", "double"}
+			roads := []string{"proxy", "set"}
 			if strings.HasPrefix(c.phrase, strings.Fields(c.phrase)[0]+" DB") {
 				roads = roads[:1] // schema work has one road only
 			}
@@ -70,7 +68,7 @@ func (s *server) kill(t *testing.T, before state, cmds []string, n, tear int) bo
 		t.Fatal(err)
 	}
 	fsys.CrashAfter(n)
-	s.double.OnCommand(func(cmd wiretest.Command) wiretest.Fault {
+	s.onCommand(func(cmd wiretest.Command) wiretest.Fault {
 		write := len(wiretest.Writes([]wiretest.Command{cmd})) > 0
 		switch {
 		case fsys.Crashed(), write && fsys.Step("send "+cmd.Name) != nil:
@@ -83,41 +81,10 @@ func (s *server) kill(t *testing.T, before state, cmds []string, n, tear int) bo
 	_, _, _ = b.run(cmds...) // what a dead process would have said
 	finished := !fsys.Crashed()
 	b.close()
-	s.double.OnCommand(nil)
+	s.onCommand(nil)
 	steps := fsys.Steps()
 	at := fmt.Sprintf("killed at step %d, after %s (tear %d)", n, steps[len(steps)-1], tear)
 
-	after := s.state(t)
-	again := s.benchIn(t, b.dir, durable.OS{})
-	defer again.close()
-	changes := again.changes()
-	if len(changes) == 0 {
-		if !equal(before, after) {
-			same(t, at+": the record knows of no change", before, after)
-		}
-		return false
-	}
-	c := changes[0]
-	if c.CutOff {
-		r, err := again.gate.Recover(t.Context(), again.d, c)
-		if err != nil {
-			t.Fatalf("%s: what came of it cannot be told: %v", at, err)
-		}
-		if c = again.last(); c.Status != r.Status {
-			t.Fatalf("%s: found %s, and the record says %s", at, r.Status, c.Status)
-		}
-	}
-	switch unchanged := equal(before, after); {
-	case unchanged && (c.Status == replay.StatusApplied || c.Status == replay.StatusPartly):
-		t.Fatalf("%s: nothing was changed, and the record says %s", at, c.Status)
-	case !unchanged && c.Status == replay.StatusRejected:
-		same(t, at+": the record says "+string(c.Status), before, after)
-	}
-	if c.Status != replay.StatusRejected {
-		if _, err := again.undo(c); err != nil {
-			t.Fatalf("%s: %s: undo: %v", at, c.Status, err)
-		}
-		same(t, at+": after undo", before, s.state(t))
-	}
+	s.settle(t, before, b.dir, at)
 	return finished
 }

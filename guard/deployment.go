@@ -202,6 +202,9 @@ func (r planReader) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw
 
 func (r planReader) Answered(err error) bool { return r.d.Answered(err) }
 
+// Embedded says that the server is FerretDB.
+func (r planReader) Embedded() bool { return r.d.software.embedded }
+
 // binding reads on whatever connection its first command travels on, and on no other.
 type binding struct{ mainReader }
 

@@ -54,6 +54,7 @@ type execution struct {
 	differs   map[int64]bool // documents that an alarm was given of
 	changed   bool           // something may have been changed
 	stop      <-chan struct{}
+	cursors   map[int64]bool // that the change has opened
 	status    replay.Status
 }
 
@@ -63,7 +64,7 @@ const wtimeout = 60_000
 func newExecution(g *Gate, d *Deployment, p *plan.Plan, j Judged) *execution {
 	x := &execution{
 		gate: g, d: d, plan: p, judged: j, pace: newPacer(g.cfg.Policy.Pace(j.Environment), d.MaxStatements()), resend: d.remembersWrites(),
-		predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}, differs: map[int64]bool{}, began: g.cfg.Now(),
+		predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}, differs: map[int64]bool{}, cursors: map[int64]bool{}, began: g.cfg.Now(),
 	}
 	for _, c := range p.Counts() {
 		x.count(c.Namespace).Schema = c.Schema
@@ -142,19 +143,14 @@ func (x *execution) fail(err error) {
 }
 
 // command sends one command of the change on the verified connection. If the driver had replaced the connection nothing was sent: the
-// server behind the new one is verified, and if it is the same the command is sent once more. numbered are the same bytes with the number under which the
-// server remembers them, or nil.
-func (x *execution) command(ctx context.Context, db string, cmd, numbered bson.Raw) (bson.Raw, error) {
-	if numbered == nil {
-		numbered = cmd
-	}
-	start := x.gate.cfg.Now()
-	reply, err := x.d.server.Run(ctx, db, numbered, wire.Options{Connection: x.d.verified})
+// server behind the new one is verified, and if it is the same the command is sent once more.
+func (x *execution) command(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
+	reply, err := x.d.server.Run(ctx, db, cmd, wire.Options{Connection: x.d.verified})
 	if errors.Is(err, wire.ErrOtherConnection) {
 		if verr := x.d.verify(ctx); verr != nil {
 			return nil, &notSent{verr}
 		}
-		reply, err = x.d.server.Run(ctx, db, numbered, wire.Options{Connection: x.d.verified})
+		reply, err = x.d.server.Run(ctx, db, cmd, wire.Options{Connection: x.d.verified})
 	}
 	if errors.Is(err, wire.ErrTripwire) {
 		return nil, &notSent{x.gate.security(err)}
@@ -162,25 +158,52 @@ func (x *execution) command(ctx context.Context, db string, cmd, numbered bson.R
 	if errors.Is(err, wire.ErrOtherConnection) {
 		return nil, &notSent{err}
 	}
-	if c, perr := command.Parse(db, cmd, func(id int64) bool { return x.d.owns(x.d.main, id) }); perr == nil {
-		if c.Class() == command.Read {
-			if err == nil {
-				x.d.own(x.d.main, c, reply)
-			}
-		} else if rerr := x.gate.recordCommand(x.d, c, x.plan.Change(), start, reply, err); rerr != nil {
-			x.fail(rerr)
-		}
-	}
 	return reply, err
 }
 
-// ask is command for one that is written as a document.
+// ask is command for one that is written as a document: reads, and steps of schema work, which are recorded.
 func (x *execution) ask(ctx context.Context, db string, cmd bson.D) (bson.Raw, error) {
 	raw, err := bson.Marshal(cmd)
 	if err != nil {
 		return nil, err
 	}
-	return x.command(ctx, db, raw, nil)
+	c, err := command.Parse(db, raw, func(id int64) bool { return x.cursors[id] })
+	if err != nil {
+		return nil, &notSent{err}
+	}
+	start := x.gate.cfg.Now()
+	reply, err := x.command(ctx, db, raw)
+	if c.Class() == command.Read {
+		if id, ok := reply.Lookup("cursor", "id").Int64OK(); ok {
+			x.cursors[id] = true
+		}
+		return reply, err
+	}
+	if rerr := x.gate.recordCommand(x.d, c, x.plan.Change(), start, reply, err); rerr != nil {
+		x.fail(rerr)
+	}
+	return reply, err
+}
+
+// write is command for one that holds derived statements, and records it: what they are is known, so that they need no parsing. numbered are the same bytes
+// with the number under which the server remembers them, or nil.
+func (x *execution) write(ctx context.Context, name string, ns command.Namespace, cmd, numbered bson.Raw) (bson.Raw, error) {
+	if numbered == nil {
+		numbered = cmd
+	}
+	start := x.gate.cfg.Now()
+	reply, err := x.command(ctx, ns.DB, numbered)
+	e := replay.Command{
+		Deployment: x.d.Name(), Database: ns.DB, Name: name, Class: command.DocumentWrite.String(), Change: x.plan.Change(), Namespaces: []string{ns.String()},
+		Text: textOf(cmd), Micros: x.gate.cfg.Now().Sub(start).Microseconds(), Bytes: len(reply),
+	}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	if rerr := x.gate.record(replay.KindCommand, e); rerr != nil {
+		x.fail(rerr)
+	}
+	return reply, err
 }
 
 // notSent is an error after which it is certain that the command did not leave.

@@ -120,6 +120,7 @@ type Receipt struct {
 	Undoes      string
 	Took        time.Duration
 	Batches     int64
+	Resumable   bool // documents are left that could still be changed
 }
 
 // Config is what a Gate works with.

@@ -132,7 +132,7 @@ func TestGuardedWrites(t *testing.T) {
 
 				// Declined: nothing left the process but reads, and no file stays.
 				if s.double != nil {
-					s.double.Forget()
+					s.forget()
 				}
 				b.op.answer = func(guard.Question) guard.Answer { return guard.Answer{Text: "yes", Manner: guard.Typed} }
 				_, _, err = b.run(cmds...)
@@ -142,7 +142,7 @@ func TestGuardedWrites(t *testing.T) {
 				}
 				same(t, "after it was declined", before, s.state(t))
 				if s.double != nil {
-					if w := wiretest.Writes(s.double.Commands()); len(w) > 0 {
+					if w := wiretest.Writes(s.commands()); len(w) > 0 {
 						t.Fatalf("declined, and %s was sent: %s", w[0].Name, w[0].Doc)
 					}
 				}

@@ -75,14 +75,52 @@ func TestMain(m *testing.M) {
 type server struct {
 	uri    string
 	db     string
-	other  *mongo.Client    // another client, which knows nothing of guards
-	double *wiretest.Double // nil if there is none in between
-	real   bool             // a real mongod
+	other  *mongo.Client        // another client, which knows nothing of guards
+	double *wiretest.Double     // nil if there is none in between
+	set    *wiretest.ReplicaSet // nil if it poses as none
+	real   bool                 // a real mongod
+}
+
+// onCommand makes f decide what happens to each command that the guard sends.
+func (s *server) onCommand(f func(wiretest.Command) wiretest.Fault) {
+	if s.set != nil {
+		s.set.OnCommand(f)
+		return
+	}
+	s.double.OnCommand(f)
+}
+
+// before makes f run before each command of the guard is carried out, while no other is.
+func (s *server) before(f func(wiretest.Command)) {
+	if s.set == nil {
+		s.double.Before(f)
+		return
+	}
+	for _, m := range s.set.Members() {
+		m.Before(f)
+	}
+}
+
+// commands are those that the guard has sent, forget forgets them.
+func (s *server) commands() []wiretest.Command {
+	if s.set != nil {
+		return s.set.Commands()
+	}
+	return s.double.Commands()
+}
+
+func (s *server) forget() {
+	if s.set != nil {
+		s.set.Forget()
+		return
+	}
+	s.double.Forget()
 }
 
 var nextDatabase atomic.Int64
 
-// production is a server of one kind: plain, proxy (plain behind a double that changes nothing), double, mongod.
+// production is a server of one kind: plain, proxy (plain behind a double that changes nothing), double, set (two doubles that say they are a replica set of
+// MongoDB 8), mongod.
 func production(t *testing.T, kind string) *server {
 	t.Helper()
 	out := &server{db: fmt.Sprintf("gate%d", nextDatabase.Add(1))}
@@ -99,6 +137,9 @@ func production(t *testing.T, kind string) *server {
 		}
 		out.uri, address = s.URI, s.Address
 	}
+	if kind == "set" {
+		out.set = wiretest.NewReplicaSet(t, wiretest.SetConfig{Backend: address, Members: 2, Exact: true, Version: "8.0.4"})
+	}
 	if kind == "double" || kind == "proxy" {
 		out.double = wiretest.NewDouble(t, address, kind == "double")
 	}
@@ -110,8 +151,11 @@ func production(t *testing.T, kind string) *server {
 			t.Fatal(err)
 		}
 	}
-	if out.double != nil {
+	switch {
+	case out.double != nil:
 		out.uri = out.double.URI()
+	case out.set != nil:
+		out.uri = out.set.URI()
 	}
 	return out
 }
@@ -152,10 +196,10 @@ func eachServer(t *testing.T, f func(t *testing.T, s *server)) {
 	each(t, f, "plain", "double", "mongod")
 }
 
-// eachRoad runs a test on both roads of execution, with a double in between.
+// eachRoad runs a test on all roads of execution, with a double in between: without $expr, with it, and with writes that can be sent again.
 func eachRoad(t *testing.T, f func(t *testing.T, s *server)) {
 	t.Helper()
-	each(t, f, "proxy", "double")
+	each(t, f, "proxy", "double", "set")
 }
 
 func each(t *testing.T, f func(t *testing.T, s *server), kinds ...string) {
@@ -384,6 +428,15 @@ func (b *bench) undo(c *journal.Change) (*guard.Statement, error) {
 		return nil, err
 	}
 	return st, st.Undo(b.t.Context(), b.d, c, guard.UndoOptions{})
+}
+
+func (b *bench) resume(c *journal.Change) (*guard.Statement, error) {
+	b.t.Helper()
+	st, err := b.gate.Begin(guard.Input{Text: "resume " + c.ID, Manner: "resume"})
+	if err != nil {
+		return nil, err
+	}
+	return st, st.Resume(b.t.Context(), b.d, c)
 }
 
 // files are the names below the state directory's changes.

@@ -137,7 +137,7 @@ func TestP2InterferenceInTheLastMoment(t *testing.T) {
 				before := s.state(t)
 				b := s.bench(t)
 				var theirs string
-				s.double.Before(func(cmd wiretest.Command) {
+				s.before(func(cmd wiretest.Command) {
 					if theirs == "" && len(wiretest.Writes([]wiretest.Command{cmd})) > 0 && strings.Contains(cmd.Doc.String(), `"$numberInt":"1"`) {
 						s.command(t, c.do)
 						theirs = s.one(t)
@@ -164,7 +164,7 @@ func TestP2InterferenceInTheLastMoment(t *testing.T) {
 						t.Fatalf("the other's version %s was overwritten, and what is saved is %s (%v)", theirs, text(overwritten), err)
 					}
 				}
-				s.double.Before(nil)
+				s.before(nil)
 				if st := b.last().Status; st == replay.StatusPartly || st == replay.StatusApplied {
 					if _, err := b.undo(b.last()); err != nil {
 						t.Fatalf("undo: %v", err)

@@ -26,9 +26,10 @@ type pacer struct {
 const firstBatch = 100
 
 const (
-	slow    = 3.0 // times the least that a document has taken
+	slow    = 4.0 // times the least that a document has taken
 	niceMin = 0.25
-	niceMax = 8.0
+	niceMax = 1.0 // a busy server gets half of the time, and never more than maxRest at once
+	maxRest = time.Second
 	// noise is what a batch may take without anything being concluded from it.
 	noise = 5 * time.Millisecond
 )
@@ -62,5 +63,5 @@ func (p *pacer) took(n int, d time.Duration) (rest time.Duration) {
 	}
 	p.size = min(p.size, p.most)
 	busy := min(max(p.pace.Busy, 1), 100)
-	return d*time.Duration(100-busy)/time.Duration(busy) + time.Duration(float64(d)*p.nice)
+	return d*time.Duration(100-busy)/time.Duration(busy) + min(time.Duration(float64(d)*p.nice), maxRest)
 }

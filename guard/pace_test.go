@@ -52,8 +52,11 @@ func TestPacer(t *testing.T) {
 			}
 			last = rest
 		}
-		if last < 90*time.Millisecond {
+		if last != 90*time.Millisecond {
 			t.Errorf("rests for %v after a batch of 90 ms", last)
+		}
+		if rest := p.took(1000, time.Hour); rest > maxRest {
+			t.Errorf("rests for %v at once", rest)
 		}
 		for range 6 {
 			last = p.took(100, 10*time.Millisecond)

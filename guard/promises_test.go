@@ -24,7 +24,7 @@ import (
 // quiet fails the test if a write reached the wire since the double last forgot.
 func (s *server) quiet(t *testing.T, when string) {
 	t.Helper()
-	if w := wiretest.Writes(s.double.Commands()); len(w) > 0 {
+	if w := wiretest.Writes(s.commands()); len(w) > 0 {
 		t.Fatalf("%s, and %s was sent: %s", when, w[0].Name, w[0].Doc)
 	}
 }
@@ -243,9 +243,9 @@ func TestP3JournalFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			fsys.CrashAfter(n)
-			s.double.Forget()
+			s.forget()
 			_, _, err := b.run(`{"update": "people", "updates": [{"q": {}, "u": {"$set": {"age": 7}}, "multi": true}]}`)
-			sent := len(wiretest.Writes(s.double.Commands())) > 0
+			sent := len(wiretest.Writes(s.commands())) > 0
 			b.close()
 			if sent {
 				if n < 5 {
@@ -356,7 +356,7 @@ func TestP6RecordedBeforeItHappens(t *testing.T) {
 				s.people(t)
 				b := s.bench(t)
 				looked := false
-				s.double.Before(func(cmd wiretest.Command) {
+				s.before(func(cmd wiretest.Command) {
 					if looked || len(wiretest.Writes([]wiretest.Command{cmd})) == 0 {
 						return
 					}
@@ -402,7 +402,7 @@ func TestP7ReadsAreFree(t *testing.T) {
 		`{"ping": 1}`: "",
 	}
 	for cmd, want := range reads {
-		s.double.Forget()
+		s.forget()
 		_, _, err := b.run(cmd)
 		if want == "?" {
 			continue // the embedded server explains no writes; that it was not asked about is seen below
@@ -412,7 +412,7 @@ func TestP7ReadsAreFree(t *testing.T) {
 			continue
 		}
 		var last bson.Raw // a heartbeat may have come behind it
-		for _, sent := range s.double.Commands() {
+		for _, sent := range s.commands() {
 			if sent.Name == raw(t, cmd).Index(0).Key() {
 				last = sent.Doc
 			}
@@ -447,7 +447,7 @@ func TestP8Gentle(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.quiet(t, "it was a preview")
-		s.double.Forget()
+		s.forget()
 		n := 0
 		b.op.progress = func(p guard.Progress) guard.Control {
 			if n++; n == 2 {
@@ -461,7 +461,7 @@ func TestP8Gentle(t *testing.T) {
 			t.Fatalf("stopped by the operator, and the error is %v", err)
 		}
 		batches := 0
-		for _, c := range wiretest.Writes(s.double.Commands()) {
+		for _, c := range wiretest.Writes(s.commands()) {
 			batches++
 			if list, err := c.Doc.Lookup("updates").Array().Values(); err != nil || len(list) > b.d.MaxStatements() {
 				t.Errorf("a batch of %d statements (%v)", len(list), err)
@@ -485,9 +485,9 @@ func TestP10TheReceiptTellsTheTruth(t *testing.T) {
 	s.people(t)
 	b := s.bench(t)
 	meddled := false
-	s.double.Before(func(cmd wiretest.Command) {
+	s.before(func(cmd wiretest.Command) {
 		// As a trigger of the server's would: the write is done, and then one more.
-		if v, ok := cmd.Doc.Lookup("filter", "_id", "$in", "0").AsInt64OK(); !meddled && ok && v == 1 && cmd.Name == "find" && len(wiretest.Writes(s.double.Commands())) > 0 {
+		if v, ok := cmd.Doc.Lookup("filter", "_id", "$in", "0").AsInt64OK(); !meddled && ok && v == 1 && cmd.Name == "find" && len(wiretest.Writes(s.commands())) > 0 {
 			meddled = true
 			s.command(t, `{"update": "people", "updates": [{"q": {"_id": 1}, "u": {"$set": {"trigger": true}}}]}`)
 		}
@@ -503,7 +503,7 @@ func TestP10TheReceiptTellsTheTruth(t *testing.T) {
 		t.Errorf("the alarms are %v", r.Alarm)
 	}
 	// Whose that is cannot be told: undo leaves it alone.
-	s.double.Before(nil)
+	s.before(nil)
 	if _, err := b.undo(b.last()); err == nil {
 		t.Error("undo said nothing of a document that is not as the change was to leave it")
 	}
@@ -529,7 +529,7 @@ func TestAnotherServerBehindTheTunnel(t *testing.T) {
 			swap := func() {
 				s.double.SetBackend(elsewhere.Address)
 				s.double.CloseConnections()
-				s.double.Forget()
+				s.forget()
 			}
 			b.op.answer = func(q guard.Question) guard.Answer { swap(); return typed(q) }
 			if when == "before the statement" {

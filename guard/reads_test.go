@@ -168,13 +168,13 @@ func TestEachReadIsRun(t *testing.T) {
 // asks runs a read and says whether the server knows the command.
 func (s *server) asks(t *testing.T, b *bench, cmd string) (met bool, err error) {
 	t.Helper()
-	s.double.Forget()
+	s.forget()
 	_, _, err = b.run(cmd)
 	db, text := s.db, cmd
 	if name, rest, ok := strings.Cut(cmd, ": "); ok && !strings.HasPrefix(cmd, "{") {
 		db, text = name, rest
 	}
-	sent := s.double.Commands()
+	sent := s.commands()
 	want := raw(t, text)
 	at := slices.IndexFunc(sent, func(c wiretest.Command) bool { // heartbeats are there too
 		return c.DB == db && bytes.HasPrefix(c.Doc[4:], want[4:len(want)-1])

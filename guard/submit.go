@@ -31,7 +31,7 @@ func (x *execution) atOnce(ctx context.Context, ns command.Namespace, fresh []wo
 		if err != nil {
 			return err
 		}
-		reply, err := x.submit(ctx, ns.DB, cmd)
+		reply, err := x.submit(ctx, fresh[0].derived.Command, ns, cmd)
 		var gone *gaveUp
 		switch {
 		case errors.As(err, &gone):
@@ -133,7 +133,7 @@ func (g *gaveUp) Unwrap() error { return g.cause }
 // a fail-over interrupted, is sent again, byte for byte, to whoever is primary by then: the server does what it has not done, and answers for
 // all of it. Where that does not help, or cannot be done, the error is a *gaveUp.
 // Source: https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md
-func (x *execution) submit(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
+func (x *execution) submit(ctx context.Context, name string, ns command.Namespace, cmd bson.Raw) (bson.Raw, error) {
 	var numbered bson.Raw
 	if x.resend {
 		x.txn++
@@ -141,7 +141,10 @@ func (x *execution) submit(ctx context.Context, db string, cmd bson.Raw) (bson.R
 		numbered = bson.Raw(bsoncore.BuildDocument(nil, b))
 	}
 	for try := 1; ; try++ {
-		reply, err := x.command(ctx, db, cmd, numbered)
+		reply, err := x.write(ctx, name, ns, cmd, numbered)
+		if ok, _ := reply.Lookup("ok").AsFloat64OK(); ok == 1 {
+			err = nil // what of it failed, and what a majority does not have, is in the reply
+		}
 		why := again(reply, err)
 		if why == nil {
 			return reply, err
@@ -229,7 +232,7 @@ func (x *execution) reconnect(ctx context.Context, why error) error {
 func (x *execution) sortOut(ctx context.Context, ns command.Namespace, sent []work, failed map[int]string, err error) error {
 	now, lerr := x.find(ctx, ns, sent)
 	if lerr != nil {
-		x.unknown, x.changed = true, true
+		x.unclear(sent)
 		return fmt.Errorf("find out which documents were changed: %w", lerr)
 	}
 	var first string
@@ -265,6 +268,14 @@ func (x *execution) sortOut(ctx context.Context, ns command.Namespace, sent []wo
 		return fmt.Errorf("%s %s: %w", sent[0].derived.Command, ns, x.d.fromWire(err, true))
 	}
 	return nil
+}
+
+// unclear marks documents of which it cannot be told whether they were changed.
+func (x *execution) unclear(sent []work) {
+	x.unknown, x.changed = true, true
+	for _, w := range sent {
+		x.after[w.item.N].state = afterUnread
+	}
 }
 
 func key(w work) plan.IDHash {
@@ -315,7 +326,7 @@ func writeErrors(reply bson.Raw) map[int]string {
 func (x *execution) examine(ctx context.Context, ns command.Namespace, sent []work, cause error) (left []work, err error) {
 	now, err := x.find(ctx, ns, sent)
 	if err != nil {
-		x.unknown, x.changed = true, true
+		x.unclear(sent)
 		return nil, fmt.Errorf("%w, and the documents cannot be looked at: %w", cause, err)
 	}
 	applied, unclear := 0, 0
@@ -329,8 +340,7 @@ func (x *execution) examine(ctx context.Context, ns command.Namespace, sent []wo
 			left = append(left, w)
 		default:
 			unclear++
-			x.unknown, x.changed = true, true
-			x.after[w.item.N].state = afterUnread
+			x.unclear([]work{w})
 			x.skip(w, "changed by this, or by somebody else: the answer was lost")
 		}
 	}
@@ -360,7 +370,7 @@ func (x *execution) one(ctx context.Context, ns command.Namespace, w work) error
 		return err
 	}
 	for try := 1; ; try++ {
-		reply, err := x.submit(ctx, ns.DB, cmd)
+		reply, err := x.submit(ctx, "findAndModify", ns, cmd)
 		var gone *gaveUp
 		switch {
 		case errors.As(err, &gone):

@@ -240,7 +240,7 @@ func (in incident) checkMentions(t *testing.T, server *embeddedtest.Server, db s
 	codes := map[string]bool{}
 	for _, st := range in.Statements {
 		s.out.Reset()
-		_ = s.Plan(t.Context(), st, "argument", true) // what is refused or thrown has no plan
+		_ = s.Plan(t.Context(), st, "argument", true, false) // what is refused or thrown has no plan
 		var out struct {
 			Changes []struct {
 				Facts []struct{ Code, Severity, Text string }

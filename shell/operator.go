@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"respect/guard"
 	"respect/guard/environment"
@@ -16,35 +18,81 @@ import (
 // Operator is the person at a terminal. It implements guard.Operator.
 type Operator struct {
 	TTY   *terminal.TTY
-	Err   io.Writer // receipts go here
+	Err   io.Writer // receipts and progress go here
 	Color bool
 	// Before is called before a question is shown: what was printed is recorded in order. May be nil.
 	Before func()
+
+	line progressLine
 }
 
 func (o *Operator) style() render.Style {
-	w, _ := o.TTY.Size()
-	return render.Style{Color: o.Color, Width: min(w, 120)}
+	w, h := o.TTY.Size()
+	return render.Style{Color: o.Color, Width: min(w, 200), Height: h}
 }
 
-// Ask implements guard.Operator. The text that is returned as Screen is what was shown, without colours.
+// Ask implements guard.Operator. The text that is returned as Screen is what was shown, without colours. What is looked at meanwhile confirms nothing: the
+// question is shown again, and everything before its answer is flushed as before.
 func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, error) {
+	o.line.clear(o.Err)
 	if o.Before != nil {
 		o.Before()
 	}
-	_, height := o.TTY.Size()
-	text := func(s render.Style) string {
-		return "\n" + s.Plan(q.Plan, q.Environment, height) + "\n" + s.Instruction(q.Phrase) + "\n" + render.Otherwise + "\n"
+	var looks []guard.Look
+	for {
+		shown := o.style()
+		plain := shown
+		plain.Color = false
+		text := func(s render.Style) string { return "\n" + s.Plan(q.Plan, q.Environment, q.Phrase) }
+		a, err := o.TTY.Confirm(ctx, text(shown), "> ")
+		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: text(plain), Looks: looks}
+		if err != nil || a.Manner != terminal.Typed {
+			return answer, err
+		}
+		look, ok := lookFor(a.Text)
+		if !ok {
+			return answer, nil
+		}
+		screen, err := o.page(ctx, q.Plan, look)
+		if err != nil {
+			return answer, err
+		}
+		looks = append(looks, guard.Look{Asked: a.Text, Screen: screen})
 	}
-	shown := o.style()
-	plain := shown
-	plain.Color = false
-	a, err := o.TTY.Confirm(ctx, text(shown), "> ")
-	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: text(plain)}, err
+}
+
+// page shows what somebody wants to look at, a screen at a time, and returns what was shown.
+func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, error) {
+	style := o.style()
+	room := max(style.Height-3, 5)
+	var shown strings.Builder
+	n := 0
+	err := look(p, style, func(line string) error {
+		rows := 1 + max(render.Width(line)-1, 0)/style.Width
+		if n > 0 && n+rows > room {
+			n = 0
+			a, err := o.TTY.ReadText(ctx, "-- Enter shows more, q goes back to the question -- ", false)
+			if err != nil {
+				return err
+			}
+			if a.Manner != terminal.Typed || strings.TrimSpace(a.Text) != "" {
+				return errEnough
+			}
+		}
+		n += rows
+		fmt.Fprintln(o.TTY, line)
+		shown.WriteString(line + "\n")
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		fmt.Fprintln(o.TTY, "error: "+render.SafeLines(err.Error()))
+	}
+	return shown.String(), nil
 }
 
 // Reason implements guard.Operator.
 func (o *Operator) Reason(ctx context.Context, env environment.Environment) (guard.Answer, error) {
+	o.line.clear(o.Err)
 	if o.Before != nil {
 		o.Before()
 	}
@@ -58,28 +106,101 @@ func (o *Operator) Reason(ctx context.Context, env environment.Environment) (gua
 	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: prompt(plain)}, err
 }
 
-// Progress implements guard.Operator.
+// Progress implements guard.Operator. While a change runs, p pauses it, r goes on, s stops it after the running batch.
 func (o *Operator) Progress(p guard.Progress) guard.Control {
-	if p.What == "" && p.Total > 200 {
-		fmt.Fprintf(o.Err, "\r%s of %s documents\x1b[K", plan.Number(p.Done), plan.Number(p.Total))
-		if p.Done == p.Total {
-			fmt.Fprint(o.Err, "\r\x1b[K")
+	if !p.Planning && p.Elapsed >= quiet || p.Paused || p.Waiting != "" {
+		switch o.TTY.Pressed() {
+		case 's', 'S', 'q':
+			o.line.clear(o.Err)
+			return guard.Stop
+		case 'p', 'P', ' ':
+			o.line.paused = !o.line.paused
+		case 'r', 'R':
+			o.line.paused = false
 		}
+	}
+	w, _ := o.TTY.Size()
+	o.line.show(o.Err, p, w)
+	if o.line.paused {
+		return guard.Pause
 	}
 	return guard.Go
 }
 
 // Receipt implements guard.Operator.
 func (o *Operator) Receipt(r guard.Receipt) {
+	o.line.clear(o.Err)
+	o.line = progressLine{}
 	fmt.Fprint(o.Err, receiptText(o.style(), r))
 }
 
 func receiptText(s render.Style, r guard.Receipt) string {
-	return s.Receipt(r.Environment, r.Deployment, r.Change, r.Status, r.Predicted, r.Actual, r.Skipped, r.Alarm, r.Error, r.Undoes)
+	return s.Receipt(render.Receipt{
+		Environment: r.Environment, Deployment: r.Deployment, Change: r.Change, Status: r.Status, Predicted: r.Predicted, Actual: r.Actual,
+		Skipped: r.Skipped, Alarm: r.Alarm, Error: r.Error, Undoes: r.Undoes, Took: r.Took, Batches: r.Batches, Resumable: r.Resumable,
+	})
 }
 
 // Present implements guard.Operator.
 func (o *Operator) Present() bool { return true }
+
+// quiet is how long something may take before its progress is shown: what is over sooner needs none.
+const quiet = 700 * time.Millisecond
+
+// progressLine is one line on a terminal that is written again and again.
+type progressLine struct {
+	at     time.Duration // of what was shown last, by the clock of what runs
+	text   string
+	paused bool
+}
+
+func (l *progressLine) show(w io.Writer, p guard.Progress, width int) {
+	if p.Elapsed < quiet && !p.Paused && p.Waiting == "" {
+		return
+	}
+	const often = 200 * time.Millisecond
+	text := render.Cut(render.Safe(progressText(p)), width-1)
+	if text == l.text || p.Elapsed-l.at < often && p.Elapsed >= l.at && !p.Paused {
+		return
+	}
+	l.at, l.text = p.Elapsed, text
+	fmt.Fprintf(w, "\r%s\x1b[K", text)
+}
+
+func (l *progressLine) clear(w io.Writer) {
+	if l.text != "" {
+		fmt.Fprint(w, "\r\x1b[K")
+		l.text = ""
+	}
+}
+
+// progressText is where something stands, in one line: the most important first, since it may be cut.
+func progressText(p guard.Progress) string {
+	left := ""
+	if p.Left > 0 {
+		left = fmt.Sprintf(", about %v left", round(p.Left))
+	}
+	switch {
+	case p.Planning && p.Total > p.Done:
+		return fmt.Sprintf("looking at %s of about %s documents, %s%s. Nothing is changed yet; Ctrl-C stops", plan.Number(p.Done), plan.Number(p.Total), render.Bytes(p.Bytes), left)
+	case p.Planning:
+		return fmt.Sprintf("looking at documents: %s, %s. Nothing is changed yet; Ctrl-C stops", plan.Number(p.Done), render.Bytes(p.Bytes))
+	case p.Paused:
+		return fmt.Sprintf("PAUSED after %s of %s documents: r goes on, s stops", plan.Number(p.Done), plan.Number(p.Total))
+	case p.Waiting != "":
+		return fmt.Sprintf("waiting after %s of %s documents: %s", plan.Number(p.Done), plan.Number(p.Total), p.Waiting)
+	case p.What != "":
+		return p.What
+	}
+	return fmt.Sprintf("%s of %s documents, %s/s%s: p pauses, s stops", plan.Number(p.Done), plan.Number(p.Total), plan.Number(int64(p.Rate)), left)
+}
+
+func round(d time.Duration) time.Duration {
+	if d < time.Minute {
+		return max(d.Round(time.Second), time.Second)
+	}
+	return d.Round(10 * time.Second)
+}
 
 // Silent is nobody: it prints receipts and cannot be asked. It implements guard.Operator.
 type Silent struct {

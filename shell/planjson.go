@@ -51,10 +51,10 @@ type RefusedJSON struct {
 	Code  string   `json:"code,omitempty"`
 }
 
-// Plan previews one script and prints the plan; with asJSON, as PlanJSON. It returns the exit status.
-func (s *Shell) Plan(ctx context.Context, src, manner string, asJSON bool) int {
+// Plan previews one script and prints the plan; with asJSON, as PlanJSON; with full, of all documents, however many. It returns the exit status.
+func (s *Shell) Plan(ctx context.Context, src, manner string, asJSON, full bool) int {
 	defer s.Flush()
-	st, err := s.cfg.Gate.Begin(guard.Input{Text: RedactInput(src), Manner: manner, Mode: guard.Preview})
+	st, err := s.cfg.Gate.Begin(guard.Input{Text: RedactInput(src), Manner: manner, Mode: guard.Preview, Full: full})
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return ExitError

@@ -70,6 +70,8 @@ type Shell struct {
 	secret  bool            // the running entry may hold a password
 	exiting bool
 	cat     *catalogue
+
+	previewed string // the last statement that was only previewed
 }
 
 // New makes a shell.
@@ -158,7 +160,13 @@ func (s *Shell) Exec(ctx context.Context, text, manner string) int {
 
 // statement runs JavaScript. recorded is the whole entry as it came.
 func (s *Shell) statement(ctx context.Context, src, recorded, manner string, mode guard.Mode) int {
-	st, err := s.cfg.Gate.Begin(guard.Input{Text: RedactInput(recorded), Manner: manner, Mode: mode})
+	return s.run1(ctx, src, recorded, guard.Input{Manner: manner, Mode: mode})
+}
+
+// run1 runs one statement in JavaScript as in says.
+func (s *Shell) run1(ctx context.Context, src, recorded string, in guard.Input) int {
+	in.Text = RedactInput(recorded)
+	st, err := s.cfg.Gate.Begin(in)
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return ExitError
@@ -166,7 +174,7 @@ func (s *Shell) statement(ctx context.Context, src, recorded, manner string, mod
 	s.secret = Secret(recorded)
 	defer func() { s.Flush(); s.secret = false }()
 	shown, err := s.evaluate(ctx, st, src)
-	if mode == guard.Preview {
+	if in.Mode == guard.Preview {
 		return s.preview(st, err)
 	}
 	if err != nil {
@@ -306,10 +314,7 @@ func (s *Shell) preview(st *guard.Statement, err error) int {
 	defer st.Discard()
 	plans, judged := st.Plans()
 	for i, p := range plans {
-		s.out(s.cfg.Style.Plan(p, judged[i].Environment, 0))
-		if phrase := confirmPhrase(p, judged[i]); phrase != "" {
-			s.out(s.cfg.Style.Instruction(phrase) + "\n")
-		}
+		s.out(s.cfg.Style.Plan(p, judged[i].Environment, confirmPhrase(p, judged[i])))
 	}
 	switch {
 	case errors.Is(err, guard.ErrIncomplete):

@@ -2,7 +2,6 @@ package shell
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -32,6 +31,9 @@ var (
 	maybe   = regexp.MustCompile(`^[^\s()=;.]*$`)
 	code    = regexp.MustCompile(`(?s)^\S.*$`)
 	showID  = regexp.MustCompile(`^(?:|list|show\s+\S+)$`)
+	someN   = regexp.MustCompile(`^[1-9][0-9]{0,5}$|^$`)
+	anID    = regexp.MustCompile(`^[^=;].*$`)
+	undoing = regexp.MustCompile(`(?s)^(?:[^\s()=;.{]*)(?:\s*\{.*\})?$`)
 )
 
 func words() []word {
@@ -44,6 +46,7 @@ func words() []word {
 			return ExitDone
 		}},
 		{"details", "[ID]", "every document of the last preview, or of a change", maybe, detailsWord},
+		{"diff", "ID", "one document of the last preview, before and after", anID, diffWordRun},
 		{"env", "", "which environment this is, and why", nothing, func(s *Shell, _ context.Context, _, _, _ string) int {
 			d := s.here()
 			_, db := s.vm.Database()
@@ -52,15 +55,20 @@ func words() []word {
 			return ExitDone
 		}},
 		{"exit", "", "leave", nothing, leave},
+		{"full", "", "the last preview once more, of all documents, if it was an estimate", nothing, fullWord},
 		{"help", "[collection|cursor|database]", "this list, or the methods of an object", maybe, helpWord},
 		{"it", "", "the next documents of the last cursor", nothing, itWord},
 		{"preview", "STATEMENT", "show what a statement would change, and change nothing", code, func(s *Shell, ctx context.Context, args, text, manner string) int {
 			return s.previewWord(ctx, args, text, manner)
 		}},
 		{"quit", "", "leave", nothing, leave},
+		{"resume", "[ID]", "do what a change that was cut off, stopped or met others' work has left", maybe, func(s *Shell, ctx context.Context, args, text, manner string) int {
+			return s.Resume(ctx, args, text, manner)
+		}},
+		{"sample", "[N]", "some documents of the last preview, spread over all of it", someN, sampleWordRun},
 		{"show", "dbs|collections|…", "what there is", oneWord, showWord},
-		{"undo", "[ID]", "take back the last change, or the one with this id", maybe, func(s *Shell, ctx context.Context, args, text, manner string) int {
-			return s.Undo(ctx, args, manner)
+		{"undo", "[ID] [{FILTER}]", "take back the last change, or the one with this id, or some of its documents", undoing, func(s *Shell, ctx context.Context, args, text, manner string) int {
+			return s.undoArgs(ctx, args, text, manner, guard.Execute)
 		}},
 		{"use", "DATABASE", "switch to another database", oneWord, func(s *Shell, _ context.Context, args, _, _ string) int {
 			return s.use(args)
@@ -268,48 +276,109 @@ func (s *Shell) showCollections(reply bson.Raw) int {
 }
 
 func (s *Shell) previewWord(ctx context.Context, args, text, manner string) int {
-	if w, _, ok := findWord(args); ok && w.name == "undo" {
-		id := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(args), "undo"))
-		return s.undo(ctx, id, text, manner, guard.Preview)
+	if w, rest, ok := findWord(args); ok && w.name == "undo" {
+		return s.undoArgs(ctx, rest, text, manner, guard.Preview)
 	}
+	s.previewed = args
 	return s.statement(ctx, args, text, manner, guard.Preview)
 }
 
-// Undo takes back a change, or the last one.
-func (s *Shell) Undo(ctx context.Context, id, manner string) int {
-	return s.undo(ctx, id, strings.TrimSpace("undo "+id), manner, guard.Execute)
+// undoArgs takes apart what stands behind undo: an id, a filter in braces, both or neither.
+func (s *Shell) undoArgs(ctx context.Context, args, text, manner string, mode guard.Mode) int {
+	id, only := args, ""
+	if i := strings.IndexByte(args, '{'); i >= 0 {
+		id, only = strings.TrimSpace(args[:i]), args[i:]
+	}
+	opts := UndoOptions{Only: only}
+	return s.undo(ctx, id, opts, text, manner, mode)
 }
 
-func (s *Shell) undo(ctx context.Context, id, text, manner string, mode guard.Mode) int {
+// UndoOptions say more of what is to be taken back, and where.
+type UndoOptions struct {
+	Only string // a filter, as JavaScript; "" for all
+	On   string // the deployment, if it is another than the one where the change was made
+	From string // the directory of a change that was exported elsewhere
+}
+
+// Undo takes back a change, or the last one.
+func (s *Shell) Undo(ctx context.Context, id string, opts UndoOptions, manner string) int {
+	text := strings.TrimSpace("undo " + id)
+	if opts.Only != "" {
+		text += " " + opts.Only
+	}
+	return s.undo(ctx, id, opts, text, manner, guard.Execute)
+}
+
+func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, manner string, mode guard.Mode) int {
+	var only bson.Raw
+	if opts.Only != "" {
+		var err error
+		if only, err = s.vm.Filter(ctx, opts.Only); err != nil {
+			s.say("error: " + render.SafeLines(err.Error()) + "\n")
+			return ExitError
+		}
+	}
+	c, code := s.changeNamed(id)
+	if c == nil {
+		return code
+	}
+	st, code := s.begin(text, manner, mode)
+	if st == nil {
+		return code
+	}
+	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On})
+	return s.ended(st, mode, err, "everything is already as it was before "+c.ID)
+}
+
+// Resume does what a change has left.
+func (s *Shell) Resume(ctx context.Context, id, text, manner string) int {
+	c, code := s.changeNamed(id)
+	if c == nil {
+		return code
+	}
+	st, code := s.begin(text, manner, guard.Execute)
+	if st == nil {
+		return code
+	}
+	return s.ended(st, guard.Execute, st.Resume(ctx, s.here(), c), "nothing of "+c.ID+" is left to do")
+}
+
+// changeNamed finds a change, or says that there is none.
+func (s *Shell) changeNamed(id string) (*journal.Change, int) {
 	changes, err := s.changes()
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
-		return ExitError
+		return nil, ExitError
 	}
 	c, err := FindChange(changes, id)
 	if err != nil {
 		s.say("error: " + render.SafeLines(err.Error()) + "\n")
-		return ExitError
+		return nil, ExitError
 	}
+	return c, ExitDone
+}
+
+// begin begins a statement that is no JavaScript.
+func (s *Shell) begin(text, manner string, mode guard.Mode) (*guard.Statement, int) {
 	st, err := s.cfg.Gate.Begin(guard.Input{Text: text, Manner: manner, Mode: mode})
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
-		return ExitError
+		return nil, ExitError
 	}
-	err = st.Undo(ctx, s.here(), c, guard.UndoOptions{})
+	return st, ExitDone
+}
+
+// ended says what came of a statement that takes back, or goes on with, a change. nothing is said if there was nothing to do.
+func (s *Shell) ended(st *guard.Statement, mode guard.Mode, err error, nothing string) int {
 	if mode == guard.Preview {
 		return s.preview(st, err)
 	}
 	if err != nil {
 		return s.Failed(st, err)
 	}
-	for _, o := range st.Outcomes() {
-		if o.Empty {
-			s.say("everything is already as it was before " + c.ID + "\n")
-		}
-	}
-	if len(st.Outcomes()) == 0 {
-		s.say("everything is already as it was before " + c.ID + "\n")
+	outcomes := st.Outcomes()
+	if len(outcomes) == 0 || slices.ContainsFunc(outcomes, func(o *guard.Outcome) bool { return o.Empty }) {
+		s.say(nothing + "\n")
 	}
 	return codeOf(st)
 }
@@ -338,26 +407,35 @@ func changesWord(s *Shell, _ context.Context, args, _, _ string) int {
 }
 
 // detailsWord lists every document of the last preview, or of a change.
-func detailsWord(s *Shell, _ context.Context, args, _, _ string) int {
+func detailsWord(s *Shell, _ context.Context, args, _, _ string) int { return s.look(args, details) }
+
+func sampleWordRun(s *Shell, _ context.Context, args, _, _ string) int {
+	l, _ := lookFor(strings.TrimSpace("sample " + args))
+	return s.look("", l)
+}
+
+func diffWordRun(s *Shell, _ context.Context, args, _, _ string) int {
+	l, _ := lookFor("diff " + args)
+	return s.look("", l)
+}
+
+// look shows something of the last preview, or of a change.
+func (s *Shell) look(id string, l look) int {
 	plans := s.cfg.Gate.Previews()
-	if args != "" || len(plans) == 0 {
-		changes, err := s.changes()
-		if err == nil {
-			var c *journal.Change
-			if c, err = FindChange(changes, args); err == nil {
-				var p *plan.Plan
-				if p, err = plan.Open(changeDir(s.cfg.StateDir, c.ID), c.Intent.Digest); err == nil {
-					plans = []*plan.Plan{p}
-				}
-			}
+	if id != "" || len(plans) == 0 {
+		c, code := s.changeNamed(id)
+		if c == nil {
+			return code
 		}
+		p, err := plan.Open(changeDir(s.cfg.StateDir, c.ID), c.Intent.Digest)
 		if err != nil {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}
+		plans = []*plan.Plan{p}
 	}
 	for _, p := range plans {
-		if err := s.details(p); err != nil {
+		if err := l(p, s.cfg.Style, func(line string) error { s.out(line + "\n"); return nil }); err != nil {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}
@@ -365,31 +443,11 @@ func detailsWord(s *Shell, _ context.Context, args, _, _ string) int {
 	return ExitDone
 }
 
-func (s *Shell) details(p *plan.Plan) (err error) {
-	images := p.Images()
-	defer func() { err = errors.Join(err, images.Close()) }()
-	return p.Items(func(it plan.Item) error {
-		before, err := images.Before(it)
-		if err != nil {
-			return err
-		}
-		after, err := images.After(it)
-		if err != nil {
-			return err
-		}
-		s.out(fmt.Sprintf("%s %s %s\n", it.Op, render.Safe(it.NS), render.Safe(string(it.ID))))
-		switch {
-		case before != nil && after != nil:
-			for _, l := range render.Diff(before, after) {
-				s.out("  " + l + "\n")
-			}
-		case before != nil && it.Op == "delete":
-			s.out("  - " + render.Inline(before, 2000) + "\n")
-		case before != nil:
-			s.out("  now: " + render.Inline(before, 2000) + "\n")
-		case after != nil:
-			s.out("  + " + render.Inline(after, 2000) + "\n")
-		}
-		return nil
-	})
+// fullWord previews the last previewed statement once more, of all documents.
+func fullWord(s *Shell, ctx context.Context, _, _, manner string) int {
+	if s.previewed == "" {
+		s.say("error: nothing was previewed yet: preview STATEMENT\n")
+		return ExitError
+	}
+	return s.run1(ctx, s.previewed, "preview "+s.previewed, guard.Input{Manner: manner, Mode: guard.Preview, Full: true})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,6 +90,7 @@ func (a *app) mark() *cobra.Command {
 
 func (a *app) plan() *cobra.Command {
 	var js, file string
+	var full bool
 	c := &cobra.Command{
 		Use: "plan -e JS|--file F URI|PROFILE", Short: "show what a script would change, and change nothing", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -106,12 +108,13 @@ func (a *app) plan() *cobra.Command {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
 			return a.with(ctx, at, false, func(s *session, d *guard.Deployment) int {
-				return s.plan(ctx, d, src, manner)
+				return s.plan(ctx, d, src, manner, full)
 			})
 		},
 	}
 	c.Flags().StringVarP(&js, "eval", "e", "", "the script")
 	c.Flags().StringVarP(&file, "file", "f", "", "a file that holds the script")
+	c.Flags().BoolVar(&full, "full", false, "look at all documents, where policy would have an estimate")
 	return c
 }
 
@@ -172,33 +175,53 @@ func (a *app) readChanges() ([]*journal.Change, error) {
 }
 
 func (a *app) undo() *cobra.Command {
-	return &cobra.Command{
+	var opts shell.UndoOptions
+	c := &cobra.Command{
 		Use: "undo [ID] [URI|PROFILE]", Short: "take back a change, or the last one", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, at, err := a.undoArgs(cmd, args)
-			if err != nil {
-				return err
-			}
-			changes, err := a.readChanges()
-			if err != nil {
-				return err
-			}
-			c, err := shell.FindChange(changes, id)
-			if err != nil {
-				return err
-			}
-			if at.uri == "" {
-				if at, err = a.named(c.Intent.URI); err != nil {
-					return err
-				}
-			}
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			return a.with(ctx, at, true, func(s *session, d *guard.Deployment) int {
-				return s.undo(ctx, d, c.ID)
+			return a.onChange(cmd, args, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
+				return s.undo(ctx, d, c.ID, opts)
 			})
 		},
 	}
+	c.Flags().StringVar(&opts.Only, "only", "", "a filter, as JavaScript: take back only documents that match it, as they were or as they are")
+	c.Flags().StringVar(&opts.On, "on", "", "the name of the deployment, if it is another than the one where the change was made")
+	return c
+}
+
+func (a *app) resume() *cobra.Command {
+	return &cobra.Command{
+		Use: "resume [ID] [URI|PROFILE]", Short: "do what a change has left that was cut off, stopped, or met others' work", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.onChange(cmd, args, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
+				return s.resume(ctx, d, c.ID)
+			})
+		},
+	}
+}
+
+// onChange runs f on a change and the deployment where it was made, or the one that is named.
+func (a *app) onChange(cmd *cobra.Command, args []string, f func(context.Context, *session, *guard.Deployment, *journal.Change) int) error {
+	id, at, err := a.undoArgs(cmd, args)
+	if err != nil {
+		return err
+	}
+	changes, err := a.readChanges()
+	if err != nil {
+		return err
+	}
+	c, err := shell.FindChange(changes, id)
+	if err != nil {
+		return err
+	}
+	if at.uri == "" {
+		if at, err = a.named(c.Intent.URI); err != nil {
+			return err
+		}
+	}
+	ctx, stop := interruptible(cmd.Context())
+	defer stop()
+	return a.with(ctx, at, true, func(s *session, d *guard.Deployment) int { return f(ctx, s, d, c) })
 }
 
 // undoArgs are an id and a place, both optional and in any order. What is the name of a profile is no id.

@@ -276,14 +276,18 @@ func (s *session) recoverChanges(ctx context.Context, d *guard.Deployment) {
 		return
 	}
 	for _, c := range changes {
-		if !c.CutOff || c.Intent.Deployment != d.Name() {
+		if !c.CutOff && !c.Doubtful {
 			continue
 		}
 		r, err := s.gate.Recover(ctx, d, c)
+		var elsewhere *guard.Refused
+		if errors.As(err, &elsewhere) {
+			continue // it was made on another deployment
+		}
 		if err != nil {
-			fmt.Fprintf(s.app.err, "warning: change %s was cut off, and what came of it cannot be told: %s\n", c.ID, safe(err.Error()))
+			fmt.Fprintf(s.app.err, "warning: change %s did not come to its end, and what came of it cannot be told: %s\n", c.ID, safe(err.Error()))
 			continue
 		}
-		fmt.Fprintf(s.app.err, "change %s was cut off: %s\n  it is %s: %s\n  to take it back: undo %s\n", c.ID, safe(c.Intent.Summary), r.Status, safe(r.Found), c.ID)
+		fmt.Fprintf(s.app.err, "change %s did not come to its end: %s\n  it is %s: %s\n  to take it back: undo %s; to do the rest: resume %s\n", c.ID, safe(c.Intent.Summary), r.Status, safe(r.Found), c.ID, c.ID)
 	}
 }

@@ -46,18 +46,26 @@ func (s *session) plain(d *guard.Deployment) (*shell.Shell, int) {
 	return sh, shell.ExitDone
 }
 
-func (s *session) plan(ctx context.Context, d *guard.Deployment, src, manner string) int {
+func (s *session) plan(ctx context.Context, d *guard.Deployment, src, manner string, full bool) int {
 	sh, code := s.plain(d)
 	if sh == nil {
 		return code
 	}
-	return sh.Plan(ctx, src, manner, s.app.flags.json != "")
+	return sh.Plan(ctx, src, manner, s.app.flags.json != "", full)
 }
 
-func (s *session) undo(ctx context.Context, d *guard.Deployment, id string) int {
+func (s *session) undo(ctx context.Context, d *guard.Deployment, id string, opts shell.UndoOptions) int {
 	sh, code := s.plain(d)
 	if sh == nil {
 		return code
 	}
-	return sh.Undo(ctx, id, "undo")
+	return sh.Undo(ctx, id, opts, "undo")
+}
+
+func (s *session) resume(ctx context.Context, d *guard.Deployment, id string) int {
+	sh, code := s.plain(d)
+	if sh == nil {
+		return code
+	}
+	return sh.Resume(ctx, id, "resume "+id, "resume")
 }

@@ -226,7 +226,12 @@ func (p *Plan) Estimate() bool { return p.totals.Estimate }
 
 // Divisible says that some of its documents could be planned without the others.
 func (p *Plan) Divisible() bool {
-	return len(p.steps) == 0 && p.header.Undoes == "" && p.totals.Documents > 1 && len(p.commands) > 0 && p.header.Class == command.DocumentWrite.String()
+	return p.Resumable() && p.totals.Documents > 1
+}
+
+// Resumable says that what is left of it could be planned again.
+func (p *Plan) Resumable() bool {
+	return len(p.steps) == 0 && p.header.Undoes == "" && len(p.commands) > 0 && p.header.Class == command.DocumentWrite.String()
 }
 
 // Danger says whether a fact is a danger.

@@ -32,13 +32,19 @@ func (l *Left) add(n int64) {
 // change was cut off, from a look at each document. What is neither as before nor as the change was to leave it is unclear, and not among them.
 func LeftOf(ctx context.Context, r Reader, p *Plan, after []string) (*Left, error) {
 	l := &Left{bits: make([]uint64, p.Documents()/64+1)}
+	doubtful := func(int64) bool { return true }
 	if after != nil {
+		some := false
 		for n, line := range after {
 			if line == notApplied && int64(n) < p.Documents() {
 				l.add(int64(n))
 			}
+			some = some || line == unknown
 		}
-		return l, nil
+		if !some {
+			return l, nil
+		}
+		doubtful = func(n int64) bool { return n < int64(len(after)) && after[n] == unknown }
 	}
 	var group []Item
 	flush := func() error {
@@ -52,6 +58,9 @@ func LeftOf(ctx context.Context, r Reader, p *Plan, after []string) (*Left, erro
 	err := p.Items(func(it Item) error {
 		if it.N >= p.Documents() {
 			return fmt.Errorf("document %d of %d", it.N, p.Documents())
+		}
+		if !doubtful(it.N) {
+			return nil
 		}
 		if len(group) > 0 && (group[0].NS != it.NS || len(group) == maxGroup) {
 			if err := flush(); err != nil {

@@ -42,9 +42,9 @@ func (s *sampler) offer(it Item, before, after bson.Raw, fields int) {
 		s.first = append(s.first, Sample{})
 		s.first[len(s.first)-1].become(x)
 	}
-	if id := x.document().Lookup("_id"); newer(id, s.age) {
+	if id := x.Document().Lookup("_id"); newer(id, s.age) {
 		s.newest.become(x)
-		s.age = s.newest.document().Lookup("_id")
+		s.age = s.newest.Document().Lookup("_id")
 	}
 	if size > s.size {
 		s.largest.become(x)
@@ -70,7 +70,8 @@ func into(buf, doc bson.Raw) bson.Raw {
 	return append(buf, doc...)
 }
 
-func (s *Sample) document() bson.Raw {
+// Document is what there is of it: before the change, or, where that is nothing, after.
+func (s *Sample) Document() bson.Raw {
 	if s.Before != nil {
 		return s.Before
 	}
@@ -98,7 +99,7 @@ func newer(id, than bson.RawValue) bool {
 func (s *sampler) chosen() (out []Sample) {
 	at := map[int64]int{}
 	add := func(x *Sample, why string) {
-		if x.document() == nil {
+		if x.Document() == nil {
 			return
 		}
 		if i, has := at[x.n]; has {

@@ -250,10 +250,10 @@ const (
 
 // left is what the change made of a document: the hash of its after-image, or one of the words above.
 func (u *undo) left(it Item) string {
-	if u.after != nil && it.N < int64(len(u.after)) {
+	if u.after != nil && it.N < int64(len(u.after)) && u.after[it.N] != unknown {
 		return u.after[it.N]
 	}
-	switch {
+	switch { // as it was foreseen, if it was
 	case it.Op == "delete":
 		return gone
 	case it.After != nil:

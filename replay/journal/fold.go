@@ -22,6 +22,7 @@ type Change struct {
 	Recovery *replay.Recovery
 	Status   replay.Status
 	CutOff   bool   // no outcome and no recovery, and its session is not running any more
+	Doubtful bool   // its outcome is unknown, and nobody has looked since
 	Running  bool   // no outcome yet, and its session is
 	UndoneBy string // the change that took it back, if one did
 	// PartlyUndoneBy are the changes that took a part of it back and stand; ResumedBy those that did what it had left.
@@ -30,11 +31,11 @@ type Change struct {
 
 // AfterHash is the hash of after.idx that the record has, or "".
 func (c *Change) AfterHash() string {
-	if c.Recovery != nil {
-		return c.Recovery.After
-	}
 	if c.Outcome != nil {
 		return c.Outcome.After
+	}
+	if c.Recovery != nil {
+		return c.Recovery.After
 	}
 	return ""
 }
@@ -134,6 +135,7 @@ func settle(c *Change, live bool) {
 		c.Status = c.Recovery.Status
 	case c.Outcome != nil:
 		c.Status = c.Outcome.Status
+		c.Doubtful = c.Status == replay.StatusUnknown
 	default:
 		c.Status, c.Running, c.CutOff = replay.StatusUnknown, live, !live
 	}

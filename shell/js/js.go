@@ -215,6 +215,19 @@ func (vm *VM) builtin(obj *goja.Object) string {
 	return ""
 }
 
+// Filter is a filter that is written as JavaScript, for words of the shell. The expression can reach no server.
+func (vm *VM) Filter(ctx context.Context, src string) (raw bson.Raw, err error) {
+	r, err := vm.Eval(ctx, "filter", "("+src+")")
+	if err != nil {
+		return nil, err
+	}
+	err = vm.run(ctx, func() error {
+		raw, err = vm.toDocument(r.v, "filter")
+		return err
+	})
+	return raw, err
+}
+
 // Use makes the named database of t the current one.
 func (vm *VM) Use(t Target, db string) {
 	vm.current = &database{vm: vm, target: t, name: db}

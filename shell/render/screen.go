@@ -5,12 +5,11 @@
 package render
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/fatih/color"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard/environment"
 	"respect/guard/plan"
@@ -19,8 +18,9 @@ import (
 
 // Style says how text is to be shown.
 type Style struct {
-	Color bool
-	Width int // columns; 0 means 80
+	Color  bool
+	Width  int // columns; 0 means 80
+	Height int // lines; 0 is as many as it takes
 }
 
 func (s Style) width() int {
@@ -58,83 +58,25 @@ func (s Style) environment(e environment.Environment) string {
 	return s.paint(name, color.FgBlack, color.BgGreen)
 }
 
+// Bar is a Banner that nobody overlooks: on a terminal with colours it is as wide as the screen.
+func (s Style) Bar(e environment.Environment, deployment string) string {
+	text := EnvironmentName(e) + "  " + Safe(deployment)
+	if !s.Color {
+		return text
+	}
+	text += strings.Repeat(" ", max(s.width()-1-Width(text), 1))
+	switch e.Effective() {
+	case environment.Production:
+		return s.paint(text, color.FgHiWhite, color.BgRed, color.Bold)
+	case environment.Staging:
+		return s.paint(text, color.FgBlack, color.BgYellow)
+	}
+	return s.paint(text, color.FgBlack, color.BgGreen)
+}
+
 // Banner is the line that everything about a deployment begins with: the environment, then its name.
 func (s Style) Banner(e environment.Environment, deployment string) string {
 	return strings.TrimLeft(s.environment(e), " ") + " " + Safe(deployment)
-}
-
-var labels = map[plan.Severity]string{plan.Danger: "DANGER", plan.Warn: "WARNING", plan.Info: ""}
-
-func (s Style) fact(f plan.Fact) []string {
-	const indent = 9
-	lines := Wrap(Safe(f.Text), s.width()-indent-1)
-	label := fmt.Sprintf("%-*s", indent, labels[f.Severity])
-	switch f.Severity {
-	case plan.Danger:
-		label = s.paint(label, color.FgHiRed, color.Bold)
-	case plan.Warn:
-		label = s.paint(label, color.FgHiYellow)
-	}
-	for i := range lines {
-		if i == 0 {
-			lines[i] = label + lines[i]
-		} else {
-			lines[i] = strings.Repeat(" ", indent) + lines[i]
-		}
-	}
-	return lines
-}
-
-// Plan is a plan as it is shown: where, what, the dangers, samples, what the backup holds and what undo brings back. Height is how many lines
-// the screen has; samples give way, facts do not. 0 means no limit.
-func (s Style) Plan(p *plan.Plan, env environment.Environment, height int) string {
-	head := []string{s.Banner(env, p.Header().Deployment), s.paint(Cut(Safe(p.Summary()), s.width()*2), color.Bold), ""}
-	if p.Header().Preview {
-		head[0] += "   (preview: nothing is carried out)"
-	}
-	for _, f := range p.Facts() {
-		head = append(head, s.fact(f)...)
-	}
-	foot := append([]string{""}, prefixed("backup   ", Safe(backupLine(p)), s.width())...)
-	foot = append(foot, prefixed("undo     ", Safe(undoLine(p)), s.width())...)
-	room := height - len(head) - len(foot) - 4
-	if height == 0 {
-		room = 60
-	}
-	samples := s.samples(p, room)
-	return strings.Join(append(append(head, samples...), foot...), "\n") + "\n"
-}
-
-func backupLine(p *plan.Plan) string {
-	b := p.Backup()
-	switch {
-	case p.Empty():
-		return "nothing to save"
-	case b.Documents == 0:
-		return "the plan; no document is changed or removed"
-	}
-	return fmt.Sprintf("%s, %s, on disk and read back before anything is changed", plan.Plural(b.Documents, "document"), Bytes(b.Bytes))
-}
-
-func undoLine(p *plan.Plan) string {
-	possible, why := Undo(p)
-	if !possible {
-		return "NOT POSSIBLE: " + why
-	}
-	return why
-}
-
-// Undo says whether a plan can be taken back, and what that will and will not bring back.
-func Undo(p *plan.Plan) (possible bool, text string) {
-	for _, f := range p.Facts() {
-		if f.Code == plan.Irreversible {
-			return false, f.Text
-		}
-	}
-	if p.Empty() {
-		return true, "nothing to take back"
-	}
-	return true, "each document gets back what it holds now; one that somebody changes meanwhile is left alone, and listed"
 }
 
 // Bytes is a size for people.
@@ -150,126 +92,62 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 }
 
-// samples shows documents as they are and as they will be, as many lines as there is room for.
-func (s Style) samples(p *plan.Plan, room int) []string {
-	var out []string
-	shown := 0
-	for _, sample := range p.Samples() {
-		lines := s.sample(sample)
-		if len(out)+len(lines)+2 > room {
-			break
-		}
-		out = append(out, lines...)
-		shown++
-	}
-	if shown == 0 {
-		return nil
-	}
-	title := fmt.Sprintf("sample (%d of %s):", shown, plan.Number(p.Documents()))
-	return append([]string{"", title}, out...)
+// Receipt is what a change came to, as it is shown.
+type Receipt struct {
+	Environment       environment.Environment
+	Deployment        string
+	Change            string
+	Status            replay.Status
+	Predicted, Actual []replay.Count
+	Skipped, Alarm    []string
+	Error             string
+	Undoes            string
+	Took              time.Duration
+	Batches           int64
+	Resumable         bool // what was left can be done with resume
 }
 
-func (s Style) sample(x plan.Sample) []string {
-	cut := func(mark string, v any, attr color.Attribute) string {
-		return s.paint(mark+" "+Inline(v, s.width()-3), attr)
-	}
-	switch {
-	case x.Before == nil:
-		return []string{cut("+", x.After, color.FgGreen)}
-	case x.Op == "delete":
-		return []string{cut("-", x.Before, color.FgRed)}
-	case x.After == nil:
-		return []string{"~ " + Inline(x.Before, s.width()-3), "  (" + Safe(x.Unpredictable) + ")"}
-	}
-	lines := []string{"~ " + Inline(Object{{Key: "_id", Value: x.Before.Lookup("_id")}}, s.width()-3)}
-	for _, d := range Diff(x.Before, x.After) {
-		attr := color.FgGreen
-		if strings.HasPrefix(d, "-") {
-			attr = color.FgRed
-		}
-		lines = append(lines, s.paint("  "+Cut(d, s.width()-3), attr))
-	}
-	const most = 8
-	if len(lines) > most {
-		lines = append(lines[:most], fmt.Sprintf("  … %d more lines", len(lines)-most))
-	}
-	return lines
-}
-
-// Diff says which fields differ between two documents, nested ones by their path: "- a: 1", "+ a: 2".
-func Diff(before, after bson.Raw) []string { return diff("", before, after) }
-
-func diff(prefix string, before, after bson.Raw) (out []string) {
-	a, err1 := before.Elements()
-	b, err2 := after.Elements()
-	if err1 != nil || err2 != nil {
-		return []string{"(not valid BSON)"}
-	}
-	line := func(mark, key string, v bson.RawValue) string {
-		return mark + " " + Safe(prefix+key) + ": " + Inline(v, 200)
-	}
-	for _, e := range a {
-		v, err := after.LookupErr(e.Key())
-		switch {
-		case err != nil:
-			out = append(out, line("-", e.Key(), e.Value()))
-		case v.Type == e.Value().Type && bytes.Equal(v.Value, e.Value().Value):
-		case v.Type == bson.TypeEmbeddedDocument && e.Value().Type == bson.TypeEmbeddedDocument:
-			out = append(out, diff(prefix+e.Key()+".", e.Value().Document(), v.Document())...)
-		default:
-			out = append(out, line("-", e.Key(), e.Value()), line("+", e.Key(), v))
-		}
-	}
-	for _, e := range b {
-		if _, err := before.LookupErr(e.Key()); err != nil {
-			out = append(out, line("+", e.Key(), e.Value()))
-		}
-	}
-	return out
-}
-
-// Instruction is the line that tells what confirms.
-func (s Style) Instruction(phrase string) string {
-	return "To run it, type: " + s.paint(phrase, color.Bold)
-}
-
-// Otherwise says what everything else does.
-const Otherwise = "Anything else changes nothing; Ctrl-C leaves."
-
-// Receipt is what a change came to: predicted beside actual, and an alarm where they differ.
-func (s Style) Receipt(env environment.Environment, deployment, change string, status replay.Status, predicted, actual []replay.Count, skipped, alarm []string, errText, undoes string) string {
+// Receipt sets predicted beside actual, with an alarm where they differ.
+func (s Style) Receipt(r Receipt) string {
 	var out []string
 	word := map[replay.Status]string{
 		replay.StatusApplied: "applied", replay.StatusPartly: "PARTLY APPLIED", replay.StatusRejected: "REJECTED, nothing was changed", replay.StatusUnknown: "OUTCOME UNKNOWN",
-	}[status]
+	}[r.Status]
 	attr := color.FgGreen
-	if status != replay.StatusApplied {
+	if r.Status != replay.StatusApplied {
 		attr = color.FgHiRed
 	}
-	out = append(out, "", s.Banner(env, deployment), fmt.Sprintf("%s  change %s", s.paint(word, attr, color.Bold), Safe(change)))
-	for _, c := range actual {
-		out = append(out, "  "+Safe(countLine(c, find(predicted, c.Namespace))))
+	took := ""
+	if r.Took >= time.Second {
+		took = fmt.Sprintf("  in %v", r.Took.Round(100*time.Millisecond))
 	}
-	for _, a := range alarm {
+	out = append(out, "", s.Banner(r.Environment, r.Deployment), fmt.Sprintf("%s  change %s%s", s.paint(word, attr, color.Bold), Safe(r.Change), took))
+	for _, c := range r.Actual {
+		out = append(out, "  "+Safe(countLine(c, find(r.Predicted, c.Namespace))))
+	}
+	for _, a := range r.Alarm {
 		out = append(out, prefixed(s.paint("ALARM    ", color.FgHiRed, color.Bold), Safe(a), s.width())...)
 	}
 	const most = 10
-	for i, x := range skipped {
+	for i, x := range r.Skipped {
 		if i == most {
-			out = append(out, fmt.Sprintf("skipped  … and %d more: respect changes show %s", len(skipped)-most, Safe(change)))
+			out = append(out, fmt.Sprintf("skipped  … and %d more: respect changes show %s", len(r.Skipped)-most, Safe(r.Change)))
 			break
 		}
 		out = append(out, prefixed("skipped  ", Safe(x), s.width())...)
 	}
-	if errText != "" {
-		out = append(out, prefixed("stopped  ", Safe(errText), s.width())...)
+	if r.Error != "" {
+		out = append(out, prefixed("stopped  ", Safe(r.Error), s.width())...)
 	}
-	if status != replay.StatusRejected {
+	if r.Resumable {
+		out = append(out, "to look at what is left, as it is now: resume "+Safe(r.Change))
+	}
+	if r.Status != replay.StatusRejected {
 		verb := "to take it back: undo "
-		if undoes != "" {
+		if r.Undoes != "" {
 			verb = "to make the change again: undo "
 		}
-		out = append(out, verb+Safe(change))
+		out = append(out, verb+Safe(r.Change))
 	}
 	return strings.Join(out, "\n") + "\n"
 }

@@ -43,3 +43,13 @@ func presses(ctx context.Context, t reader) <-chan rune {
 	}()
 	return keys
 }
+
+// Pressed is a key that was pressed while a statement runs (Busy), or 0. It does not wait. Keys that mean nothing to the caller are lost, like everything
+// that is typed while a change is being made.
+func (t *TTY) Pressed() rune {
+	b, err := t.poll()
+	if err != nil || len(b) == 0 {
+		return 0
+	}
+	return rune(b[0])
+}

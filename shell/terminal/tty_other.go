@@ -35,4 +35,6 @@ func (*TTY) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func (*TTY) read(time.Duration) ([]byte, error) { return nil, io.EOF }
 
+func (*TTY) poll() ([]byte, error) { return nil, nil }
+
 func (*TTY) discard() error { return nil }

@@ -103,6 +103,14 @@ func (t *TTY) read(d time.Duration) ([]byte, error) {
 	return buf[:n], nil
 }
 
+// poll is what can be read at once.
+func (t *TTY) poll() ([]byte, error) {
+	back := t.take()
+	b, err := t.read(0)
+	t.unread(back)
+	return b, err
+}
+
 // discard drops what the terminal has received and what was read of it.
 func (t *TTY) discard() error {
 	t.forget()

@@ -26,6 +26,10 @@ type Crash struct {
 	names map[string]undoName // names whose directory was not synced
 	order []string
 	dead  bool
+
+	fail      int // steps until one fails; negative: none does
+	failure   error
+	unhealthy bool // one has failed
 }
 
 // ErrCrashed is what every call returns after the crash.
@@ -35,7 +39,7 @@ type undoName func() error
 
 // NewCrash returns an FS that crashes instead of taking step number n, counted from 0; negative n never crashes.
 func NewCrash(n int) *Crash {
-	return &Crash{left: n, files: map[string]*crashFile{}, names: map[string]undoName{}}
+	return &Crash{left: n, fail: -1, files: map[string]*crashFile{}, names: map[string]undoName{}}
 }
 
 // Tear makes n bytes of each file's unsynced tail survive the crash.
@@ -46,6 +50,20 @@ func (c *Crash) CrashAfter(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.left = n
+}
+
+// FailAfter makes one step fail with an error after n more steps, as a disk does that is full or has a bad place; the steps behind it work again.
+func (c *Crash) FailAfter(n int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail, c.failure = n, err
+}
+
+// Failed says whether that has happened.
+func (c *Crash) Failed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unhealthy
 }
 
 // Steps names the steps taken so far.
@@ -81,6 +99,13 @@ func (c *Crash) step(name string) error {
 		c.left--
 	}
 	c.steps = append(c.steps, name)
+	if c.fail == 0 {
+		c.fail, c.unhealthy = -1, true
+		return c.failure
+	}
+	if c.fail > 0 {
+		c.fail--
+	}
 	return nil
 }
 

@@ -1,0 +1,386 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fatih/color"
+
+	"respect/guard/environment"
+	"respect/guard/plan"
+	"respect/replay"
+)
+
+// A plan on the screen has one layout, whatever the change:
+//
+//	PRODUCTION  where                     the environment first
+//	what it does, to how many of how many
+//
+//	DANGER   …                            every one, always
+//	WARNING  …
+//	changes  field: what happens to it    the most important fields first
+//	         what else there is to say
+//	sample   why this document
+//	  - before
+//	  + after
+//
+//	backup   what is saved first
+//	undo     what it brings back, and what not
+//
+//	To run it, type: …
+//	Anything else changes nothing …
+//
+// Where it does not fit, what gives way is, in this order: samples, information, fields, warnings, and the ends of long sentences. Dangers stay: the last
+// thing that happens to them is that they are named by their codes.
+
+// labelWidth is that of the first column.
+const labelWidth = 9
+
+var labels = map[plan.Severity]string{plan.Danger: "DANGER", plan.Warn: "WARNING", plan.Info: ""}
+
+// Plan is a plan as it is shown. phrase is what confirms it; "" if nothing is asked. Height of the Style is how many lines there are: 0 is as many as it takes.
+func (s Style) Plan(p *plan.Plan, env environment.Environment, phrase string) string {
+	head := s.planHead(p, env)
+	foot := s.planFoot(p, phrase)
+	body := s.planBody(p)
+	if s.Height > 0 {
+		body.fit(s, s.Height-1-len(head)-len(foot))
+	}
+	return strings.Join(slices.Concat(head, body.lines(), foot), "\n") + "\n"
+}
+
+func (s Style) planHead(p *plan.Plan, env environment.Environment) []string {
+	head := []string{s.Bar(env, p.Header().Deployment)}
+	if p.Header().Preview {
+		head[0] += "   (preview: nothing is carried out)"
+	}
+	what := Wrap(Safe(p.Summary()+share(p.Counts())), s.width())
+	const most = 2
+	if len(what) > most {
+		what = append(what[:most-1], Cut(strings.Join(what[most-1:], " "), s.width()))
+	}
+	for _, l := range what {
+		head = append(head, s.paint(l, color.Bold))
+	}
+	return append(head, "")
+}
+
+// share is the part of the collection that a plan of one namespace changes.
+func share(counts []replay.Count) string {
+	if len(counts) != 1 || counts[0].Total == nil || *counts[0].Total <= 0 || counts[0].Schema != "" || counts[0].Inserted > 0 {
+		return ""
+	}
+	n, total := counts[0].Changed(), *counts[0].Total
+	switch {
+	case n == 0:
+		return ""
+	case n >= total:
+		return ": ALL of it"
+	case n*100 < total:
+		return ": under 1 %"
+	}
+	return fmt.Sprintf(": %d %%", min(n*100/total, 99))
+}
+
+func (s Style) planFoot(p *plan.Plan, phrase string) []string {
+	foot := append([]string{""}, s.labelled("backup", backupLine(p))...)
+	foot = append(foot, s.labelled("undo", undoLine(p))...)
+	if phrase == "" {
+		return foot
+	}
+	return append(foot, "", s.Instruction(phrase), otherwise(p))
+}
+
+// otherwise says what everything else does.
+func otherwise(p *plan.Plan) string {
+	switch {
+	case p.Estimate():
+		return "full looks at all of it and asks again. Anything else changes nothing."
+	case p.Divisible():
+		return "Anything else changes nothing. Closer: details, sample N, diff ID, first N."
+	case p.Documents() > 0:
+		return "Anything else changes nothing. Closer: details, sample N, diff ID."
+	}
+	return "Anything else changes nothing; Ctrl-C leaves."
+}
+
+func (s Style) labelled(label, text string) []string {
+	return prefixed(fmt.Sprintf("%-*s", labelWidth, label), Safe(text), s.width())
+}
+
+// planBody is what gives way.
+type planBody struct {
+	dangers, warnings, infos [][]string // each fact with its lines
+	codes, warned            []string   // of dangers and warnings
+	changes                  []string
+	samples                  [][]string
+	of                       int64 // documents
+	cut                      bool  // something was left out
+	style                    Style
+}
+
+func (s Style) planBody(p *plan.Plan) *planBody {
+	b := &planBody{of: p.Documents(), style: s}
+	for _, f := range p.Facts() {
+		switch lines := s.fact(f); {
+		case f.Severity == plan.Danger:
+			b.dangers, b.codes = append(b.dangers, lines), append(b.codes, f.Code)
+		case f.Severity == plan.Warn:
+			b.warnings, b.warned = append(b.warnings, lines), append(b.warned, f.Code)
+		case len(p.Changes()) > 0 && (f.Code == plan.DistinctBefore || f.Code == plan.TypeChange):
+			// the fields below say it
+		case f.Code == plan.Matched && len(p.Counts()) == 1 && p.Counts()[0].Schema == "" && p.Documents() > 0 && p.Header().Undoes == "":
+			// the second line says it
+		default:
+			b.infos = append(b.infos, lines)
+		}
+	}
+	b.changes = s.changes(p)
+	for _, x := range p.Samples() {
+		b.samples = append(b.samples, s.sample(x))
+	}
+	return b
+}
+
+// lines are what is left, in the order of the layout.
+func (b *planBody) lines() (out []string) {
+	for _, part := range [][][]string{b.dangers, b.warnings} {
+		out = append(out, slices.Concat(part...)...)
+	}
+	out = append(out, b.changes...)
+	out = append(out, slices.Concat(b.infos...)...)
+	if len(b.samples) > 0 {
+		out = append(out, fmt.Sprintf("%-*s%d of %s", labelWidth, "sample", len(b.samples), plan.Plural(b.of, "document")))
+		out = append(out, slices.Concat(b.samples...)...)
+	}
+	return out
+}
+
+// fit takes away what does not fit into so many lines.
+func (b *planBody) fit(s Style, room int) {
+	over := func() int { return len(b.lines()) - room }
+	for len(b.samples) > 0 && over() > 0 {
+		b.samples = b.samples[:len(b.samples)-1]
+	}
+	for len(b.infos) > 0 && over() > 0 {
+		b.infos = b.infos[:len(b.infos)-1]
+	}
+	if n := over(); n > 0 && len(b.changes) > 2 {
+		keep := max(len(b.changes)-n-1, 1)
+		more := fmt.Sprintf("%*s… and %d more fields: details", labelWidth, "", len(b.changes)-keep)
+		b.changes = append(b.changes[:keep:keep], more)
+	}
+	for i := len(b.warnings) - 1; i >= 0 && over() > 0; i-- {
+		b.warnings[i] = oneLine(b.warnings[i], s.width())
+	}
+	for i := len(b.dangers) - 1; i >= 0 && over() > 0; i-- {
+		b.dangers[i] = oneLine(b.dangers[i], s.width())
+	}
+	if over() > 0 {
+		b.changes = nil
+	}
+	b.warnings = b.byCode(b.warnings, b.warned, "WARNING", over, color.FgHiYellow)
+	b.dangers = b.byCode(b.dangers, b.codes, "DANGER", over, color.FgHiRed, color.Bold)
+}
+
+// byCode names the last facts by their codes, on one line, as many as do not fit.
+func (b *planBody) byCode(facts [][]string, codes []string, label string, over func() int, attrs ...color.Attribute) [][]string {
+	n := over()
+	if n <= 0 || len(facts) < 2 {
+		return facts
+	}
+	keep := max(len(facts)-n-1, 0)
+	text := fmt.Sprintf("and %d more, see details: %s", len(facts)-keep, strings.Join(codes[keep:], ", "))
+	line := b.style.paint(fmt.Sprintf("%-*s", labelWidth, label), attrs...) + Cut(Safe(text), b.style.width()-labelWidth)
+	return append(facts[:keep:keep], []string{line})
+}
+
+// oneLine is a fact shortened to one line.
+func oneLine(lines []string, width int) []string {
+	if len(lines) < 2 {
+		return lines
+	}
+	first := lines[0]
+	if next := strings.TrimSpace(lines[1]); next != "" {
+		first = cutPainted(first+" "+next, width)
+	}
+	return []string{first}
+}
+
+// cutPainted cuts text that begins with a painted label, which takes no columns for its colours.
+func cutPainted(line string, width int) string {
+	if i := strings.LastIndex(line, "\x1b["); i >= 0 {
+		if j := strings.IndexByte(line[i:], 'm'); j >= 0 {
+			painted, rest := line[:i+j+1], line[i+j+1:]
+			return painted + Cut(rest, width-labelWidth-1)
+		}
+	}
+	return Cut(line, width-1)
+}
+
+func (s Style) fact(f plan.Fact) []string {
+	lines := Wrap(Safe(f.Text), s.width()-labelWidth-1)
+	label := fmt.Sprintf("%-*s", labelWidth, labels[f.Severity])
+	switch f.Severity {
+	case plan.Danger:
+		label = s.paint(label, color.FgHiRed, color.Bold)
+	case plan.Warn:
+		label = s.paint(label, color.FgHiYellow)
+	}
+	for i := range lines {
+		if i == 0 {
+			lines[i] = label + lines[i]
+		} else {
+			lines[i] = strings.Repeat(" ", labelWidth) + lines[i]
+		}
+	}
+	return lines
+}
+
+// changes are the fields that change, one line each.
+func (s Style) changes(p *plan.Plan) (out []string) {
+	namespaces := map[string]bool{}
+	for _, c := range p.Changes() {
+		namespaces[c.Namespace] = true
+	}
+	for i, c := range p.Changes() {
+		label := ""
+		if i == 0 {
+			label = "changes"
+		}
+		name := Safe(c.Path)
+		if len(namespaces) > 1 {
+			name = Safe(c.Namespace + " " + c.Path)
+		}
+		text := fmt.Sprintf("%-*s%s  %s", labelWidth, label, name, pathText(c))
+		out = append(out, Cut(text, s.width()-1))
+	}
+	return out
+}
+
+// pathText is what happens to one field.
+func pathText(c plan.PathChange) string {
+	var parts []string
+	if c.Removed > 0 {
+		parts = append(parts, fmt.Sprintf("GOES in %s%s", plan.Number(c.Removed), values(", it was ", c.Old, c.MoreOld)))
+	}
+	if c.Changed > 0 {
+		text := fmt.Sprintf("in %s", plan.Number(c.Changed))
+		if c.Removed == 0 {
+			text += values(": ", c.Old, c.MoreOld) + values(" → ", c.New, c.MoreNew)
+		}
+		parts = append(parts, "changes "+text)
+	}
+	if c.Added > 0 {
+		text := fmt.Sprintf("is new in %s", plan.Number(c.Added))
+		if c.Changed == 0 {
+			text += values(": ", c.New, c.MoreNew)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// values are the commonest few, with their number where there are several.
+func values(before string, list []plan.ValueCount, more bool) string {
+	const most, longest = 3, 30
+	if len(list) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, v := range list[:min(len(list), most)] {
+		text := Cut(Safe(v.Value), longest)
+		if len(list) > 1 || more {
+			text += fmt.Sprintf(" (%s)", plan.Number(v.Documents))
+		}
+		parts = append(parts, text)
+	}
+	if more || len(list) > most {
+		parts = append(parts, "…")
+	}
+	return before + strings.Join(parts, ", ")
+}
+
+func backupLine(p *plan.Plan) string {
+	b := p.Backup()
+	switch {
+	case p.Empty():
+		return "nothing to save"
+	case b.Documents == 0:
+		return "the plan; no document is changed or removed"
+	}
+	return fmt.Sprintf("%s, %s, on disk and read back first", plan.Plural(b.Documents, "document"), Bytes(b.Bytes))
+}
+
+func undoLine(p *plan.Plan) string {
+	possible, why := Undo(p)
+	if !possible {
+		return "NOT POSSIBLE: " + why
+	}
+	return why
+}
+
+// Undo says whether a plan can be taken back, and what that will and will not bring back.
+func Undo(p *plan.Plan) (possible bool, text string) {
+	for _, f := range p.Facts() {
+		if f.Code == plan.Irreversible {
+			return false, f.Text
+		}
+	}
+	if p.Empty() {
+		return true, "nothing to take back"
+	}
+	text = "puts documents back; what others changed since stays, and is listed"
+	for _, f := range p.Facts() {
+		if f.Code == plan.PartialUndo {
+			text = "not everything comes back: " + f.Text
+			break
+		}
+	}
+	return true, text
+}
+
+// Instruction is the line that tells what confirms.
+func (s Style) Instruction(phrase string) string {
+	return "To run it, type: " + s.paint(phrase, color.Bold)
+}
+
+func (s Style) sample(x plan.Sample) []string {
+	why := ""
+	if x.Why != "" {
+		why = "  (" + x.Why + ")"
+	}
+	cut := func(mark string, v any, attr color.Attribute) string {
+		return s.paint(mark+" "+Inline(v, s.width()-5-len(why)), attr)
+	}
+	title := "  ~ " + Inline(Object{{Key: "_id", Value: x.Document().Lookup("_id")}}, s.width()-30) + why
+	switch {
+	case x.Before == nil:
+		return []string{"  " + cut("+", x.After, color.FgGreen) + why}
+	case x.Op == "delete":
+		return []string{"  " + cut("-", x.Before, color.FgRed) + why}
+	case x.After == nil:
+		return []string{title, "    " + Inline(x.Before, s.width()-6), "    (" + Cut(Safe(x.Unpredictable), s.width()-8) + ")"}
+	}
+	lines := []string{title}
+	for _, d := range DiffBut(x.Before, x.After, x.Open) {
+		lines = append(lines, "    "+s.mark(Cut(d, s.width()-5)))
+	}
+	const most = 8
+	if len(lines) > most {
+		lines = append(lines[:most], fmt.Sprintf("    … %d more lines", len(lines)-most))
+	}
+	return lines
+}
+
+// mark paints a line of a diff.
+func (s Style) mark(line string) string {
+	switch {
+	case strings.HasPrefix(line, "-"):
+		return s.paint(line, color.FgRed)
+	case strings.HasPrefix(line, "+"):
+		return s.paint(line, color.FgGreen)
+	}
+	return line
+}
