@@ -50,7 +50,7 @@ func (o *Outcome) sum(cmd, statement int, planned sum) sum {
 	return out
 }
 
-// carryOut is the protocol on one screen: ask, seal the backup, intent + sync, execute, outcome + sync, receipt.
+// carryOut is the protocol on one screen: ask, seal the backup, sealed intent, execute, sealed outcome, receipt.
 // Until the intent is durable, every way out of it leaves the server untouched, and until it is written the spooled files removed.
 func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) (*Outcome, error) {
 	g := s.gate
@@ -85,17 +85,25 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return nil, errors.Join(s.refuse(&Refused{Text: "the backup could not be made: " + err.Error(), Hints: []string{"is the disk full? state directory: " + g.cfg.StateDir}}), p.Discard())
 	}
 	x := newExecution(g, d, p, j)
-	if err := g.recordSync(replay.KindIntent, x.intent(j)); err != nil { // ◄ nothing has happened yet
+	if err := g.recordSealed(replay.KindIntent, x.intent(j)); err != nil { // ◄ nothing has happened yet
+		if errors.Is(err, journal.ErrWitness) { // the record itself is whole, and says how it ended
+			err = errors.Join(err, g.recordSync(replay.KindOutcome, replay.Outcome{Change: p.Change(), Status: replay.StatusRejected, Error: err.Error(), Counts: []replay.Count{}}))
+		}
 		return nil, s.refuse(&Refused{Text: err.Error()}) // the files stay: the intent may stand in the record all the same
 	}
 	o := x.run(ctx)
 	g.changes = append(g.changes, o.Change)
 	s.outcome = append(s.outcome, o)
-	err = g.recordSync(replay.KindOutcome, x.outcomeEvent())
+	err = g.recordSealed(replay.KindOutcome, x.outcomeEvent())
 	if g.cfg.Operator != nil {
-		g.cfg.Operator.Receipt(receipt(d, p, o, j))
+		if screen := g.cfg.Operator.Receipt(receipt(d, p, o, j)); err == nil || errors.Is(err, journal.ErrWitness) {
+			err = errors.Join(err, g.record(replay.KindReceipt, replay.Receipt{Change: o.Change, Screen: screen}))
+		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, journal.ErrWitness):
+		return o, fmt.Errorf("the change %s was made and written down; %w", o.Change, err)
+	case err != nil:
 		return o, fmt.Errorf("the change %s was made, and its outcome could not be written down: %w", o.Change, err)
 	}
 	if o.Status != replay.StatusApplied && !(p.Header().Undoes != "" && o.Error == "") {
@@ -258,7 +266,7 @@ func (s *Statement) askReason(ctx context.Context, env environment.Environment) 
 		return s.stop(&Refused{Text: "declined: no reason was given", Declined: true, Applied: s.applied()})
 	}
 	s.gate.reason = text
-	return s.gate.record(replay.KindReason, replay.Reason{Text: text, Manner: string(a.Manner)})
+	return s.gate.record(replay.KindReason, replay.Reason{Text: text, Manner: string(a.Manner), Screen: a.Screen})
 }
 
 // phrase is what must be typed, with a random code where a danger is shown. A code begins with a letter: it stands behind a number.

@@ -107,7 +107,7 @@ func (g *Gate) madeBefore(d *Deployment) func(typed string) (string, time.Time, 
 
 // stands says whether a change was applied and not taken back since.
 func (g *Gate) stands(change string) bool {
-	sessions, _, err := journal.ReadAll(g.cfg.StateDir)
+	sessions, err := journal.ReadIndexed(g.cfg.StateDir)
 	if err != nil {
 		return false
 	}

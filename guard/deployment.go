@@ -251,7 +251,7 @@ func (d *Deployment) classify(ctx context.Context) error {
 	clear(d.databases)
 	return d.gate.record(replay.KindConnect, replay.Connect{
 		Deployment: d.Name(), URI: wire.Redact(d.target.URI), Address: d.server.Address(), Environment: env.String(),
-		Evidence: records(evidence), Identity: d.identity, User: o.User,
+		Evidence: records(evidence), Identity: d.identity, User: o.User, Roles: o.Roles,
 	})
 }
 

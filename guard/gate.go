@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -24,6 +23,9 @@ type Journal interface {
 	// Append writes one event; Sync makes all that was appended durable. After an error of either, every later call must fail.
 	Append(kind replay.Kind, body any) error
 	Sync() error
+	// Seal signs where the record stands and makes it durable, here and wherever else seals belong. An error that wraps journal.ErrWitness says that
+	// elsewhere failed, and nothing else.
+	Seal() error
 	// Session is the name of the session.
 	Session() string
 }
@@ -39,8 +41,8 @@ type Operator interface {
 	Reason(ctx context.Context, env environment.Environment) (Answer, error)
 	// Progress is called between batches and while a change waits. It returns at once, and may pause or stop what has not begun.
 	Progress(Progress) Control
-	// Receipt shows what a guarded write came to.
-	Receipt(Receipt)
+	// Receipt shows what a guarded write came to, and returns what was shown, without colours.
+	Receipt(Receipt) string
 }
 
 // Question is what an Operator is asked.
@@ -147,6 +149,8 @@ type Gate struct {
 	changes  []string     // carried out in this session, oldest first
 	previews []*plan.Plan // of the last statement, whose files are still there
 	looked   map[string]*looked
+	shown    shown
+	screen   replay.Screen
 }
 
 // New begins a session on an open journal.
@@ -175,13 +179,18 @@ func (g *Gate) forgetPreviews() {
 }
 
 // Close ends what the gate holds. The journal is its owner's to close.
-func (g *Gate) Close() { g.forgetPreviews() }
+func (g *Gate) Close() {
+	g.endShown()
+	g.forgetPreviews()
+}
 
 // Changes are the changes that were carried out in this session, oldest first.
 func (g *Gate) Changes() []string { return g.changes }
 
-// record appends an event. It is durable at the next sync.
+// record appends an event, behind what was shown before it. It is durable at the next sync.
 func (g *Gate) record(kind replay.Kind, body any) error {
+	g.noteWrite(body)
+	g.flushShown()
 	if err := g.cfg.Journal.Append(kind, body); err != nil {
 		return fmt.Errorf("the record cannot be written: %w", err)
 	}
@@ -194,6 +203,17 @@ func (g *Gate) recordSync(kind replay.Kind, body any) error {
 	}
 	if err := g.cfg.Journal.Sync(); err != nil {
 		return fmt.Errorf("the record cannot be written: %w", err)
+	}
+	return nil
+}
+
+// recordSealed appends an event and seals the record behind it.
+func (g *Gate) recordSealed(kind replay.Kind, body any) error {
+	if err := g.record(kind, body); err != nil {
+		return err
+	}
+	if err := g.cfg.Journal.Seal(); err != nil {
+		return fmt.Errorf("the record cannot be sealed: %w", err)
 	}
 	return nil
 }
@@ -240,14 +260,4 @@ func (g *Gate) Connect(ctx context.Context, t Target) (*Deployment, error) {
 		return nil, errors.Join(err, server.Close(ctx))
 	}
 	return d, nil
-}
-
-// Note records text that was shown as a result.
-func (g *Gate) Note(text string, isError bool) {
-	const limit = 1 << 20
-	o := replay.Output{Text: text, Error: isError}
-	if len(text) > limit {
-		o.Text, o.Dropped = strings.ToValidUTF8(text[:limit], ""), len(text)-limit
-	}
-	_ = g.record(replay.KindOutput, o) // a broken journal stops guarded writes, not what was shown
 }

@@ -21,6 +21,7 @@ import (
 	"respect/guard/embedded/embeddedtest"
 	"respect/guard/environment"
 	"respect/guard/internal/wiretest"
+	"respect/guard/policy"
 	"respect/replay"
 	"respect/replay/durable"
 	"respect/replay/journal"
@@ -284,7 +285,10 @@ func (o *operator) Progress(p guard.Progress) guard.Control {
 	return guard.Go
 }
 
-func (o *operator) Receipt(r guard.Receipt) { o.receipts = append(o.receipts, r) }
+func (o *operator) Receipt(r guard.Receipt) string {
+	o.receipts = append(o.receipts, r)
+	return "receipt of " + r.Change
+}
 
 // bench is a gate on a server, as a program has one.
 type bench struct {
@@ -297,7 +301,9 @@ type bench struct {
 	gate *guard.Gate
 	d    *guard.Deployment
 
-	reason string // given beforehand
+	reason  string // given beforehand
+	policy  *policy.Policy
+	witness string // of the record
 }
 
 func (s *server) bench(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
@@ -315,12 +321,16 @@ func (s *server) benchIn(t testing.TB, dir string, fs durable.FS) *bench {
 // open begins a session on the bench's directory.
 func (b *bench) open() (err error) {
 	b.log, b.gate, b.d = nil, nil, nil
-	b.log, err = journal.Create(journal.Config{FS: b.fs, Dir: b.dir, Now: time.Now, Rand: rand.Reader, Who: replay.Who{User: "tester", Host: "here"}})
+	key, err := journal.OpenKey(durable.OS{}, b.dir, "tester@here", rand.Reader)
+	if err != nil {
+		return err
+	}
+	b.log, err = journal.Create(journal.Config{FS: b.fs, Dir: b.dir, Now: time.Now, Rand: rand.Reader, Who: replay.Who{User: "tester", Host: "here"}, Key: key, Witness: b.witness})
 	if err != nil {
 		return err
 	}
 	b.gate, err = guard.New(guard.Config{
-		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID,
+		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
 		Wait: func(_ context.Context, d time.Duration) { time.Sleep(d / 100) }, // a minute of patience is half a second
 	})
 	if err != nil {
@@ -398,14 +408,14 @@ func (b *bench) changes() []*journal.Change { return changesIn(b.t, b.dir) }
 
 func changesIn(t testing.TB, dir string) []*journal.Change {
 	t.Helper()
-	sessions, problems, err := journal.ReadAll(dir)
+	r, err := journal.ReadAll(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range problems {
+	for _, p := range r.AllProblems() {
 		t.Errorf("the record does not verify: %s", p)
 	}
-	changes, err := journal.Changes(sessions)
+	changes, err := journal.Changes(r.Sessions)
 	if err != nil {
 		t.Fatal(err)
 	}

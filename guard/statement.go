@@ -34,6 +34,7 @@ const (
 type Input struct {
 	Text   string // secrets redacted
 	Manner string // typed, pasted, recalled, argument, file, pipe, undo, mark, seed
+	Prompt string // behind which it was typed; "" if there was none
 	Mode   Mode
 	Full   bool // previews look at all documents, however many they are
 }
@@ -91,7 +92,8 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 	if in.Mode == Preview {
 		mode = "preview"
 	}
-	if err := g.record(replay.KindInput, replay.Input{Text: in.Text, Manner: in.Manner, Mode: mode}); err != nil {
+	g.endShown()
+	if err := g.record(replay.KindInput, replay.Input{Text: in.Text, Manner: in.Manner, Mode: mode, Prompt: in.Prompt}); err != nil {
 		return nil, err
 	}
 	g.forgetPreviews()

@@ -17,10 +17,29 @@ type Event struct {
 	Body json.RawMessage // one of the types below, as JSON
 	Prev string          // Hash of the event before; 64 zeros in the first
 	Hash string          // hex SHA-256, see replay/journal
+
+	// At and Size are where the line stands in its file, without its newline: known of events that were read.
+	At, Size int64
+	// Load reads the body of an event that was left out of memory because it is long; nil if Body holds it.
+	Load func() (json.RawMessage, error)
 }
 
 // Decode reads the body into the type that belongs to the event's kind.
-func (e Event) Decode(into any) error { return json.Unmarshal(e.Body, into) }
+func (e Event) Decode(into any) error {
+	body, err := e.Bytes()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
+}
+
+// Bytes are the body as it was recorded.
+func (e Event) Bytes() (json.RawMessage, error) {
+	if e.Body == nil && e.Load != nil {
+		return e.Load()
+	}
+	return e.Body, nil
+}
 
 // Kind names what an event says. Kinds are added, never renamed or reused.
 type Kind string
@@ -39,20 +58,44 @@ const (
 	KindIntent   Kind = "intent"   // Intent: durable before the first byte of a guarded write leaves
 	KindProgress Kind = "progress" // Progress
 	KindOutcome  Kind = "outcome"  // Outcome
+	KindReceipt  Kind = "receipt"  // Receipt
 	KindRefused  Kind = "refused"  // Refused
 	KindOutput   Kind = "output"   // Output
 	KindRecovery Kind = "recovery" // Recovery: the late outcome of another session's change
 	KindSecurity Kind = "security" // Security
-	KindClose    Kind = "close"    // Close: always the last; without it the session was cut off
+	KindScreen   Kind = "screen"   // Screen: the size of the terminal, at the begin and when it changes
+	KindSeal     Kind = "seal"     // Seal: behind Close the last, without which the end of the session is not sealed
+	KindClose    Kind = "close"    // Close: the last but for its seal; without it the session was cut off
 )
 
 // Open begins a session.
 type Open struct {
-	Format   int    `json:"format"` // of the journal: 1
+	Format   int    `json:"format"` // of the journal: 2; 1 had no seals
 	Session  string `json:"session"`
 	Previous []Head `json:"previous"` // sessions that ended before and that no earlier session has named: a removed one shows
 	Who      Who    `json:"who"`
 	Build    Build  `json:"build"`
+	Key      string `json:"key,omitempty"`     // public, of the seals
+	Witness  string `json:"witness,omitempty"` // where seals are written besides; "" if nowhere
+	Policy   []File `json:"policy,omitempty"`  // the files that were in force
+	Output   string `json:"output,omitempty"`  // how much of what is shown is recorded: full, writes, digest, off; "" is full
+}
+
+// File is a file by its name and content.
+type File struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"` // hex
+}
+
+// Seal is a signed note that says where the chain stands; replay/journal has its format.
+type Seal struct {
+	Note string `json:"note"`
+}
+
+// Screen is the size of the terminal, in characters.
+type Screen struct {
+	Columns int `json:"columns"`
+	Rows    int `json:"rows"`
 }
 
 // Head is where the chain of a session ended.
@@ -98,20 +141,23 @@ type Connect struct {
 	Environment string            `json:"environment"`
 	Evidence    []Evidence        `json:"evidence"`
 	Identity    map[string]string `json:"identity"`
-	User        string            `json:"user,omitempty"` // database user
+	User        string            `json:"user,omitempty"`  // database user
+	Roles       []string          `json:"roles,omitempty"` // of the database user: role@database
 }
 
 // Reason is what the operator said the session is for.
 type Reason struct {
 	Text   string `json:"text"`
-	Manner string `json:"manner"` // typed, flag
+	Manner string `json:"manner"`           // typed, pasted, flag
+	Screen string `json:"screen,omitempty"` // how it was asked for
 }
 
 // Input is one statement.
 type Input struct {
-	Text   string `json:"text"`   // secrets redacted
-	Manner string `json:"manner"` // typed, pasted, recalled, argument, file, pipe, undo, mark, seed
-	Mode   string `json:"mode"`   // run, preview
+	Text   string `json:"text"`             // secrets redacted
+	Manner string `json:"manner"`           // typed, pasted, recalled, argument, file, pipe, undo, mark, seed
+	Mode   string `json:"mode"`             // run, preview
+	Prompt string `json:"prompt,omitempty"` // that it was typed behind; lines behind the first stand behind "... "
 }
 
 // Command is one command that was sent to a server.
@@ -260,11 +306,19 @@ type Refused struct {
 	Code  string   `json:"code,omitempty"` // a fact's code, where one says it
 }
 
-// Output is what was shown as a result.
+// Receipt is what was shown of the outcome of a change.
+type Receipt struct {
+	Change string `json:"change"`
+	Screen string `json:"screen"` // exactly what was shown, without colours
+}
+
+// Output is a piece of what was shown as a result. A statement that showed more than policy has recorded ends with one that says how much.
 type Output struct {
 	Text    string `json:"text"`
-	Dropped int    `json:"dropped,omitempty"` // bytes left out
 	Error   bool   `json:"error,omitempty"`
+	Since   int64  `json:"since,omitempty"`   // microseconds from showing its begin to recording it
+	Dropped int64  `json:"dropped,omitempty"` // bytes that the statement showed and that are not recorded
+	SHA256  string `json:"sha256,omitempty"`  // hex, of these bytes, in the order in which they were shown; "" if policy wants none
 }
 
 // Recovery is what was found out later about a change whose session was cut off.

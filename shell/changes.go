@@ -13,9 +13,10 @@ import (
 	"respect/shell/render"
 )
 
-// ReadChanges folds all journals of a state directory into its changes, oldest first.
+// ReadChanges folds all journals of a state directory into its changes, oldest first. It looks at what tells of changes alone; that the rest verifies is
+// replay verify's to say.
 func ReadChanges(stateDir string) ([]*journal.Change, error) {
-	sessions, _, err := journal.ReadAll(stateDir)
+	sessions, err := journal.ReadIndexed(stateDir)
 	if err != nil {
 		return nil, fmt.Errorf("read the record: %w", err)
 	}

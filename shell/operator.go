@@ -20,14 +20,17 @@ type Operator struct {
 	TTY   *terminal.TTY
 	Err   io.Writer // receipts and progress go here
 	Color bool
-	// Before is called before a question is shown: what was printed is recorded in order. May be nil.
-	Before func()
+	// Screen is told the size of the terminal before a question is shown. May be nil.
+	Screen func(columns, rows int)
 
 	line progressLine
 }
 
 func (o *Operator) style() render.Style {
 	w, h := o.TTY.Size()
+	if o.Screen != nil {
+		o.Screen(w, h)
+	}
 	return render.Style{Color: o.Color, Width: min(w, 200), Height: h}
 }
 
@@ -35,9 +38,6 @@ func (o *Operator) style() render.Style {
 // question is shown again, and everything before its answer is flushed as before.
 func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, error) {
 	o.line.clear(o.Err)
-	if o.Before != nil {
-		o.Before()
-	}
 	var looks []guard.Look
 	for {
 		shown := o.style()
@@ -93,9 +93,6 @@ func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, e
 // Reason implements guard.Operator.
 func (o *Operator) Reason(ctx context.Context, env environment.Environment) (guard.Answer, error) {
 	o.line.clear(o.Err)
-	if o.Before != nil {
-		o.Before()
-	}
 	prompt := func(s render.Style) string {
 		return "\n" + s.Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket, for the record; it confirms nothing.\n> "
 	}
@@ -128,10 +125,17 @@ func (o *Operator) Progress(p guard.Progress) guard.Control {
 }
 
 // Receipt implements guard.Operator.
-func (o *Operator) Receipt(r guard.Receipt) {
+func (o *Operator) Receipt(r guard.Receipt) string {
 	o.line.clear(o.Err)
 	o.line = progressLine{}
-	fmt.Fprint(o.Err, receiptText(o.style(), r))
+	return receipt(o.Err, o.style(), r)
+}
+
+// receipt prints a receipt and returns it without colours.
+func receipt(w io.Writer, s render.Style, r guard.Receipt) string {
+	fmt.Fprint(w, receiptText(s, r))
+	s.Color = false
+	return receiptText(s, r)
 }
 
 func receiptText(s render.Style, r guard.Receipt) string {
@@ -227,4 +231,4 @@ var errNobody = errors.New("there is no terminal")
 func (*Silent) Progress(guard.Progress) guard.Control { return guard.Go }
 
 // Receipt implements guard.Operator.
-func (o *Silent) Receipt(r guard.Receipt) { fmt.Fprint(o.Err, receiptText(o.Style, r)) }
+func (o *Silent) Receipt(r guard.Receipt) string { return receipt(o.Err, o.Style, r) }

@@ -53,8 +53,9 @@ type RefusedJSON struct {
 
 // Plan previews one script and prints the plan; with asJSON, as PlanJSON; with full, of all documents, however many. It returns the exit status.
 func (s *Shell) Plan(ctx context.Context, src, manner string, asJSON, full bool) int {
-	defer s.Flush()
-	st, err := s.cfg.Gate.Begin(guard.Input{Text: RedactInput(src), Manner: manner, Mode: guard.Preview, Full: full})
+	in := s.input(src, manner, guard.Preview)
+	in.Full = full
+	st, err := s.cfg.Gate.Begin(in)
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return ExitError

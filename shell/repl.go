@@ -35,6 +35,8 @@ func (s *Shell) Interactive(ctx context.Context) int {
 	})
 	worst := ExitDone
 	for !s.exiting && ctx.Err() == nil {
+		prompt := s.prompt().Text
+		s.cfg.Gate.Screen(s.cfg.TTY.Size())
 		text, manner, err := s.readStatement(ctx, ed)
 		if errors.Is(err, terminal.ErrInterrupted) {
 			continue
@@ -50,6 +52,7 @@ func (s *Shell) Interactive(ctx context.Context) int {
 			ed.Remember(text)
 			h.add(text)
 		}
+		s.prompted = prompt
 		code := s.execInterruptible(ctx, text, manner)
 		if code == ExitPartly {
 			worst = ExitPartly

@@ -63,13 +63,14 @@ type Config struct {
 
 // Shell runs statements on one deployment. It belongs to one goroutine.
 type Shell struct {
-	cfg     Config
-	vm      *js.VM
-	run     *runner
-	notes   strings.Builder // output that is not recorded yet
-	secret  bool            // the running entry may hold a password
-	exiting bool
-	cat     *catalogue
+	cfg      Config
+	vm       *js.VM
+	run      *runner
+	prompted string // behind which the running entry was typed
+	secret   bool   // the running entry may hold a password,
+	hidden   bool   // and it was said that what it shows is not recorded
+	exiting  bool
+	cat      *catalogue
 
 	previewed string // the last statement that was only previewed
 }
@@ -116,63 +117,62 @@ func (s *Shell) here() *guard.Deployment {
 // out prints a result.
 func (s *Shell) out(text string) {
 	fmt.Fprint(s.cfg.Out, text)
-	s.notes.WriteString(text)
-	const limit = 1 << 20
-	if s.notes.Len() > limit {
-		s.Flush()
-	}
+	s.note(text, false)
 }
 
-// say prints what is no result.
+// Say prints what is no result.
+func (s *Shell) Say(text string) { s.say(text) }
+
 func (s *Shell) say(text string) {
 	fmt.Fprint(s.cfg.Err, text)
-	s.Flush()
 	s.note(text, true)
 }
 
 // note records what was shown. After an entry that may hold a password, what it shows may hold it too.
 func (s *Shell) note(text string, isError bool) {
-	if s.secret {
-		text = "[redacted: what an entry that may hold a password has shown]"
-	}
-	s.cfg.Gate.Note(text, isError)
-}
-
-// Flush records what was printed so far.
-func (s *Shell) Flush() {
-	if s.notes.Len() > 0 {
-		s.note(s.notes.String(), false)
-		s.notes.Reset()
+	if !s.secret {
+		s.cfg.Gate.Shown(text, isError)
+	} else if !s.hidden {
+		s.hidden = true
+		s.cfg.Gate.Shown("[redacted: what an entry that may hold a password has shown]\n", isError)
 	}
 }
 
 // Exec runs one entry and returns the exit status that it deserves.
 func (s *Shell) Exec(ctx context.Context, text, manner string) int {
-	defer s.Flush()
 	if strings.TrimSpace(text) == "" {
 		return ExitDone
 	}
 	if w, args, ok := findWord(text); ok {
+		if w.local {
+			if err := s.cfg.Gate.Heard(s.input(text, manner, guard.Execute)); err != nil {
+				s.say(render.SafeLines(err.Error()) + "\n") // and it is done all the same: it changes nothing
+			}
+		}
 		return w.run(s, ctx, args, text, manner)
 	}
 	return s.statement(ctx, text, text, manner, guard.Execute)
 }
 
+// input is an entry as it is recorded.
+func (s *Shell) input(text, manner string, mode guard.Mode) guard.Input {
+	return guard.Input{Text: RedactInput(text), Manner: manner, Mode: mode, Prompt: s.prompted}
+}
+
 // statement runs JavaScript. recorded is the whole entry as it came.
 func (s *Shell) statement(ctx context.Context, src, recorded, manner string, mode guard.Mode) int {
-	return s.run1(ctx, src, recorded, guard.Input{Manner: manner, Mode: mode})
+	return s.run1(ctx, src, s.input(recorded, manner, mode))
 }
 
 // run1 runs one statement in JavaScript as in says.
-func (s *Shell) run1(ctx context.Context, src, recorded string, in guard.Input) int {
-	in.Text = RedactInput(recorded)
+func (s *Shell) run1(ctx context.Context, src string, in guard.Input) int {
 	st, err := s.cfg.Gate.Begin(in)
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return ExitError
 	}
-	s.secret = Secret(recorded)
-	defer func() { s.Flush(); s.secret = false }()
+	s.secret = Secret(src)
+	defer func() { s.secret, s.hidden = false, false }()
 	shown, err := s.evaluate(ctx, st, src)
 	if in.Mode == guard.Preview {
 		return s.preview(st, err)

@@ -22,6 +22,7 @@ import (
 type word struct {
 	name, args, help string
 	pattern          *regexp.Regexp // of what may follow the name
+	local            bool           // it asks no server
 	run              func(s *Shell, ctx context.Context, args, text, manner string) int
 }
 
@@ -38,39 +39,39 @@ var (
 
 func words() []word {
 	return []word{
-		{"changes", "[show ID]", "what was changed from here", showID, changesWord},
-		{"cls", "", "clear the screen", nothing, func(s *Shell, _ context.Context, _, _, _ string) int {
+		{"changes", "[show ID]", "what was changed from here", showID, true, changesWord},
+		{"cls", "", "clear the screen", nothing, true, func(s *Shell, _ context.Context, _, _, _ string) int {
 			if s.cfg.TTY != nil {
 				fmt.Fprint(s.cfg.Out, "\x1b[H\x1b[2J")
 			}
 			return ExitDone
 		}},
-		{"details", "[ID]", "every document of the last preview, or of a change", maybe, detailsWord},
-		{"diff", "ID", "one document of the last preview, before and after", anID, diffWordRun},
-		{"env", "", "which environment this is, and why", nothing, func(s *Shell, _ context.Context, _, _, _ string) int {
+		{"details", "[ID]", "every document of the last preview, or of a change", maybe, true, detailsWord},
+		{"diff", "ID", "one document of the last preview, before and after", anID, true, diffWordRun},
+		{"env", "", "which environment this is, and why", nothing, true, func(s *Shell, _ context.Context, _, _, _ string) int {
 			d := s.here()
 			_, db := s.vm.Database()
 			env, evidence := Standing(d, db)
 			s.out(s.cfg.Style.Evidence(env, d.Name(), evidence))
 			return ExitDone
 		}},
-		{"exit", "", "leave", nothing, leave},
-		{"full", "", "the last preview once more, of all documents, if it was an estimate", nothing, fullWord},
-		{"help", "[collection|cursor|database]", "this list, or the methods of an object", maybe, helpWord},
-		{"it", "", "the next documents of the last cursor", nothing, itWord},
-		{"preview", "STATEMENT", "show what a statement would change, and change nothing", code, func(s *Shell, ctx context.Context, args, text, manner string) int {
+		{"exit", "", "leave", nothing, true, leave},
+		{"full", "", "the last preview once more, of all documents, if it was an estimate", nothing, false, fullWord},
+		{"help", "[collection|cursor|database]", "this list, or the methods of an object", maybe, true, helpWord},
+		{"it", "", "the next documents of the last cursor", nothing, false, itWord},
+		{"preview", "STATEMENT", "show what a statement would change, and change nothing", code, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
 			return s.previewWord(ctx, args, text, manner)
 		}},
-		{"quit", "", "leave", nothing, leave},
-		{"resume", "[ID]", "do what a change that was cut off, stopped or met others' work has left", maybe, func(s *Shell, ctx context.Context, args, text, manner string) int {
+		{"quit", "", "leave", nothing, true, leave},
+		{"resume", "[ID]", "do what a change that was cut off, stopped or met others' work has left", maybe, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
 			return s.Resume(ctx, args, text, manner)
 		}},
-		{"sample", "[N]", "some documents of the last preview, spread over all of it", someN, sampleWordRun},
-		{"show", "dbs|collections|…", "what there is", oneWord, showWord},
-		{"undo", "[ID] [{FILTER}]", "take back the last change, or the one with this id, or some of its documents", undoing, func(s *Shell, ctx context.Context, args, text, manner string) int {
+		{"sample", "[N]", "some documents of the last preview, spread over all of it", someN, true, sampleWordRun},
+		{"show", "dbs|collections|…", "what there is", oneWord, false, showWord},
+		{"undo", "[ID] [{FILTER}]", "take back the last change, or the one with this id, or some of its documents", undoing, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
 			return s.undoArgs(ctx, args, text, manner, guard.Execute)
 		}},
-		{"use", "DATABASE", "switch to another database", oneWord, func(s *Shell, _ context.Context, args, _, _ string) int {
+		{"use", "DATABASE", "switch to another database", oneWord, true, func(s *Shell, _ context.Context, args, _, _ string) int {
 			return s.use(args)
 		}},
 	}
@@ -90,7 +91,7 @@ func findWord(text string) (w word, args string, ok bool) {
 			return w, rest, true
 		}
 		if w.name == name && (name == "show" || name == "use") && !strings.HasPrefix(rest, "(") {
-			return word{name: name, run: func(s *Shell, _ context.Context, _, _, _ string) int {
+			return word{name: name, local: true, run: func(s *Shell, _ context.Context, _, _, _ string) int {
 				s.say(fmt.Sprintf("error: %s wants one word: %s %s\n", name, name, w.args))
 				return ExitError
 			}}, rest, true
@@ -133,7 +134,7 @@ func helpWord(s *Shell, _ context.Context, args, _, _ string) int {
 }
 
 func itWord(s *Shell, ctx context.Context, _, text, manner string) int {
-	st, err := s.cfg.Gate.Begin(guard.Input{Text: text, Manner: manner})
+	st, err := s.cfg.Gate.Begin(s.input(text, manner, guard.Execute))
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return ExitError
@@ -173,7 +174,7 @@ func (s *Shell) use(name string) int {
 
 // read runs one read of the shell's own as a statement.
 func (s *Shell) read(ctx context.Context, text, manner, db string, cmd bson.D) (bson.Raw, int) {
-	st, err := s.cfg.Gate.Begin(guard.Input{Text: text, Manner: manner})
+	st, err := s.cfg.Gate.Begin(s.input(text, manner, guard.Execute))
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return nil, ExitError
@@ -360,7 +361,7 @@ func (s *Shell) changeNamed(id string) (*journal.Change, int) {
 
 // begin begins a statement that is no JavaScript.
 func (s *Shell) begin(text, manner string, mode guard.Mode) (*guard.Statement, int) {
-	st, err := s.cfg.Gate.Begin(guard.Input{Text: text, Manner: manner, Mode: mode})
+	st, err := s.cfg.Gate.Begin(s.input(text, manner, mode))
 	if err != nil {
 		s.say(render.SafeLines(err.Error()) + "\n")
 		return nil, ExitError
@@ -449,5 +450,7 @@ func fullWord(s *Shell, ctx context.Context, _, _, manner string) int {
 		s.say("error: nothing was previewed yet: preview STATEMENT\n")
 		return ExitError
 	}
-	return s.run1(ctx, s.previewed, "preview "+s.previewed, guard.Input{Manner: manner, Mode: guard.Preview, Full: true})
+	in := s.input("preview "+s.previewed, manner, guard.Preview)
+	in.Full = true
+	return s.run1(ctx, s.previewed, in)
 }

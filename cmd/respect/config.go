@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"respect/guard"
 	"respect/guard/environment"
 	"respect/guard/policy"
+	"respect/replay"
 )
 
 // adminFile is the administrator's policy.
@@ -106,6 +108,20 @@ func (a *app) policy() (*policy.Policy, error) {
 		return nil, invalid(err)
 	}
 	return p, nil
+}
+
+// policyHashes are the files that a policy was read from, as they are now.
+func (a *app) policyHashes() (out []replay.File) {
+	paths := []string{a.admin.path}
+	if dir, err := configDir(); err == nil {
+		paths = append(paths, filepath.Join(dir, "policy.yaml"))
+	}
+	for _, p := range paths {
+		if b, err := os.ReadFile(p); err == nil {
+			out = append(out, replay.File{Path: p, SHA256: fmt.Sprintf("%x", sha256.Sum256(b))})
+		}
+	}
+	return out
 }
 
 // read is the administrator's file; nil if there is none. What is looked at is what is then read.

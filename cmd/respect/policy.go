@@ -25,8 +25,15 @@ policy:
       action: confirm
       large: {documents: 1000, action: refuse}
       max-operations: 5000
+      full-preview: 100000     # documents; beyond it a preview is an estimate until somebody asks for all of them
+      pace: {batch: 100ms, busy: 50, max-lag: 5s, stop-lag: 1m}
+      volatile-backup: refuse  # where the state directory does not outlive the container or the boot
     schema: {large: {documents: 100, bytes: 1MiB}}
     security: refuse           # operations, cluster, server, unknown
+record:
+  output: full                 # of what is shown; or writes (of statements that plan a change), digest, off
+  limit: 1MiB                  # of what one statement shows
+  witness: /mnt/audit/notes    # where the seals of records are written besides
 
 What is above large asks for its action, without one for approve, that is a second person.`
 
@@ -90,7 +97,7 @@ func (a *app) policyCheck(args []string, admin bool) error {
 	for _, r := range p.Rules() {
 		fmt.Fprintf(a.out, "%-11s  %s  %s\n", r.Says, safe(matches(r)), safe(r.Where))
 	}
-	for _, s := range p.Settings() {
+	for _, s := range append(p.Settings(), p.Record().Settings()...) {
 		fmt.Fprintf(a.out, "%-11s  %-10s  %-16s %-8s  %s\n", s.Environment, s.Class, s.Setting, s.Value, safe(s.From))
 	}
 	return nil
@@ -152,5 +159,6 @@ func policyJSON(p *policy.Policy, read []policyFile) any {
 		Files  []policyFile     `json:"files"`
 		Rules  []rule           `json:"environments"`
 		Policy []policy.Setting `json:"policy"`
-	}{read, rules, p.Settings()}
+		Record []policy.Setting `json:"record"`
+	}{read, rules, p.Settings(), p.Record().Settings()}
 }

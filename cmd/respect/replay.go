@@ -19,11 +19,9 @@ import (
 
 func (a *app) replay() *cobra.Command {
 	c := &cobra.Command{Use: "replay", Short: "look at recorded sessions", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return &usage{text: "list, show, play, search, export or verify?", hint: cmd.CommandPath() + " --help"}
+		return &usage{text: "list, show, play, search, export, verify or key?", hint: cmd.CommandPath() + " --help"}
 	}}
-	c.AddCommand(a.replayList(), a.replaySearch(), a.replayShow(), a.replayPlay(), a.replayExport(),
-		&cobra.Command{Use: "verify [ID]", Short: "check that records were not edited", Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error { return a.replayVerify(args) }},
-	)
+	c.AddCommand(a.replayList(), a.replaySearch(), a.replayShow(), a.replayPlay(), a.replayExport(), a.replayVerify(), a.replayKey())
 	return c
 }
 
@@ -38,8 +36,12 @@ func (a *app) readRecord() (r record, err error) {
 	if r.dir, err = a.stateDir(); err != nil {
 		return r, err
 	}
-	r.sessions, r.between, err = journal.ReadAll(r.dir)
-	return r, err
+	all, err := journal.ReadAll(r.dir)
+	if err != nil {
+		return r, err
+	}
+	r.sessions, r.between = all.Sessions, all.Problems
+	return r, nil
 }
 
 // sessionFilter are the flags that choose sessions.
@@ -393,18 +395,55 @@ func (a *app) play(ctx context.Context, p *player.Player, frames []player.Frame)
 	return err
 }
 
+const aboutVerify = `verify checks every line of every session against its hash, every seal against its signature, and what sessions, the list
+of seals (heads.notes) and the witness say of each other. What it finds is named with session and line, and ends it with status 5.
+
+Seals are checked under the key that the state directory holds; an auditor names the one he was given before: --key, with what
+"respect replay key" printed, or with a file that holds it. Seals prove nothing against who has the key. Against him there is the
+witness: a file, best on another machine's disk, to which policy (record: witness) has every seal written as it is made.`
+
 // replayVerify checks one session, or all of them and what they say of each other.
-func (a *app) replayVerify(args []string) error {
-	if len(args) > 1 {
-		return &usage{text: "one session at a time, or all without an argument"}
+func (a *app) replayVerify() *cobra.Command {
+	var o journal.Options
+	var keys []string
+	c := &cobra.Command{Use: "verify [ID]", Short: "check that records were not edited", Long: aboutVerify, Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return &usage{text: "one session at a time, or all without an argument"}
+		}
+		for _, k := range keys {
+			text, err := keyNamed(k)
+			if err != nil {
+				return err
+			}
+			o.Keys = append(o.Keys, text)
+		}
+		return a.verify(args, o)
+	}}
+	c.Flags().StringArrayVar(&keys, "key", nil, "a public key that is trusted, or a file with one; may be given several times")
+	c.Flags().StringVar(&o.Witness, "witness", "", "the file of the witness; without it, the one that policy names")
+	return c
+}
+
+// keyNamed is a public key as it was given: itself, or the file that holds it.
+func keyNamed(s string) (string, error) {
+	if b, err := os.ReadFile(s); err == nil {
+		s = strings.TrimSpace(string(b))
 	}
+	if err := journal.CheckKey(s); err != nil {
+		return "", &usage{text: fmt.Sprintf("--key: %q is no public key and no file with one: %v", safe(s), err), hint: "respect replay key prints the key of a state directory"}
+	}
+	return s, nil
+}
+
+func (a *app) verify(args []string, o journal.Options) error {
 	dir, err := a.stateDir()
 	if err != nil {
 		return err
 	}
-	all, between, err := journal.ReadAll(dir)
-	if err != nil {
-		return err
+	if o.Witness == "" {
+		if p, err := a.policy(); err == nil { // an auditor may have none
+			o.Witness = p.Record().Witness
+		}
 	}
 	want := ""
 	if len(args) == 1 {
@@ -414,39 +453,119 @@ func (a *app) replayVerify(args []string) error {
 		}
 		want = s.ID
 	}
-	var problems []string
-	for _, s := range all {
-		if want != "" && s.ID != want {
-			continue
-		}
-		fmt.Fprintf(a.out, "%s  %d event(s)  %s\n", s.ID, len(s.Events), verdict(s))
-		for _, p := range s.Problems {
-			problems = append(problems, p.String())
-		}
+	all, err := journal.Verify(dir, o)
+	if err != nil {
+		return err
 	}
-	for _, p := range between {
-		if want == "" || p.Session == want {
-			problems = append(problems, p.String())
+	report := verifyReport(all, want)
+	if a.flags.json != "" {
+		if err := status(a.printJSON(report)); err != nil {
+			return err
 		}
+	} else {
+		for _, s := range report.Sessions {
+			fmt.Fprintf(a.out, "%s  %d event(s)  %s\n", safe(s.Session), s.Events, safe(s.Verdict))
+		}
+		for _, p := range report.Problems {
+			fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p))
+		}
+		fmt.Fprintln(a.out, safe(report.Result))
 	}
-	for _, p := range problems {
-		fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p))
-	}
-	if len(problems) > 0 {
+	if len(report.Problems) > 0 {
 		return exit(shell.ExitRecord)
 	}
-	fmt.Fprintln(a.out, "the chain holds; not witnessed: somebody who can write these files could have written all of it anew")
 	return nil
 }
 
-func verdict(s *journal.Session) string {
-	switch {
-	case len(s.Problems) > 0:
-		return "DOES NOT VERIFY"
-	case s.Live:
-		return "verifies so far; it is running"
-	case !s.Closed:
-		return "verifies; ends without close: crash or truncation"
+// verified is what verify --json prints.
+type verified struct {
+	Result    string            `json:"result"`
+	Verifies  bool              `json:"verifies"`
+	Witnessed bool              `json:"witnessed"` // every session, to its last seal
+	Witness   string            `json:"witness"`   // the file; "" if none was compared
+	Keys      []string          `json:"keys"`      // that were trusted
+	Sessions  []verifiedSession `json:"sessions"`
+	Problems  []string          `json:"problems"`
+}
+
+type verifiedSession struct {
+	Session   string `json:"session"`
+	Events    int    `json:"events"`
+	Seals     int    `json:"seals"`
+	Sealed    int    `json:"sealed"` // events up to the last seal, with it
+	Closed    bool   `json:"closed"`
+	Running   bool   `json:"running"`
+	Torn      int    `json:"torn"`
+	Witnessed bool   `json:"witnessed"`
+	Verdict   string `json:"verdict"`
+}
+
+// verifyReport is what was found of one session, or of all.
+func verifyReport(all *journal.Record, want string) verified {
+	out := verified{Witness: all.Witness, Keys: append([]string{}, all.Keys...), Sessions: []verifiedSession{}, Problems: []string{}}
+	sealed, witnessed := 0, 0
+	for _, s := range all.Sessions {
+		if want != "" && s.ID != want {
+			continue
+		}
+		r := player.Record{Session: s, Between: all.Problems, Witness: all.Witness}
+		verdict := r.Verdict()
+		out.Sessions = append(out.Sessions, verifiedSession{s.ID, s.Lines, s.Seals, s.Sealed, s.Closed, s.Live, s.Torn, s.Witnessed, verdict})
+		for _, p := range s.Problems {
+			out.Problems = append(out.Problems, p.String())
+		}
+		if s.Seals > 0 {
+			sealed++
+		}
+		if s.Witnessed {
+			witnessed++
+		}
 	}
-	return "verifies"
+	for _, p := range all.Problems {
+		if want == "" || p.Session == want || p.Session == "" {
+			out.Problems = append(out.Problems, p.String())
+		}
+	}
+	n := len(out.Sessions)
+	out.Verifies, out.Witnessed = len(out.Problems) == 0, n > 0 && witnessed == n
+	switch {
+	case !out.Verifies:
+		out.Result = fmt.Sprintf("%d problem(s): this record is not as it was written", len(out.Problems))
+	case n == 0:
+		out.Result = "there are no sessions"
+	default:
+		out.Result = fmt.Sprintf("the chain holds; %d of %d session(s) sealed", sealed, n)
+	}
+	switch {
+	case n == 0:
+	case out.Witnessed:
+		out.Result += "; witnessed, all to their last seal, by " + all.Witness
+	case all.Witness != "":
+		out.Result += fmt.Sprintf("; witnessed %d, not witnessed %d, by %s", witnessed, n-witnessed, all.Witness)
+	default:
+		out.Result += "; not witnessed: somebody who can write these files and has their key could have written all of it anew"
+	}
+	return out
+}
+
+func (a *app) replayKey() *cobra.Command {
+	return &cobra.Command{
+		Use: "key", Short: "print the public key under which records are sealed", Args: noArgs,
+		Long: "key prints the public key of this state directory, for who shall verify its records later: respect replay verify --key.\nThe private key lies beside it, in keys/, and is made with the first session.",
+		RunE: func(*cobra.Command, []string) error {
+			dir, err := a.stateDir()
+			if err != nil {
+				return err
+			}
+			key, err := journal.PublicKey(dir)
+			switch {
+			case err != nil:
+				return err
+			case key == "":
+				return fmt.Errorf("there is no key in %s: it is made with the first session", dir)
+			}
+			fmt.Fprintln(a.out, safe(key))
+			return nil
+		},
+	}
 }

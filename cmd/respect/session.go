@@ -37,7 +37,7 @@ type session struct {
 	tty     *terminal.TTY
 	style   render.Style
 	others  []*guard.Deployment // that scripts connected to
-	before  func()              // of the operator: output is recorded before a question
+	warned  error               // what is wrong with the record from the beginning on
 }
 
 // open begins a session. asks says that it may need a person.
@@ -53,30 +53,49 @@ func (a *app) open(dir string, asks bool, p *policy.Policy) (*session, error) {
 			}
 		}
 	}
-	w, err := journal.Create(journal.Config{FS: durable.OS{}, Dir: dir, Now: time.Now, Rand: rand.Reader, Who: who(), Build: build()})
-	if err != nil {
+	if err := s.begin(p); err != nil {
 		return nil, errors.Join(fmt.Errorf("the record cannot be begun in %s: %w", dir, err), s.closeTTY())
 	}
-	s.journal = w
+	var err error
 	s.gate, err = guard.New(guard.Config{
-		FS: durable.OS{}, StateDir: dir, Journal: w, Now: time.Now, Rand: rand.Reader, Who: who().User + "@" + who().Host,
+		FS: durable.OS{}, StateDir: dir, Journal: s.journal, Now: time.Now, Rand: rand.Reader, Who: who().User + "@" + who().Host,
 		Operator: s.operator(), Reason: a.flags.reason, NewID: shell.ID, Policy: p,
 	})
 	if err != nil {
-		return nil, errors.Join(err, w.Close(shell.ExitError), s.closeTTY())
+		return nil, errors.Join(err, s.journal.Close(shell.ExitError), s.closeTTY())
+	}
+	if s.tty != nil {
+		s.gate.Screen(s.tty.Size())
 	}
 	return s, nil
+}
+
+// begin begins the record, and seals its begin. A witness that cannot be written to is no reason to end: reads need none, and guarded writes are refused.
+func (s *session) begin(p *policy.Policy) error {
+	me := who()
+	key, err := journal.OpenKey(durable.OS{}, s.dir, me.User+"@"+me.Host, rand.Reader)
+	if err != nil {
+		return err
+	}
+	record := p.Record()
+	s.journal, err = journal.Create(journal.Config{
+		FS: durable.OS{}, Dir: s.dir, Now: time.Now, Rand: rand.Reader, Who: me, Build: build(), Key: key, Witness: record.Witness,
+		Policy: s.app.policyHashes(), Output: record.Output.String(),
+	})
+	if err != nil {
+		return err
+	}
+	if s.warned = s.journal.Seal(); s.warned != nil && !errors.Is(s.warned, journal.ErrWitness) {
+		return errors.Join(s.warned, s.journal.Close(shell.ExitError))
+	}
+	return nil
 }
 
 func (s *session) operator() guard.Operator {
 	if s.tty == nil {
 		return &shell.Silent{Err: s.app.err, Style: s.style}
 	}
-	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, Before: func() {
-		if s.before != nil {
-			s.before()
-		}
-	}}
+	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, Screen: func(columns, rows int) { s.gate.Screen(columns, rows) }}
 }
 
 func (s *session) closeTTY() error {
@@ -117,7 +136,9 @@ func (s *session) connect(ctx context.Context, at place) (*guard.Deployment, err
 		if s.tty == nil {
 			return "", fmt.Errorf("the connection string names user %q and no password, and there is no terminal to ask for it", user)
 		}
-		a, err := s.tty.ReadText(ctx, fmt.Sprintf("password of %s: ", replay.Safe(user)), true)
+		prompt := fmt.Sprintf("password of %s: ", replay.Safe(user))
+		s.gate.Shown(prompt+"\n", true)
+		a, err := s.tty.ReadText(ctx, prompt, true)
 		if err == nil && a.Manner == terminal.Aborted {
 			err = errors.New("no password was given")
 		}
@@ -154,7 +175,11 @@ func (a *app) withIn(ctx context.Context, dir string, at place, asks bool, f fun
 	} else {
 		err = fmt.Errorf("%s: %w", guard.Redact(at.uri), err)
 	}
-	if cerr := s.close(code); cerr != nil {
+	switch cerr := s.close(code); {
+	case cerr == nil:
+	case errors.Is(cerr, journal.ErrWitness):
+		fmt.Fprintf(a.err, "warning: this session is recorded, and its end %s\n", safe(cerr.Error()))
+	default:
 		fmt.Fprintf(a.err, "error: the record could not be ended: %s\n", safe(cerr.Error()))
 		if code == shell.ExitDone {
 			code = shell.ExitError
@@ -238,8 +263,7 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))
 		return shell.ExitError
 	}
-	s.before = sh.Flush
-	s.recoverChanges(ctx, d)
+	s.recoverChanges(ctx, sh, d)
 	switch {
 	case manner != "":
 		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err)
@@ -250,29 +274,32 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 		defer stop()
 		return sh.Lines(ctx, s.app.in)
 	}
-	s.welcome(d)
+	s.welcome(sh, d)
 	return sh.Interactive(ctx)
 }
 
 // welcome says where one is, before the first prompt.
-func (s *session) welcome(d *guard.Deployment) {
+func (s *session) welcome(sh *shell.Shell, d *guard.Deployment) {
 	env, evidence := shell.Standing(d, d.DefaultDatabase())
-	fmt.Fprint(s.app.err, s.style.Evidence(env, d.Name(), evidence))
-	fmt.Fprintf(s.app.err, "record and backups: %s\n", safe(s.dir))
+	sh.Say(s.style.Evidence(env, d.Name(), evidence))
+	sh.Say(fmt.Sprintf("record and backups: %s\n", safe(s.dir)))
+	if s.warned != nil {
+		sh.Say(fmt.Sprintf("warning: %s\n  until that works, nothing that is guarded can be changed\n", safe(s.warned.Error())))
+	}
 	if d.Embedded() {
-		fmt.Fprintln(s.app.err, "this is an embedded server (FerretDB): it cannot do all that MongoDB can")
+		sh.Say("this is an embedded server (FerretDB): it cannot do all that MongoDB can\n")
 	}
 	if env == environment.Unknown {
-		fmt.Fprintln(s.app.err, "until somebody says what it is, it is treated as production")
+		sh.Say("until somebody says what it is, it is treated as production\n")
 	}
-	fmt.Fprintln(s.app.err, "help lists the words of this shell; everything else is JavaScript, as in mongosh")
+	sh.Say("help lists the words of this shell; everything else is JavaScript, as in mongosh\n")
 }
 
 // recoverChanges looks at changes of this deployment whose session was cut off, and says what came of them.
-func (s *session) recoverChanges(ctx context.Context, d *guard.Deployment) {
+func (s *session) recoverChanges(ctx context.Context, sh *shell.Shell, d *guard.Deployment) {
 	changes, err := shell.ReadChanges(s.dir)
 	if err != nil {
-		fmt.Fprintf(s.app.err, "warning: %s\n", safe(err.Error()))
+		sh.Say(fmt.Sprintf("warning: %s\n", safe(err.Error())))
 		return
 	}
 	for _, c := range changes {
@@ -285,9 +312,9 @@ func (s *session) recoverChanges(ctx context.Context, d *guard.Deployment) {
 			continue // it was made on another deployment
 		}
 		if err != nil {
-			fmt.Fprintf(s.app.err, "warning: change %s did not come to its end, and what came of it cannot be told: %s\n", c.ID, safe(err.Error()))
+			sh.Say(fmt.Sprintf("warning: change %s did not come to its end, and what came of it cannot be told: %s\n", c.ID, safe(err.Error())))
 			continue
 		}
-		fmt.Fprintf(s.app.err, "change %s did not come to its end: %s\n  it is %s: %s\n  to take it back: undo %s; to do the rest: resume %s\n", c.ID, safe(c.Intent.Summary), r.Status, safe(r.Found), c.ID, c.ID)
+		sh.Say(fmt.Sprintf("change %s did not come to its end: %s\n  it is %s: %s\n  to take it back: undo %s; to do the rest: resume %s\n", c.ID, safe(c.Intent.Summary), r.Status, safe(r.Found), c.ID, c.ID))
 	}
 }

@@ -24,7 +24,7 @@ func (s *session) mark(ctx context.Context, d *guard.Deployment, env environment
 		return sh.Failed(st, err)
 	}
 	if outcomes := st.Outcomes(); len(outcomes) == 0 {
-		fmt.Fprintln(s.app.err, "it is marked so already; nothing was changed")
+		sh.Say("it is marked so already; nothing was changed\n")
 	}
 	// Within a session the environment never falls; what the next one finds is what was marked.
 	next := environment.Classify(d.Evidence(), "")
@@ -42,7 +42,6 @@ func (s *session) plain(d *guard.Deployment) (*shell.Shell, int) {
 		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))
 		return nil, shell.ExitError
 	}
-	s.before = sh.Flush
 	return sh, shell.ExitDone
 }
 

@@ -101,7 +101,24 @@ func observeUser(ctx context.Context, r Reader, o *Observation) error {
 			}
 		}
 	}
+	if arr, ok := reply.Lookup("authInfo", "authenticatedUserRoles").ArrayOK(); ok {
+		o.Roles = roles(arr)
+	}
 	return err
+}
+
+// roles are the names of roles, each with its database.
+func roles(arr bson.RawArray) (out []string) {
+	values, err := arr.Values()
+	if err != nil {
+		return nil
+	}
+	for _, v := range values[:min(len(values), 100)] {
+		if doc, ok := v.DocumentOK(); ok {
+			out = append(out, text(doc, "role")+"@"+text(doc, "db"))
+		}
+	}
+	return out
 }
 
 // ObserveMarker looks for the marker of the deployment, or, with db, for the one that speaks for a database.

@@ -17,6 +17,7 @@ type Observation struct {
 	Hosts   []string // that the connection string names
 	SRV     bool     // Hosts holds a service name
 	User    string   // database user
+	Roles   []string // of the database user: role@database
 	Address string   // host:port that was dialled
 	Remote  []string // addresses that were dialled, as numbers
 	Profile Profile  // that the connection string came from

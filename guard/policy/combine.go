@@ -18,8 +18,12 @@ func Combine(admin, user *File) (*Policy, error) {
 		if f == nil {
 			continue
 		}
-		next := &Policy{table: maps.Clone(p.table), rules: p.Rules()}
 		s := source{f.name}
+		record, err := p.record.with(f, s, f == user)
+		if err != nil {
+			return nil, err
+		}
+		next := &Policy{table: maps.Clone(p.table), rules: p.Rules(), record: record}
 		for _, c := range f.cells {
 			if was := p.look(c.v.env, c.v.class, c.v.what); f == user && c.v.n > was.n {
 				return nil, s.at(c.node, "", "%s on %s: %s is looser than %s, which is %s; a user's policy can only tighten",
@@ -169,6 +173,7 @@ func (p *Policy) Format() string {
 		fmt.Fprintf(&b, "%s%s: %s # %s\n", indent, key, s.Value, s.From)
 		last = s
 	}
+	b.WriteString(p.record.format())
 	return b.String()
 }
 

@@ -26,12 +26,17 @@ import (
 //	      pace: {batch: 100ms, busy: 50, max-lag: 5s, stop-lag: 1m}
 //	      volatile-backup: refuse      # where the state directory does not outlive the container
 //	    schema: approve
+//	record:                          # record.go
+//	  output: full                   # writes, digest or off
+//	  limit: 1MiB                    # of what one statement shows
+//	  witness: /mnt/audit/respect.notes
 
 // File is a policy file that was understood.
 type File struct {
-	name  string
-	rules []placed[environment.Rule]
-	cells []placed[written]
+	name   string
+	rules  []placed[environment.Rule]
+	cells  []placed[written]
+	record []placed[recordEntry]
 }
 
 // placed is something with its place in the file.
@@ -92,14 +97,17 @@ func Parse(name string, text []byte) (*File, error) {
 	if err != nil || top == nil {
 		return f, err
 	}
-	entries, err := s.mapping(top, "the file", "environments", "policy")
+	entries, err := s.mapping(top, "the file", "environments", "policy", "record")
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		if e.name == "environments" {
+		switch e.name {
+		case "environments":
 			err = f.parseRules(s, e.value)
-		} else {
+		case "record":
+			err = f.parseRecord(s, e.value)
+		default:
 			err = f.parsePolicy(s, e.value)
 		}
 		if err != nil {

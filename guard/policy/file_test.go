@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,6 +36,7 @@ policy:
     cluster: confirm
     server: confirm
     unknown: refuse
+record: {output: digest, limit: 4KiB, witness: /mnt/audit/notes}
 `
 
 func parse(t *testing.T, name, text string) *File {
@@ -49,7 +51,17 @@ func parse(t *testing.T, name, text string) *File {
 func TestParseErrors(t *testing.T) {
 	for _, tt := range []struct{ text, at, want, hint string }{
 		{"polcy: {}\n", "1:1", `the file has no key "polcy"`, "did you mean policy?"},
-		{"zzz: {}\n", "1:1", `no key "zzz"`, "it can be environments, policy"},
+		{"zzz: {}\n", "1:1", `no key "zzz"`, "it can be environments, policy, record"},
+		{"record: {output: everything}\n", "1:18", `"everything" is no way of recording output`, "it can be full, writes, digest, off"},
+		{"policy:\n  production:\n    documents: {pace: {bach: 1s}}\n", "3:24", `pace has no key "bach"`, "did you mean batch?"},
+		{"policy:\n  production:\n    documents: {pace: {busy: 0}}\n", "3:30", "busy must be from 1 to 100", ""},
+		{"policy:\n  production:\n    documents: {full-preview: 0}\n", "3:31", "full-preview must be from 1", ""},
+		{"policy:\n  production:\n    schema: {pace: {busy: 5}}\n", "3:14", `schema has no key "pace"`, ""},
+		{"policy:\n  production:\n    documents: {lower-marker: confirm}\n", "3:17", `documents has no key "lower-marker"`, ""},
+		{"policy:\n  production:\n    security: {lower-marker: perhaps}\n", "3:30", `"perhaps" is no action`, "it can be"},
+		{"record: {limit: 5}\n", "1:17", "limit must be from 1KiB to 1GiB", ""},
+		{"record: {witness: notes}\n", "1:19", "witness is no absolute path", "/mnt/audit"},
+		{"record: {witnes: /x}\n", "1:10", `record has no key "witnes"`, "did you mean witness?"},
 		{"policy:\n  prodution: {}\n", "2:3", `"prodution" is no environment`, "did you mean production?"},
 		{"policy:\n  unknown: {}\n", "2:3", `"unknown" is no environment`, "treated as production"},
 		{"policy:\n  production:\n    document: run\n", "3:5", `no key "document"`, "did you mean documents?"},
@@ -131,6 +143,20 @@ func TestCombine(t *testing.T) {
 		{"user: large asks less than the administrator's, who did not say", row("staging", "documents: {large: {documents: 10}}"), row("staging", "documents: {large: {action: confirm}}"), "confirm is looser than approve"},
 		{"large where nothing is planned", "", row("development", "documents: {large: {documents: 10}}"), "user.yaml:3:36: documents on development would run without a plan (built in)"},
 		{"run where large counts", row("production", "schema: run"), "", "admin.yaml:3:13: schema on production would run without a plan"},
+		{"user: a lower marker asks less", "", row("production", "security: {lower-marker: confirm}"), "security.lower-marker on production: confirm is looser than approve"},
+		{"administrator: a lower marker asks less", row("production", "security: {lower-marker: confirm}"), "", ""},
+		{"user: gentler", "", row("production", "documents: {pace: {batch: 100ms, busy: 50, max-lag: 5s, stop-lag: 1m}}"), ""},
+		{"user: less gentle", "", row("production", "documents: {pace: {max-lag: 11s}}"), "documents.pace.max-lag on production: 11s is looser than 10s"},
+		{"user: less gentle than the administrator's", row("production", "documents: {pace: {busy: 30}}"), row("production", "documents: {pace: {busy: 31}}"), "31 is looser than 30, which is admin.yaml:3"},
+		{"user: larger previews", "", row("production", "documents: {full-preview: 1000001}"), "documents.full-preview on production: 1000001 is looser than 1000000"},
+		{"user: refuses volatile backups", "", row("production", "documents: {volatile-backup: refuse}"), ""},
+		{"user: volatile backups as the administrator does not", row("production", "documents: {volatile-backup: refuse}"), row("production", "documents: {volatile-backup: confirm}"), "confirm is looser than refuse"},
+		{"administrator: less is recorded", "record: {output: off, limit: 1KiB}", "", ""},
+		{"user: less is recorded", "", "record: {output: writes}", "user.yaml:1:18: record.output: writes is not as strict as full, which is built in; a user's policy can only ask for more"},
+		{"user: more than the administrator's", "record: {output: digest, limit: 64KiB}", "record: {output: writes, limit: 65KiB}", ""},
+		{"user: a shorter record", "record: {limit: 64KiB}", "record: {limit: 63KiB}", "record.limit: 63KiB is not as strict as 64KiB, which is admin.yaml:1"},
+		{"user: a witness where there is none", "", "record: {witness: /x/notes}", ""},
+		{"user: another witness", "record: {witness: /x/notes}", "record: {witness: /tmp/mine}", "record.witness: /tmp/mine is not as strict as /x/notes"},
 		{"user rule: development", "", "environments:\n  - environment: development\n    match: {hosts: a}\n", "user.yaml:2:5: a user's rule can only raise"},
 		{"administrator's rule: development", "environments:\n  - environment: development\n    match: {hosts: a}\n", "", ""},
 		{"user rule: staging", "", "environments:\n  - environment: staging\n    match: {hosts: a}\n", ""},
@@ -202,6 +228,27 @@ func TestDecideByFile(t *testing.T) {
 	if d := Default(); d.Decide(environment.Production, command.Security).Action != Refuse {
 		t.Error("the default policy was changed")
 	}
+	p, err = Combine(parse(t, "a", "record: {output: writes, limit: 4KiB, witness: /x/../y}\npolicy: {production: {documents: {volatile-backup: refuse, pace: {batch: 100ms}, full-preview: 5}, security: {lower-marker: confirm}}}\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := p.Record(); r.Output != OutputWrites || r.Limit != 4<<10 || r.Witness != "/y" {
+		t.Errorf("record: %+v", r)
+	}
+	if v := p.Volatile(Verdict{Action: Confirm}, environment.Unknown, command.DocumentWrite); v.Action != Refuse || !strings.Contains(v.Why, "would not outlive this container or boot is refused (a:2)") {
+		t.Errorf("volatile: %+v", v)
+	}
+	if v := p.Volatile(Verdict{Action: Confirm}, environment.Staging, command.DocumentWrite); v.Action != Confirm {
+		t.Errorf("volatile on staging: %+v", v)
+	}
+	if v := p.LowerMarker(environment.Production); v.Action != Confirm || Default().LowerMarker(environment.Production).Action != Approve {
+		t.Errorf("lower-marker: %+v", v)
+	}
+	want := defaultPace
+	want.Batch = 100 * time.Millisecond
+	if got := p.Pace(environment.Production); got != want || p.Pace(environment.Staging) != defaultPace || p.FullPreview(environment.Production) != 5 {
+		t.Errorf("pace %+v, full preview %d", got, p.FullPreview(environment.Production))
+	}
 	var zero Policy
 	if zero.Decide(environment.Development, command.DocumentWrite).Action != Refuse {
 		t.Error("the zero policy does not refuse")
@@ -220,7 +267,7 @@ func TestFormat(t *testing.T) {
 			t.Fatalf("%v\n%s", err, p.Format())
 		}
 		clean := func(p *Policy) (s []Setting, lists [][]environment.List) {
-			for _, x := range p.Settings() {
+			for _, x := range append(p.Settings(), p.Record().Settings()...) {
 				x.From = ""
 				s = append(s, x)
 			}

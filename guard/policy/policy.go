@@ -143,13 +143,14 @@ const none = math.MaxInt64
 
 // Policy is what is asked of each class in each environment, and which deployments are which environment. It is immutable. The zero value refuses all.
 type Policy struct {
-	table map[cell]value
-	rules []environment.Rule
+	table  map[cell]value
+	rules  []environment.Rule
+	record Record
 }
 
 // Default is the policy without any file.
 func Default() *Policy {
-	p := &Policy{table: map[cell]value{}}
+	p := &Policy{table: map[cell]value{}, record: defaultRecord()}
 	for env, row := range defaults {
 		for class, a := range row {
 			p.table[cell{env, class, action}] = value{n: int64(a)}

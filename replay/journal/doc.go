@@ -1,11 +1,18 @@
 // Package journal is the file that a session leaves behind: its format, how it is written, verified and read.
 //
-// # Format, version 1
+//	Writer ─► lines ─► Seal ─► heads.notes, witness
+//	               └─► Scan ─► ReadSession, ReadAll, Verify ─► Changes, package player
+//	               └─► index ─► ReadIndexed ─► Changes
+//
+// # Format, version 2
 //
 // State lives in one directory (mode 0700; files 0600):
 //
 //	sessions/<session>/journal.jsonl   the journal
+//	sessions/<session>/journal.idx     where lines stand in it (index.go); derived, never needed, never trusted
 //	sessions/<session>/lock            flock(2)-ed by the process that writes it
+//	heads.notes                        the seals of all sessions, in the order in which they were made
+//	keys/seal.key, keys/seal.pub       the key that seals, private and public
 //	changes/<change>/…                 immutable files of a change (package guard/plan)
 //
 // A session's name is its start, UTC, and random letters: 20261122T184702.482Z-k7q3m. A journal is a
@@ -24,14 +31,48 @@
 // in all strings, so that the file can be shown with cat and less.
 //
 // The first line has kind "open" and names, in "previous", the last seq and hash of every session that had ended by
-// then and that no earlier session names; so a session that is removed as a whole is missed by a later one. The last line of
-// a session that ended in order has kind "close". A line without "\n" at the end of the file is torn: a crash
+// then and that no earlier session names; so a session that is removed as a whole is missed by a later one. A session that ended in order has
+// a line of kind "close", behind which only its seal may stand. A line without "\n" at the end of the file is torn: a crash
 // came while it was written. Whatever else does not verify was not written by this program.
 //
 // Lines are appended; those that something depends on are synced before it happens: intent before the first byte of a
 // guarded write, outcome before it is reported. A file whose writer is gone is never appended to: what is found out later about its changes is
 // a "recovery" event in a later session.
 //
-// What the chain proves: that lines were not edited, inserted, removed or reordered by somebody who did not recompute every
-// hash after them. It does not prove who wrote it: signatures and a witness are not part of version 1.
+// # Seals
+//
+// A line of kind "seal" has the body {"note":"…"}. The note is a signed note as golang.org/x/mod/sumdb/note specifies it, Ed25519, under the key
+// that the session's first line names in "key". Its text is four lines, each ended by "\n":
+//
+//	respect journal
+//	<session>
+//	<N> <H>            of the line before the seal
+//	<T>                when it was sealed
+//
+// Since H covers all lines before it, a seal covers the whole session up to itself. A session seals its first line, each intent before the
+// change, each outcome after it, and its close.
+//
+// When a seal is durable in the journal, its note is appended, behind an empty line, to heads.notes and to the witness that the first line names in "witness":
+// a file, best on another machine's disk, which may be shared by many state directories. A note that a crash cut off is the beginning of one that a
+// journal has. Of each session every note but the last must stand in heads.notes: a crash may come between the two files.
+//
+// # What it proves
+//
+// To who has nothing but the state directory: that lines up to the last seal of each session were not edited, inserted, removed, reordered or cut
+// off, and that no session was removed, by anybody who does not have the private key; and what comes behind the last seal, by anybody who did not compute
+// every hash after it anew. Behind the last seal, the end of a session that was cut off by a crash looks like one that somebody cut off: it is reported as
+// such, not as tampering.
+//
+// The operator has the key. To who trusts the witness, or knows the public key from before (Options.Keys): that the operator did not do it either, as
+// far as the witness has seals. What was never sealed before the machine was taken over is proven by nothing.
+//
+// # Verifying without this program
+//
+// For each session: compute H of each line, compare P with the H before it, N with its place. For each line of kind "seal": verify the note under the key,
+// compare its session, N and H. For each "previous" entry, each note of heads.notes and each note of the witness under a known key: the session is
+// there, its line N has that H, and right behind it stands the seal with this note, byte for byte; "previous" names last lines.
+//
+// # Version 1
+//
+// Had no seals, no keys and no heads.notes; "close" was always the last line. It is still read (testdata/format1).
 package journal

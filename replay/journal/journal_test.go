@@ -53,16 +53,11 @@ func file(dir, id string) string { return filepath.Join(dir, "sessions", id, "jo
 
 func problems(t testing.TB, dir string) (out []string) {
 	t.Helper()
-	all, between, err := ReadAll(dir)
+	r, err := ReadAll(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range all {
-		for _, p := range s.Problems {
-			out = append(out, p.String())
-		}
-	}
-	for _, p := range between {
+	for _, p := range r.AllProblems() {
 		out = append(out, p.String())
 	}
 	return out

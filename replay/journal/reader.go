@@ -3,9 +3,9 @@ package journal
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,8 +31,15 @@ func (p Problem) String() string {
 	return p.Err.Error()
 }
 
-// ErrMissing says that a session, or its end, is not there although another session names it.
-var ErrMissing = errors.New("is missing")
+// Reasons why a session does not verify although each of its lines does.
+var (
+	// ErrMissing says that a session, its end or a seal is not there although something else has it.
+	ErrMissing = errors.New("is missing")
+	// ErrSeal says that a signed note is not what was signed, or says something else than the lines.
+	ErrSeal = errors.New("the seal does not hold")
+	// ErrKey says that a session was sealed with a key that is not trusted.
+	ErrKey = errors.New("is sealed with another key")
+)
 
 // Session is a journal as it was read.
 type Session struct {
@@ -41,49 +48,31 @@ type Session struct {
 	Closed bool // ended in order
 	Torn   int  // bytes of an incomplete last line, set aside
 	Open   replay.Open
-	Events []replay.Event // up to the first problem
+	Events []replay.Event // up to the first problem; nil if nobody wanted them
 	// Problems are what does not verify; Events stops before the first of them.
 	Problems []Problem
+
+	Lines     int   // that verify
+	Bytes     int64 // of these lines
+	Seals     int
+	Sealed    int  // lines that the last seal covers, it and what is before it
+	Witnessed bool // the last seal is known to the witness
+
+	notes []sealNote
+	last  replay.Head
+}
+
+// sealNote is a seal as it stands in a session.
+type sealNote struct {
+	text string
+	line int
 }
 
 // Head is where the verified part of the chain ends.
 func (s *Session) Head() replay.Head {
-	if len(s.Events) == 0 {
-		return replay.Head{Session: s.ID}
-	}
-	last := s.Events[len(s.Events)-1]
-	return replay.Head{Session: s.ID, Seq: last.Seq, Hash: last.Hash, Closed: s.Closed}
-}
-
-// Scan reads lines and hands each verified event to each. It stops at the first line that does not verify, whose
-// problem is returned with its line number. torn is the length of an incomplete last line.
-// Events share no memory with later ones.
-func Scan(r io.Reader, each func(replay.Event) error) (torn, line int, err error) {
-	br := bufio.NewReaderSize(r, 64<<10)
-	prev, seq := zeroHash, uint64(0)
-	for line = 1; ; line++ {
-		b, err := readLine(br)
-		if errors.Is(err, io.EOF) {
-			return len(b), line, nil
-		}
-		if err != nil {
-			return 0, line, err
-		}
-		e, err := ParseLine(b)
-		if err != nil {
-			return 0, line, err
-		}
-		if e.Seq != seq || e.Prev != prev {
-			return 0, line, fmt.Errorf("%w: seq %d prev %s, wanted seq %d prev %s", ErrChain, e.Seq, e.Prev, seq, prev)
-		}
-		if (seq == 0) != (e.Kind == replay.KindOpen) {
-			return 0, line, fmt.Errorf("%w: kind %s as line %d", ErrChain, e.Kind, line)
-		}
-		prev, seq = e.Hash, seq+1
-		if err := each(e); err != nil {
-			return 0, line, err
-		}
-	}
+	h := s.last
+	h.Session, h.Closed = s.ID, s.Closed
+	return h
 }
 
 // readLine returns a line without its newline, or what is left with io.EOF.
@@ -105,9 +94,14 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// ReadSession reads and verifies one session of a state directory. An error means that it could not be read; what does
-// not verify is in the Session's Problems.
-func ReadSession(stateDir, id string) (*Session, error) {
+// Format is that of the journals that are written. Format 1, without seals, is still read.
+const Format = 2
+
+// ReadSession reads one session of a state directory and verifies its chain and its seals, these under the key that it names itself. Long bodies are left
+// in the file until they are decoded. An error means that it could not be read; what does not verify is in the Session's Problems.
+func ReadSession(stateDir, id string) (*Session, error) { return readSession(stateDir, id, true, nil) }
+
+func readSession(stateDir, id string, keep bool, said claims) (*Session, error) {
 	dir := filepath.Join(stateDir, "sessions", id)
 	live, err := durable.Held(filepath.Join(dir, "lock"))
 	if err != nil {
@@ -119,25 +113,140 @@ func ReadSession(stateDir, id string) (*Session, error) {
 	}
 	defer f.Close() // read only
 	s := &Session{ID: id, Live: live}
+	claimed := map[uint64]claims{}
+	for _, c := range said {
+		claimed[c.seq] = append(claimed[c.seq], c)
+	}
+	name := f.Name()
+	c := ending{}
+	var before claims // what was said of the line before
 	torn, line, err := Scan(f, func(e replay.Event) error {
-		if s.Closed {
-			return fmt.Errorf("%w: an event after close", ErrChain)
+		if err := c.follow(e); err != nil {
+			return err
 		}
-		s.Events = append(s.Events, e)
-		s.Closed = e.Kind == replay.KindClose
+		if err := s.take(e, before); err != nil {
+			return err
+		}
+		before = claimed[e.Seq]
+		for _, c := range before {
+			if c.hash != e.Hash {
+				return fmt.Errorf("%w: hash %s, %s has %s", ErrChain, e.Hash, c.by, c.hash)
+			}
+		}
+		if keep {
+			if e.Size > longBody && !indexed[e.Kind] {
+				e = leftOut(e, name)
+			}
+			s.Events = append(s.Events, e)
+		}
 		return nil
 	})
 	s.Torn = torn
+	s.Closed = c.closed
 	if err != nil {
 		s.Closed = false
 		s.Problems = append(s.Problems, Problem{Session: id, Line: line, Err: err})
+		return s, nil
 	}
-	if len(s.Events) > 0 {
-		if err := s.Events[0].Decode(&s.Open); err != nil || s.Open.Session != id || s.Open.Format != 1 {
-			s.Problems = append(s.Problems, Problem{Session: id, Line: 1, Err: fmt.Errorf("%w: its first line is of session %q, format %d", ErrFormat, s.Open.Session, s.Open.Format)})
+	s.missing(said)
+	return s, nil
+}
+
+// take checks what one line says, and remembers it. before is what is said of the line before it.
+func (s *Session) take(e replay.Event, before claims) error {
+	for _, c := range before {
+		switch {
+		case c.last:
+			return fmt.Errorf("%w: a line after the end that %s saw", ErrChain, c.by)
+		case c.note != nil && e.Kind != replay.KindSeal:
+			return fmt.Errorf("%w: %s has a seal in this place", ErrChain, c.by)
 		}
 	}
-	return s, nil
+	switch e.Kind {
+	case replay.KindOpen:
+		if err := e.Decode(&s.Open); err != nil || s.Open.Session != s.ID || s.Open.Format < 1 || s.Open.Format > Format {
+			return fmt.Errorf("%w: its first line is of session %q, format %d", ErrFormat, s.Open.Session, s.Open.Format)
+		}
+	case replay.KindSeal:
+		if err := s.seal(e, before); err != nil {
+			return err
+		}
+	}
+	s.Lines++
+	s.Bytes += e.Size + 1
+	s.last.Seq, s.last.Hash = e.Seq, e.Hash
+	return nil
+}
+
+// seal checks that a seal says where it stands, and is the one that others have of this place.
+func (s *Session) seal(e replay.Event, before claims) error {
+	var body replay.Seal
+	if err := e.Decode(&body); err != nil {
+		return fmt.Errorf("%w: %v", ErrSeal, err)
+	}
+	seal, err := OpenSeal([]byte(body.Note), s.Open.Key)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %v", ErrSeal, err)
+	case seal.Session != s.ID || seal.Seq+1 != e.Seq || seal.Hash != e.Prev:
+		return fmt.Errorf("%w: it is of session %s, seq %d, hash %s", ErrSeal, seal.Session, seal.Seq, seal.Hash)
+	}
+	for _, c := range before {
+		if c.note != nil && string(c.note) != body.Note {
+			return fmt.Errorf("%w: %s has another one of this place", ErrSeal, c.by)
+		}
+	}
+	s.Seals++
+	s.Sealed = int(e.Seq) + 1
+	s.notes = append(s.notes, sealNote{body.Note, s.Sealed})
+	return nil
+}
+
+// missing reports that others have more than this session has.
+func (s *Session) missing(said claims) {
+	if len(said) == 0 {
+		return
+	}
+	if c := said.last(); uint64(s.Lines) < c.lines() {
+		s.Problems = append(s.Problems, Problem{Session: s.ID, Err: fmt.Errorf("%w: its end; it has %d lines, and %s has %d", ErrMissing, s.Lines, c.by, c.lines())})
+	}
+}
+
+// longBody is how long a line may be whose body is kept in memory.
+const longBody = 4 << 10
+
+// leftOut is an event whose body is read again when it is wanted, and believed if it has the hash that it had.
+func leftOut(e replay.Event, name string) replay.Event {
+	at, size, hash := e.At, e.Size, e.Hash
+	e.Body = nil
+	e.Load = func() (json.RawMessage, error) {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() // read only
+		again, err := readEvent(f, at, size)
+		if err != nil {
+			return nil, err
+		}
+		if again.Hash != hash {
+			return nil, fmt.Errorf("%w: it was read with hash %s, and has %s now", ErrHash, hash, again.Hash)
+		}
+		return again.Body, nil
+	}
+	return e
+}
+
+// ending looks after what may follow what at the end: behind close only its seal.
+type ending struct{ closed, sealed bool }
+
+func (c *ending) follow(e replay.Event) error {
+	if c.closed && (c.sealed || e.Kind != replay.KindSeal) {
+		return fmt.Errorf("%w: an event after close", ErrChain)
+	}
+	c.sealed = c.closed
+	c.closed = c.closed || e.Kind == replay.KindClose
+	return nil
 }
 
 // SessionIDs are the sessions of a state directory, oldest first by name.
@@ -157,52 +266,6 @@ func SessionIDs(stateDir string) ([]string, error) {
 	}
 	slices.Sort(ids)
 	return ids, nil
-}
-
-// ReadAll reads every session of a state directory and checks that those named by others are there and end
-// where they were said to. Problems of single sessions are in the sessions; the second result has those between them.
-func ReadAll(stateDir string) ([]*Session, []Problem, error) {
-	ids, err := SessionIDs(stateDir)
-	if err != nil {
-		return nil, nil, err
-	}
-	var all []*Session
-	byID := map[string]*Session{}
-	for _, id := range ids {
-		s, err := ReadSession(stateDir, id)
-		if err != nil {
-			return nil, nil, err
-		}
-		all = append(all, s)
-		byID[id] = s
-	}
-	var problems []Problem
-	for _, s := range all {
-		for _, h := range s.Open.Previous {
-			if p := checkHead(byID[h.Session], h, s.ID); p != nil {
-				problems = append(problems, *p)
-			}
-		}
-	}
-	return all, problems, nil
-}
-
-// checkHead compares a session with what a later one says of it.
-func checkHead(s *Session, h replay.Head, by string) *Problem {
-	switch {
-	case s == nil:
-		return &Problem{Session: h.Session, Err: fmt.Errorf("%w: session %s names it, with hash %s at seq %d", ErrMissing, by, h.Hash, h.Seq)}
-	case uint64(len(s.Events)) <= h.Seq:
-		if len(s.Problems) > 0 {
-			return nil // said already
-		}
-		return &Problem{Session: h.Session, Err: fmt.Errorf("%w: its end; it has %d lines and session %s saw %d", ErrMissing, len(s.Events), by, h.Seq+1)}
-	case s.Events[h.Seq].Hash != h.Hash:
-		return &Problem{Session: h.Session, Line: int(h.Seq) + 1, Err: fmt.Errorf("%w: hash %s, session %s saw %s", ErrChain, s.Events[h.Seq].Hash, by, h.Hash)}
-	case uint64(len(s.Events)) > h.Seq+1:
-		return &Problem{Session: h.Session, Line: int(h.Seq) + 2, Err: fmt.Errorf("%w: lines after the end that session %s saw", ErrChain, by)}
-	}
-	return nil
 }
 
 // unnamedHeads are the heads of all sessions that have ended and that no session names yet. It reads the first and
@@ -254,7 +317,7 @@ func firstLine(stateDir, id string) (o replay.Open) {
 	return o
 }
 
-// lastLine finds the last whole line of an ended session. The file is synced first: a head that is named must not be lost with the power.
+// lastLine is where an ended session's chain ends. The file is synced first: a head that is named must not be lost with the power.
 func lastLine(stateDir, id string) (h replay.Head, ok bool) {
 	f, err := os.Open(filepath.Join(stateDir, "sessions", id, "journal.jsonl"))
 	if err != nil {
@@ -264,25 +327,43 @@ func lastLine(stateDir, id string) (h replay.Head, ok bool) {
 	if err := f.Sync(); err != nil {
 		return h, false
 	}
+	e, ok := lastEvent(f)
+	return replay.Head{Session: id, Seq: e.Seq, Hash: e.Hash, Closed: e.Kind == replay.KindClose || e.Kind == replay.KindSeal && closedBefore(f, e)}, ok
+}
+
+// closedBefore says whether the line before a seal is the close.
+func closedBefore(f *os.File, seal replay.Event) bool {
+	e, ok := eventBefore(f, seal.At)
+	return ok && e.Kind == replay.KindClose
+}
+
+// lastEvent is the last whole line of a file.
+func lastEvent(f *os.File) (e replay.Event, ok bool) {
 	fi, err := f.Stat()
 	if err != nil {
-		return h, false
+		return e, false
 	}
+	return eventBefore(f, fi.Size())
+}
+
+// eventBefore is the last whole line before a place in a file.
+func eventBefore(f *os.File, end int64) (e replay.Event, ok bool) {
 	for size := int64(64 << 10); ; size *= 8 {
-		from := max(fi.Size()-size, 0)
-		buf := make([]byte, fi.Size()-from)
+		from := max(end-size, 0)
+		buf := make([]byte, end-from)
 		if _, err := f.ReadAt(buf, from); err != nil {
-			return h, false
+			return e, false
 		}
-		if end := bytes.LastIndexByte(buf, '\n'); end >= 0 {
-			start := bytes.LastIndexByte(buf[:end], '\n') + 1
+		if last := bytes.LastIndexByte(buf, '\n'); last >= 0 {
+			start := bytes.LastIndexByte(buf[:last], '\n') + 1
 			if start > 0 || from == 0 {
-				e, err := ParseLine(buf[start:end])
-				return replay.Head{Session: id, Seq: e.Seq, Hash: e.Hash, Closed: e.Kind == replay.KindClose}, err == nil
+				e, err := ParseLine(buf[start:last])
+				e.At, e.Size = from+int64(start), int64(last-start)
+				return e, err == nil
 			}
 		}
 		if from == 0 || size > maxLine {
-			return h, false
+			return e, false
 		}
 	}
 }

@@ -24,13 +24,19 @@ type Writer struct {
 	id   string
 	dir  string
 	lock *durable.Lock
+	key  *Key
+
+	witnesses []string
+	sealing   sync.Mutex // one seal at a time, so that they stand in the same order everywhere
 
 	mu    sync.Mutex
 	f     durable.File
 	seq   uint64
 	prev  string
+	size  int64
 	dirty bool
 	err   error
+	index index
 }
 
 // Config says where and by whom a journal is written.
@@ -41,6 +47,12 @@ type Config struct {
 	Rand  io.Reader        // for the session's name; cryptographic
 	Who   replay.Who
 	Build replay.Build
+	// Key seals the journal; nil leaves it unsealed.
+	Key *Key
+	// Witness is a file, best on another machine's disk, to which every seal is written as well; "" is none.
+	Witness string
+	Policy  []replay.File // in force
+	Output  string        // how much of what is shown is recorded
 }
 
 // Create begins a session: its directory, its lock, and the first line, which is durable when Create returns.
@@ -61,8 +73,16 @@ func Create(c Config) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	w := &Writer{fs: c.FS, now: c.Now, id: id, dir: dir, lock: lock, prev: zeroHash}
-	if err := w.open(replay.Open{Format: 1, Session: id, Previous: previous, Who: c.Who, Build: c.Build}); err != nil {
+	w := &Writer{fs: c.FS, now: c.Now, id: id, dir: dir, lock: lock, prev: zeroHash, key: c.Key}
+	first := replay.Open{Format: Format, Session: id, Previous: previous, Who: c.Who, Build: c.Build, Witness: c.Witness, Policy: c.Policy, Output: c.Output}
+	if c.Key != nil {
+		first.Key = c.Key.Public()
+		w.witnesses = append(w.witnesses, filepath.Join(c.Dir, headsFile))
+		if c.Witness != "" {
+			w.witnesses = append(w.witnesses, c.Witness)
+		}
+	}
+	if err := w.open(first); err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
 	return w, nil
@@ -77,13 +97,10 @@ func (w *Writer) open(first replay.Open) error {
 	if err := w.Append(replay.KindOpen, first); err != nil {
 		return err
 	}
-	if err := w.Sync(); err != nil {
-		return err
-	}
 	if err := w.fs.SyncDir(w.dir); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	return nil
+	return w.Sync()
 }
 
 // Session is the name of the session.
@@ -96,6 +113,10 @@ func (w *Writer) Append(kind replay.Kind, body any) error {
 	if w.err != nil {
 		return w.err
 	}
+	return w.append(kind, body)
+}
+
+func (w *Writer) append(kind replay.Kind, body any) error {
 	raw, err := encodeBody(body)
 	if err != nil {
 		return err // nothing was written: the journal is still good
@@ -106,7 +127,8 @@ func (w *Writer) Append(kind replay.Kind, body any) error {
 		w.err = fmt.Errorf("journal: write %s: %w", kind, err)
 		return w.err
 	}
-	w.seq, w.prev, w.dirty = w.seq+1, e.Hash, true
+	w.index.add(kind, w.size, int64(len(line)-1))
+	w.seq, w.prev, w.dirty, w.size = w.seq+1, e.Hash, true, w.size+int64(len(line))
 	return nil
 }
 
@@ -133,9 +155,16 @@ func (w *Writer) Record(kind replay.Kind, body any) error {
 	return w.Sync()
 }
 
-// Close ends the session in order. code is the exit status. The Writer cannot be used afterwards.
+// Close ends the session in order and seals its end. code is the exit status. The Writer cannot be used afterwards. An error that wraps ErrWitness says that
+// the session is whole.
 func (w *Writer) Close(code int) error {
-	err := w.Record(replay.KindClose, replay.Close{Code: code})
+	err := w.Append(replay.KindClose, replay.Close{Code: code})
+	if err == nil {
+		err = w.Seal()
+	}
+	if err == nil || errors.Is(err, ErrWitness) {
+		w.writeIndex()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err == nil {

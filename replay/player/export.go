@@ -13,11 +13,12 @@ import (
 	"respect/replay/journal"
 )
 
-// Record is a session with what other sessions say of it.
+// Record is a session with what else is known of it.
 type Record struct {
 	Session *journal.Session
 	Changes []*journal.Change // of all sessions
-	Between []journal.Problem // between sessions
+	Between []journal.Problem // of all sessions: what does not verify outside of them
+	Witness string            // the file that seals were compared with; "" if none was
 }
 
 // Problems are what does not verify of a session, in itself or in what others say of it.
@@ -26,28 +27,51 @@ func (r Record) Problems() (out []string) {
 		out = append(out, replay.Safe(p.String()))
 	}
 	for _, p := range r.Between {
-		if p.Session == r.Session.ID {
+		if p.Session == r.Session.ID || p.Session == "" {
 			out = append(out, replay.Safe(p.String()))
 		}
 	}
 	return out
 }
 
-// Verdict is the result of the verification, in a sentence. It never says more than the chain proves.
+// Verdict is the result of the verification, in a sentence. It never says more than chain and seals prove.
 func (r Record) Verdict() string {
-	switch {
-	case len(r.Problems()) > 0:
+	s := r.Session
+	if len(r.Problems()) > 0 {
 		return "DOES NOT VERIFY"
-	case r.Session.Live:
-		return "verifies so far; it is running"
-	case !r.Session.Closed:
-		return "verifies; ends without close: crash or truncation"
 	}
-	return "verifies"
+	out := "verifies"
+	switch {
+	case s.Live:
+		out = "verifies so far; it is running"
+	case !s.Closed:
+		out = "verifies; ends without close: crash or truncation"
+	}
+	switch left := s.Lines - s.Sealed; {
+	case s.Seals == 0:
+		return out + "; not sealed"
+	case left == 0:
+		return out + "; sealed to its end"
+	case left == 1:
+		return out + "; its last line is not sealed"
+	default:
+		return out + fmt.Sprintf("; its last %d lines are not sealed", left)
+	}
 }
 
-// NotWitnessed is what a chain of hashes does not prove.
-const NotWitnessed = "not witnessed: somebody who can write these files could have written all of it anew"
+// Witnessed says whether somebody else has the last seal as well, and what it means if nobody has.
+func (r Record) Witnessed() string {
+	const key = "somebody who can write these files and has their key could have written all of it anew"
+	switch {
+	case r.Session.Witnessed:
+		return "witnessed, to its last seal, by " + replay.Safe(r.Witness)
+	case r.Session.Seals == 0:
+		return "not witnessed, and not sealed: somebody who can write these files could have written all of it anew"
+	case r.Witness != "":
+		return "not witnessed: " + replay.Safe(r.Witness) + " does not have its last seal; " + key
+	}
+	return "not witnessed: " + key
+}
 
 // Formats are the names that Export knows.
 var Formats = []string{"cast", "html", "json", "txt"}
@@ -77,7 +101,7 @@ func exportText(w io.Writer, r Record) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString(story + "\nCHANGES\n\n" + writes + "\nVERIFICATION\n\n" + r.Verdict() + "\n" + NotWitnessed + "\n")
+	b.WriteString(story + "\nCHANGES\n\n" + writes + "\nVERIFICATION\n\n" + r.Verdict() + "\n" + r.Witnessed() + "\n")
 	for _, p := range r.Problems() {
 		b.WriteString("DOES NOT VERIFY: " + p + "\n")
 	}
@@ -96,7 +120,10 @@ func exportJSON(w io.Writer, r Record) error {
 		Session      string       `json:"session"`
 		State        string       `json:"state"`
 		Verification verification `json:"verification"`
-	}{r.Session.ID, State(r.Session), verification{r.Verdict(), len(r.Problems()) == 0, false, len(r.Session.Events), head.Hash, r.Session.Torn, append([]string{}, r.Problems()...)}}
+	}{r.Session.ID, State(r.Session), verification{
+		Verdict: r.Verdict(), Verifies: len(r.Problems()) == 0, Witnessed: r.Session.Witnessed, Events: len(r.Session.Events), Head: head.Hash, Torn: r.Session.Torn,
+		Seals: r.Session.Seals, Sealed: r.Session.Sealed, Key: r.Session.Open.Key, Problems: append([]string{}, r.Problems()...),
+	}}
 	first, err := encode(top)
 	if err != nil {
 		return err
@@ -108,8 +135,12 @@ func exportJSON(w io.Writer, r Record) error {
 		if i > 0 {
 			b.WriteByte(',')
 		}
+		body, err := e.Bytes()
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(&b, "\n"+`{"seq":%d,"time":"%s","kind":"%s","body":%s,"prev":"%s","hash":"%s"}`,
-			e.Seq, e.Time.UTC().Format(time.RFC3339Nano), e.Kind, harmless(e.Body), e.Prev, e.Hash)
+			e.Seq, e.Time.UTC().Format(time.RFC3339Nano), e.Kind, harmless(body), e.Prev, e.Hash)
 	}
 	b.WriteString("\n]}\n")
 	if !json.Valid(b.Bytes()) {
@@ -126,6 +157,9 @@ type verification struct {
 	Events    int      `json:"events"`
 	Head      string   `json:"head"` // the hash of the last event
 	Torn      int      `json:"torn"`
+	Seals     int      `json:"seals"`
+	Sealed    int      `json:"sealed"` // events up to the last seal, with it
+	Key       string   `json:"key"`    // public
 	Problems  []string `json:"problems"`
 }
 

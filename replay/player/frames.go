@@ -104,9 +104,12 @@ func (f *framer) event(e replay.Event, rest []replay.Event) error {
 			f.mark(Refusal, "refusal: "+replay.Safe(first), append(block("refused: ", b.Text), hints(b.Hints)...)...)
 		}),
 		replay.KindOutput: into(e, func(b replay.Output) {
-			lines := strings.Split(replay.SafeLines(strings.TrimSuffix(b.Text, "\n")), "\n")
+			var lines []string
+			if b.Text != "" {
+				lines = strings.Split(replay.SafeLines(strings.TrimSuffix(b.Text, "\n")), "\n")
+			}
 			if b.Dropped > 0 {
-				lines = append(lines, fmt.Sprintf("(%d bytes were not recorded)", b.Dropped))
+				lines = append(lines, fmt.Sprintf("(%d bytes that were shown are not recorded)", b.Dropped))
 			}
 			f.say(lines...)
 		}),

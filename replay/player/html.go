@@ -107,7 +107,7 @@ func newPage(r Record) (*htmlPage, error) {
 	if s.Torn > 0 {
 		p.Notes = append(p.Notes, fmt.Sprintf("the last line is torn (%d bytes): the program was stopped while it was written", s.Torn))
 	}
-	p.Notes = append(p.Notes, NotWitnessed)
+	p.Notes = append(p.Notes, r.Witnessed())
 	list, err := acts(s, r.Changes)
 	if err != nil {
 		return nil, err

@@ -119,14 +119,14 @@ func archive(t testing.TB) (dir string, all []*journal.Session) {
 
 func read(t testing.TB, dir string) []*journal.Session {
 	t.Helper()
-	all, between, err := journal.ReadAll(dir)
+	r, err := journal.ReadAll(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range between {
+	for _, p := range r.Problems {
 		t.Log(p)
 	}
-	return all
+	return r.Sessions
 }
 
 func changesOf(t testing.TB, all []*journal.Session) []*journal.Change {
@@ -644,7 +644,7 @@ func TestExportJSONHoldsTheJournalsOwnLines(t *testing.T) {
 			t.Errorf("line %d (-want +got):\n%s", i, diff)
 		}
 	}
-	if v := doc.Verification; !v.Verifies || v.Witnessed || v.Head != all[1].Head().Hash || v.Verdict != "verifies" {
+	if v := doc.Verification; !v.Verifies || v.Witnessed || v.Head != all[1].Head().Hash || v.Verdict != "verifies; not sealed" {
 		t.Errorf("verification %+v", v)
 	}
 }
@@ -653,7 +653,7 @@ func TestExportHTML(t *testing.T) {
 	_, all := archive(t)
 	got := export(t, "html", Record{Session: all[1], Changes: changesOf(t, all)})
 	for _, want := range []string{
-		"<h1>Session " + all[1].ID, "tim (uid 1000) on conference", "ticket 4711", "famigo-production: PRODUCTION", "The chain of hashes verifies.", NotWitnessed,
+		"<h1>Session " + all[1].ID, "tim (uid 1000) on conference", "ticket 4711", "famigo-production: PRODUCTION", "The record verifies; not sealed.", "not witnessed, and not sealed: somebody who can write these files could have written all of it anew",
 		"deletes 2 of 9 in famigo.families", "UNDONE by c-undo", "To run it, type: famigo.families 2", "ACCEPTED", "famigo.families: deleted 2 (predicted 2)", "taken back by c-undo",
 		all[1].Head().Hash, all[0].Head().Hash, "@media print", "prefers-color-scheme", `id="seq-3"`,
 	} {
@@ -684,11 +684,12 @@ func TestExportsSayWhatDoesNotVerify(t *testing.T) {
 	if err := os.WriteFile(name, bytes.Replace(b, []byte("ticket 4711"), []byte("ticket 4712"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sessions, between, err := journal.ReadAll(dir)
+	record, err := journal.ReadAll(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Record{Session: sessions[1], Changes: changesOf(t, sessions), Between: between}
+	sessions := record.Sessions
+	r := Record{Session: sessions[1], Changes: changesOf(t, sessions), Between: record.Problems}
 	for _, format := range Formats {
 		if got := export(t, format, r); !strings.Contains(got, "DOES NOT VERIFY") {
 			t.Errorf("%s:\n%s", format, got)

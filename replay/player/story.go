@@ -160,19 +160,28 @@ func tell(e replay.Event) ([]string, error) {
 		replay.KindRefused: telling(func(r replay.Refused) []string {
 			return append(block("REFUSED: ", r.Text), hints(r.Hints)...)
 		}),
-		replay.KindOutput: telling(func(o replay.Output) []string { return block("| ", strings.TrimSuffix(o.Text, "\n")) }),
+		replay.KindOutput: telling(tellOutput),
 		replay.KindRecovery: telling(func(r replay.Recovery) []string {
 			return []string{fmt.Sprintf("FOUND of %s, cut off in session %s: %s: %s", r.Change, replay.Safe(r.Session), r.Status, replay.Safe(r.Found))}
 		}),
 		replay.KindSecurity: telling(func(s replay.Security) []string { return block("SECURITY: ", s.Text) }),
 		replay.KindClose:    telling(func(c replay.Close) []string { return []string{fmt.Sprintf("ended with status %d", c.Code)} }),
-		replay.KindProgress: func(replay.Event) ([]string, error) { return nil, nil },
+		replay.KindProgress: nothing,
+		replay.KindScreen:   nothing,
+		replay.KindReceipt:  nothing, // the outcome is told in the same words
+		replay.KindSeal:     nothing,
+		replay.KindLooked: telling(func(l replay.Looked) []string {
+			return append([]string{fmt.Sprintf("looked closer: %s", replay.Safe(l.Asked))}, block("  | ", strings.TrimSuffix(l.Screen, "\n"))...)
+		}),
 	}[e.Kind]
 	if teller == nil {
 		return []string{fmt.Sprintf("(an event of kind %s, which this version does not know)", replay.Safe(string(e.Kind)))}, nil
 	}
 	return teller(e)
 }
+
+// nothing tells nothing.
+func nothing(replay.Event) ([]string, error) { return nil, nil }
 
 func telling[T any](f func(T) []string) func(replay.Event) ([]string, error) {
 	return func(e replay.Event) ([]string, error) {
@@ -199,6 +208,20 @@ func block(mark, text string) []string {
 func hints(h []string) (out []string) {
 	for _, x := range h {
 		out = append(out, "  hint: "+replay.Safe(x))
+	}
+	return out
+}
+
+func tellOutput(o replay.Output) (out []string) {
+	if o.Text != "" {
+		out = block("| ", strings.TrimSuffix(o.Text, "\n"))
+	}
+	if o.Dropped > 0 {
+		sum := ""
+		if o.SHA256 != "" {
+			sum = ", SHA-256 " + replay.Safe(o.SHA256)
+		}
+		out = append(out, fmt.Sprintf("| (%d bytes that were shown are not recorded%s)", o.Dropped, sum))
 	}
 	return out
 }

@@ -190,9 +190,20 @@ func (s *Session) keys(text string, gap time.Duration) error {
 	return nil
 }
 
+// settle waits until nothing was written for a while: a program on a busy machine draws what was typed in several steps, and what it has not read yet it
+// would read together with the next key.
+func (s *Session) settle() {
+	since, n := time.Now(), len(s.Output())
+	for start := since; time.Since(since) < 2*KeyGap && time.Since(start) < time.Second; time.Sleep(KeyGap / 4) {
+		if now := len(s.Output()); now != n {
+			since, n = time.Now(), now
+		}
+	}
+}
+
 // Enter presses Enter.
 func (s *Session) Enter() error {
-	time.Sleep(2 * KeyGap)
+	s.settle()
 	err := s.Send("\r")
 	time.Sleep(2 * KeyGap)
 	return err
