@@ -298,7 +298,9 @@ func (s *Shell) undoArgs(ctx context.Context, args, text, manner string, mode gu
 type UndoOptions struct {
 	Only string // a filter, as JavaScript; "" for all
 	On   string // the deployment, if it is another than the one where the change was made
-	From string // the directory of a change that was exported elsewhere
+	// Change and Dir are a change that was made in another state directory, and where its files were unpacked; nil and "" for one that was made here.
+	Change *journal.Change
+	Dir    string
 }
 
 // Undo takes back a change, or the last one.
@@ -319,15 +321,17 @@ func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, man
 			return ExitError
 		}
 	}
-	c, code := s.changeNamed(id)
+	c, code := opts.Change, ExitDone
 	if c == nil {
-		return code
+		if c, code = s.changeNamed(id); c == nil {
+			return code
+		}
 	}
 	st, code := s.begin(text, manner, mode)
 	if st == nil {
 		return code
 	}
-	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On})
+	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On, Dir: opts.Dir})
 	return s.ended(st, mode, err, "everything is already as it was before "+c.ID)
 }
 
