@@ -126,6 +126,11 @@ func (d *Deployment) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Ra
 	return reply, nil
 }
 
+// aside sends a command that belongs to a change, and takes back what that change is just doing, while the change's own connection waits.
+func (d *Deployment) aside(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
+	return d.wire().Run(ctx, db, cmd, wire.Options{Background: true})
+}
+
 // Answered implements environment.Reader.
 func (d *Deployment) Answered(err error) bool {
 	e, ok := wire.AsError(err)

@@ -46,8 +46,9 @@ type execution struct {
 	done      int64
 	batches   int64
 	began     time.Time
-	lagAt     time.Time   // of the last look at the secondaries
-	after     []afterHash // one an item
+	lagAt     time.Time                // of the last look at the secondaries
+	delays    map[string]time.Duration // of delayed members, by name; nil until it was asked for
+	after     []afterHash              // one an item
 	afterHex  string
 	verified  int64
 	mismatch  bool

@@ -193,6 +193,10 @@ func progressText(p guard.Progress) string {
 		return fmt.Sprintf("PAUSED after %s of %s documents: r goes on, s stops", plan.Number(p.Done), plan.Number(p.Total))
 	case p.Waiting != "":
 		return fmt.Sprintf("waiting after %s of %s documents: %s", plan.Number(p.Done), plan.Number(p.Total), p.Waiting)
+	case p.What != "" && p.Total > 0:
+		return fmt.Sprintf("%s: %s of %s%s. s stops", p.What, plan.Number(p.Done), plan.Number(p.Total), left)
+	case p.What != "" && p.Elapsed > 0:
+		return fmt.Sprintf("%s, for %v. s stops", p.What, round(p.Elapsed))
 	case p.What != "":
 		return p.What
 	}
