@@ -29,6 +29,7 @@ type Deployment struct {
 	evidence  []environment.Evidence
 	env       environment.Environment
 	databases map[string][]environment.Evidence // per database, as far as asked
+	shapes    map[string]*knownShape            // of collections that were read
 	identity  map[string]string
 	verified  string // the connection on which identity was seen
 

@@ -260,6 +260,7 @@ type operator struct {
 	progress func(guard.Progress) guard.Control
 	asked    []guard.Question
 	receipts []guard.Receipt
+	notices  []string
 }
 
 func (o *operator) Present() bool { return !o.absent }
@@ -284,6 +285,8 @@ func (o *operator) Progress(p guard.Progress) guard.Control {
 	}
 	return guard.Go
 }
+
+func (o *operator) Notice(text string) { o.notices = append(o.notices, text) }
 
 func (o *operator) Receipt(r guard.Receipt) string {
 	o.receipts = append(o.receipts, r)

@@ -209,6 +209,7 @@ func (s *Statement) read(ctx context.Context, d *Deployment, c *command.Command)
 	if ms := d.boundsReads(c); ms > 0 {
 		c = c.Bounded(ms)
 	}
+	s.announce(ctx, d, c)
 	return s.send(ctx, d, c)
 }
 

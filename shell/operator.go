@@ -22,6 +22,8 @@ type Operator struct {
 	Color bool
 	// Screen is told the size of the terminal before a question is shown. May be nil.
 	Screen func(columns, rows int)
+	// Shown prints text to Err, and has it recorded.
+	Shown func(text string)
 
 	line progressLine
 }
@@ -122,6 +124,14 @@ func (o *Operator) Progress(p guard.Progress) guard.Control {
 		return guard.Pause
 	}
 	return guard.Go
+}
+
+// Notice implements guard.Operator.
+func (o *Operator) Notice(text string) {
+	o.line.clear(o.Err)
+	if o.Shown != nil {
+		o.Shown(render.SafeLines(text) + "\n")
+	}
 }
 
 // Receipt implements guard.Operator.
@@ -233,6 +243,9 @@ var errNobody = errors.New("there is no terminal")
 
 // Progress implements guard.Operator.
 func (*Silent) Progress(guard.Progress) guard.Control { return guard.Go }
+
+// Notice implements guard.Operator.
+func (o *Silent) Notice(string) {}
 
 // Receipt implements guard.Operator.
 func (o *Silent) Receipt(r guard.Receipt) string { return receipt(o.Err, o.Style, r) }
