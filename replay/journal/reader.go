@@ -126,7 +126,7 @@ func (s *Session) read(r io.Reader, name string, keep bool, said claims) {
 	}
 	c := ending{}
 	var before claims // what was said of the line before
-	torn, line, err := Scan(r, func(e replay.Event) error {
+	torn, line, err := Scan(r, !keep, func(e replay.Event) error {
 		if err := c.follow(e); err != nil {
 			return err
 		}
