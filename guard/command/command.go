@@ -122,12 +122,8 @@ func wellFormed(doc bson.Raw, depth int) error {
 	if n, _, ok := bsoncore.ReadLength(doc); !ok || int(n) != len(doc) || n < 5 || doc[n-1] != 0 {
 		return errors.New("a document does not end where it says")
 	}
-	elems, err := doc.Elements()
-	if err != nil {
-		return err
-	}
-	for _, e := range elems {
-		switch v := e.Value(); v.Type {
+	return eachElement(doc, func(key []byte, v bson.RawValue) (err error) {
+		switch v.Type {
 		case bson.TypeEmbeddedDocument, bson.TypeArray:
 			err = wellFormed(v.Value, depth+1)
 		case bson.TypeCodeWithScope:
@@ -138,8 +134,32 @@ func wellFormed(doc bson.Raw, depth int) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", e.Key(), err)
+			return fmt.Errorf("%s: %w", key, err)
 		}
+		return nil
+	})
+}
+
+// eachElement hands the elements of a document to f, in order, and allocates nothing: a command may have a hundred thousand statements. Key and value share the
+// document's memory.
+func eachElement(doc bson.Raw, f func(key []byte, v bson.RawValue) error) error {
+	if len(doc) < 5 {
+		return errors.New("a document is too short")
+	}
+	for left := doc[4 : len(doc)-1]; len(left) > 0; {
+		e, next, ok := bsoncore.ReadElement(left)
+		if !ok {
+			return errors.New("a document has an element that does not end")
+		}
+		key := e.KeyBytes()
+		v := bsoncore.Value{Type: bsoncore.Type(e[0]), Data: e[len(key)+2:]}
+		if err := v.Validate(); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		if err := f(key, bson.RawValue{Type: bson.Type(v.Type), Value: v.Data}); err != nil {
+			return err
+		}
+		left = next
 	}
 	return nil
 }

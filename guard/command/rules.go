@@ -590,17 +590,15 @@ func documents(v bson.RawValue) ([]bson.Raw, error) {
 	if !ok {
 		return nil, errors.New("an array of documents was expected")
 	}
-	values, err := arr.Values()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]bson.Raw, len(values))
-	for i, v := range values {
-		if out[i], ok = v.DocumentOK(); !ok {
-			return nil, fmt.Errorf("element %d is not a document", i)
+	var out []bson.Raw
+	return out, eachElement(bson.Raw(arr), func(_ []byte, v bson.RawValue) error {
+		doc, ok := v.DocumentOK()
+		if !ok {
+			return fmt.Errorf("element %d is not a document", len(out))
 		}
-	}
-	return out, nil
+		out = append(out, doc)
+		return nil
+	})
 }
 
 // once is an error if a field stands twice in a document, or is none of those known, if any are given: which of two a server
