@@ -120,7 +120,7 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	if s.stopped != nil {
 		return nil, s.stopped
 	}
-	c, err := command.Parse(db, cmd, func(id int64) bool { return d.owns(d.main, id) }) // private copy of the bytes; unknown = write
+	c, err := command.Parse(db, cmd, d.owned(d.main)) // private copy of the bytes; unknown = write
 	if err != nil {
 		return nil, s.refuse(&Refused{Text: err.Error()})
 	}

@@ -81,11 +81,14 @@ type Command struct {
 	live    bool
 }
 
+// Owned says whether a cursor on a namespace was handed to this session by a command of class Read.
+type Owned func(cursor int64, ns Namespace) bool
+
 // Parse reads a command document as it would be sent to database db. It keeps a private copy of the bytes.
 // The error is of bytes that are no command at all, or that carry a field which no user may set, in any environment; a
 // command that is merely not understood has class Unknown and says why.
-// owned says whether a cursor was handed to this session by a command of class Read; nil means none was.
-func Parse(db string, cmd bson.Raw, owned func(cursor int64) bool) (*Command, error) {
+// owned says which cursors are this session's; nil means that none is.
+func Parse(db string, cmd bson.Raw, owned Owned) (*Command, error) {
 	if err := wellFormed(cmd, 0); err != nil {
 		return nil, fmt.Errorf("the command is not valid BSON: %w", err)
 	}
@@ -165,7 +168,7 @@ func eachElement(doc bson.Raw, f func(key []byte, v bson.RawValue) error) error 
 }
 
 // classify fills in all but bytes and names. Every way out of it that is not sure leaves class Unknown.
-func (c *Command) classify(elems []bson.RawElement, owned func(int64) bool) {
+func (c *Command) classify(elems []bson.RawElement, owned Owned) {
 	r, ok := rowFor(c.name)
 	if !ok {
 		c.unknown(unknownName(c.name))
