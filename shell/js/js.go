@@ -286,9 +286,12 @@ func (vm *VM) settled(p *goja.Promise) (Result, error) {
 func (vm *VM) run(ctx context.Context, f func() error) error {
 	vm.ctx, vm.aborted = ctx, nil
 	vm.rt.ClearInterrupt()
-	stop := context.AfterFunc(ctx, func() { vm.rt.Interrupt(context.Canceled) })
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { vm.rt.Interrupt(context.Canceled); close(interrupted) })
 	err := f()
-	stop()
+	if !stop() {
+		<-interrupted // it must not come upon the next statement
+	}
 	vm.ctx = nil
 	vm.rt.ClearInterrupt()
 	if vm.aborted != nil {
@@ -442,11 +445,13 @@ func (vm *VM) ownText(obj *goja.Object, key string) string {
 }
 
 // abort ends the statement from inside a function that the engine called: it unwinds the script, and no catch and no finally sees it.
-// The engine knows one such error, its own for interrupts; what it means is in vm.aborted.
+// The engine knows one such error, its own for interrupts; what it means is in vm.aborted. The engine still closes iterators on its way out: the
+// interrupt ends what that calls.
 func (vm *VM) abort(err error) goja.Value {
 	if vm.aborted == nil {
 		vm.aborted = err
 	}
+	vm.rt.Interrupt(err)
 	panic(&goja.InterruptedError{})
 }
 
@@ -687,6 +692,7 @@ func (vm *VM) sendRaw(t Target, db string, raw bson.Raw) Reply {
 	if vm.ctx == nil {
 		panic("js: internal error: a command outside of a statement")
 	}
+	vm.goOn()
 	r, err := vm.cfg.Runner.Run(vm.ctx, t, db, raw, vm.place())
 	if err != nil {
 		vm.throw(err)
@@ -694,7 +700,15 @@ func (vm *VM) sendRaw(t Target, db string, raw bson.Raw) Reply {
 	return r
 }
 
+// goOn does not return if the statement has ended: whatever the engine calls on its way out, nothing more is sent.
+func (vm *VM) goOn() {
+	if vm.aborted != nil {
+		vm.abort(vm.aborted)
+	}
+}
+
 func (vm *VM) reply(r Reply) bson.Raw {
+	vm.goOn()
 	ctx := vm.ctx
 	if ctx == nil {
 		ctx = context.Background() // the statement is over: what is read now was settled with it

@@ -248,6 +248,36 @@ func TestStopEndsTheStatement(t *testing.T) {
 	}
 }
 
+// The engine closes iterators and generators on its way out of a statement that was ended. What it calls there runs no further.
+func TestNothingRunsAfterTheStop(t *testing.T) {
+	t.Parallel()
+	for _, js := range []string{
+		`for (const x of {[Symbol.iterator]() { return {next() { return {value: 1} }, return() { db.d.drop() }} }}) db.end.drop()`,
+		`for (const x of {[Symbol.iterator]() { return {next() { return {value: 1} }, return() { db.d.drop() }} }}) db.end.deleteMany()`,
+		`const [a] = {[Symbol.iterator]() { return {next() { db.end.drop() }, return() { db.d.drop() }} }}`,
+		`function* g() { try { yield 1 } finally { db.d.drop() } }; for (const x of g()) db.end.drop()`,
+		`function* g() { try { yield 1 } finally { while (true) {} } }; for (const x of g()) db.end.drop()`,
+		`function* g() { try { yield* h() } finally { db.d.drop() } }; function* h() { try { yield 1 } finally { print('h') } }; for (const x of g()) db.end.drop()`,
+		`new Map([[1, 2]]).forEach(() => { try { db.end.drop() } finally { db.d.drop() } })`,
+		`new Set({[Symbol.iterator]() { return {next() { return {value: db.end.drop()} }, return() { db.d.drop() }} }})`,
+		`Promise.all({[Symbol.iterator]() { return {next() { return {value: db.end.drop()} }, return() { db.d.drop() }} }})`,
+		`Array.from({[Symbol.iterator]() { return {next() { return {value: 1} }, return() { db.d.drop() }} }}, () => db.end.drop())`,
+		`(async () => { try { db.end.drop() } finally { db.d.drop() } })().finally(() => db.d.drop())`,
+		`Promise.resolve().then(() => db.d.drop()); db.end.drop()`,
+	} {
+		f := &fake{answer: func(_ string, cmd bson.Raw) (bson.D, error) {
+			if s, _ := cmd.Lookup("drop").StringValueOK(); s == "end" {
+				return nil, &Stop{errors.New("declined")}
+			}
+			return nil, nil
+		}}
+		got, out, err := eval(t, f, js)
+		if err == nil || strings.Contains(strings.Join(got, ""), `"d"`) || out != "" {
+			t.Errorf("%s\n sent %v, printed %q, %v", js, got, out, err)
+		}
+	}
+}
+
 func TestServerErrorsCanBeCaught(t *testing.T) {
 	f := &fake{answer: func(string, bson.Raw) (bson.D, error) {
 		return nil, &ServerError{Code: 26, Name: "NamespaceNotFound", Message: "ns not found"}
