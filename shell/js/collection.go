@@ -221,11 +221,9 @@ func mapReduce(c *collection, a args) bson.D {
 	cmd := bson.D{{Key: "mapReduce", Value: c.name}}
 	for i, name := range []string{"map", "reduce"} {
 		a.need(i, name)
-		conv := &converter{vm: a.vm}
-		cmd = append(cmd, bson.E{Key: name, Value: conv.value(a.at(i), name, name)})
-		if conv.err != nil {
-			a.check(conv.err)
-		}
+		code, err := (&converter{vm: a.vm}).convert(a.at(i), name, name)
+		a.check(err)
+		cmd = append(cmd, bson.E{Key: name, Value: code})
 	}
 	if out, ok := exported[string](a.at(2)); ok {
 		return append(cmd, bson.E{Key: "out", Value: out})
@@ -308,7 +306,7 @@ func indexes(vm *VM, c *collection) *cursor {
 	return &cursor{vm: vm, db: c.db, command: bson.D{{Key: "listIndexes", Value: c.name}}}
 }
 
-// list is a JavaScript array's elements.
+// list is a JavaScript array's elements, or else the value alone.
 func list(vm *VM, v goja.Value) []goja.Value {
 	if a, ok := export[*array](v); ok {
 		out := make([]goja.Value, a.Len())
@@ -318,13 +316,19 @@ func list(vm *VM, v goja.Value) []goja.Value {
 		return out
 	}
 	obj, ok := v.(*goja.Object)
-	if !ok || obj.ClassName() != "Array" {
+	if _, isProxy := export[goja.Proxy](v); !ok || isProxy || obj.ClassName() != "Array" {
 		return []goja.Value{v}
+	}
+	if err := vm.readable(); err != nil {
+		vm.throw(err)
 	}
 	lv, _ := vm.property(obj, "length")
 	n, _ := exported[int64](lv)
-	out := make([]goja.Value, 0, min(n, maxArray))
-	for i := range int(min(n, maxArray)) {
+	if n > maxArray {
+		vm.throw(&Refusal{Text: fmt.Sprintf("an array of %d elements is too long", n), Hint: "send it in parts"})
+	}
+	out := make([]goja.Value, 0, n)
+	for i := range int(n) {
 		e, _ := vm.property(obj, itoa(i))
 		if e == nil {
 			e = goja.Undefined()

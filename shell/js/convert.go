@@ -26,7 +26,15 @@ type converter struct {
 // toRaw converts a value that is called name, for example "filter".
 func (vm *VM) toRaw(v goja.Value, name string) (bson.RawValue, error) {
 	c := &converter{vm: vm}
-	out := c.value(v, name, "")
+	return c.convert(v, name, "")
+}
+
+// convert converts a whole value; key is the field that it stands in.
+func (c *converter) convert(v goja.Value, name, key string) (bson.RawValue, error) {
+	if err := c.vm.readable(); err != nil {
+		return bson.RawValue{}, err
+	}
+	out := c.value(v, name, key)
 	if c.err != nil {
 		return bson.RawValue{}, c.err
 	}
@@ -367,7 +375,31 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// property reads an own data property without running code; getter says that it is an accessor. Nil if there is none.
+// described is a field of property descriptors that a script has given to Object.prototype, or "". To describe a property the engine makes an object and
+// sets its fields as a script would: a setter among them would run a script's code wherever a value is read.
+func (vm *VM) described() string {
+	for _, key := range vm.objectProto.GetOwnPropertyNames() {
+		switch key {
+		case "value", "writable", "get", "set", "enumerable", "configurable":
+			return key
+		}
+	}
+	return ""
+}
+
+// readable refuses to read values that cannot be read without running a script's code.
+func (vm *VM) readable() error {
+	if key := vm.described(); key != "" {
+		return &Refusal{Text: "Object.prototype has a property " + key + ": values cannot be read without running it", Hint: "delete Object.prototype." + key}
+	}
+	return nil
+}
+
+// notRead stands for what cannot be read.
+const notRead = "[not read: Object.prototype was changed]"
+
+// property reads an own data property without running code; getter says that it is an accessor. Nil if there is none. Requires described() == "", and
+// an object that is no Proxy.
 func (vm *VM) property(obj *goja.Object, key string) (v goja.Value, getter bool) {
 	switch x := inner(obj).(type) {
 	case *document:

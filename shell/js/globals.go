@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,7 @@ func (vm *VM) defineGlobals() {
 	vm.method(vm.protos.database, "toString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(fmt.Sprint(vm.tree(this))) })
 	vm.method(vm.protos.collection, "toString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(fmt.Sprint(vm.tree(this))) })
 	vm.iterable()
+	vm.boundStrings()
 	global := vm.rt.GlobalObject()
 	for _, g := range globals() {
 		vm.method(global, g.name, func(_ goja.Value, a args) goja.Value { return g.fn(vm, a) })
@@ -139,6 +141,42 @@ func (vm *VM) freeze(obj *goja.Object) {
 	vm.must(err)
 }
 
+// maxString is how long a string may become at once, as in V8. Longer ones would take the process's memory.
+const maxString = 1<<29 - 24
+
+// boundStrings bounds the methods that make long strings of short ones.
+func (vm *VM) boundStrings() {
+	proto := vm.rt.Get("String").ToObject(vm.rt).Get("prototype").ToObject(vm.rt)
+	for _, name := range []string{"repeat", "padStart", "padEnd"} {
+		original, ok := goja.AssertFunction(proto.Get(name))
+		if !ok {
+			panic("js: internal error: no String.prototype." + name)
+		}
+		f := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
+			values := slices.Clone(call.Arguments)
+			this := call.This
+			if len(values) > 0 && !goja.IsUndefined(this) && !goja.IsNull(this) {
+				this = this.ToString()
+				n := values[0].ToFloat()
+				values[0] = vm.rt.ToValue(n)
+				if name == "repeat" {
+					n *= float64(this.(goja.String).Length())
+				}
+				if n > maxString {
+					panic(vm.errorObject("RangeError", "a string of that length is too long", nil))
+				}
+			}
+			v, err := original(this, values...)
+			if err != nil {
+				return vm.throw(err)
+			}
+			return v
+		}).(*goja.Object)
+		vm.must(f.DefineDataProperty("name", vm.rt.ToValue(name), goja.FLAG_FALSE, goja.FLAG_TRUE, goja.FLAG_FALSE))
+		vm.must(proto.DefineDataProperty(name, f, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
+	}
+}
+
 // words of the shell are no functions here.
 var words = map[string]bool{"cls": true, "exit": true, "help": true, "it": true, "quit": true, "show": true}
 
@@ -173,9 +211,9 @@ func (vm *VM) iterable() {
 		vm.method(it, "next", func(goja.Value, args) goja.Value {
 			r := vm.rt.NewObject()
 			v := c.next()
-			vm.must(r.Set("done", v == nil))
+			vm.put(r, "done", v == nil)
 			if v != nil {
-				vm.must(r.Set("value", v))
+				vm.put(r, "value", v)
 			}
 			return r
 		})
@@ -242,9 +280,9 @@ func (vm *VM) ejson() *goja.Object {
 		raw := a.raw(0, "value")
 		canonical := false
 		for i := 1; i < len(a.values); i++ { // (value, options) or (value, replacer, indent, options)
-			if o, ok := a.values[i].(*goja.Object); ok && o.ClassName() == "Object" {
-				if v, _ := vm.property(o, "relaxed"); v != nil {
-					canonical = !v.ToBoolean()
+			if raw := a.raw(i, "options"); raw.Type == bson.TypeEmbeddedDocument {
+				if relaxed, ok := raw.Document().Lookup("relaxed").BooleanOK(); ok {
+					canonical = !relaxed
 				}
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"maps"
 	"reflect"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 
@@ -98,6 +99,7 @@ type VM struct {
 	aborted error
 	it      *cursor // what "it" goes on with
 	loading int
+	beyond  int    // calls of the Runner that have not returned
 	name    string // of the statement
 	src     string
 	pristine
@@ -123,19 +125,23 @@ type regexpFlag struct {
 	get  callOn
 }
 
+// maxCalls is how deep functions may call each other.
+const maxCalls = 2000
+
 // BatchSize is how many documents are shown at a time.
 const BatchSize = 20
 
 // New makes a VM whose db is the named database of t.
 func New(cfg Config, t Target, db string) (*VM, error) {
 	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}}
-	vm.rt.SetMaxCallStackSize(2000)
+	vm.rt.SetMaxCallStackSize(maxCalls)
 	vm.rt.SetParserOptions()
 	if err := vm.keepPristine(); err != nil {
 		return nil, err
 	}
 	vm.defineTypes()
 	vm.defineGlobals()
+	vm.defineDB()
 	vm.Use(t, db)
 	return vm, nil
 }
@@ -219,15 +225,23 @@ func (vm *VM) builtin(obj *goja.Object) string {
 func (vm *VM) Use(t Target, db string) {
 	vm.current = &database{vm: vm, target: t, name: db}
 	vm.db = vm.databaseObject(vm.current)
-	vm.must(vm.rt.GlobalObject().Set("db", vm.db))
 }
 
-// Database is the name of the current database, which a script may have changed by assigning to db.
-func (vm *VM) Database() (Target, string) {
-	if d, ok := export[*database](vm.rt.Get("db")); ok {
-		return d.target, d.name
+// Database is the name of the current database, which a script may have changed by assigning to db. It runs no code of a script.
+func (vm *VM) Database() (Target, string) { return vm.current.target, vm.current.name }
+
+// defineDB makes db a property that cannot be defined anew: what is set is a database, and looking at it is asking nobody.
+func (vm *VM) defineDB() {
+	get := func(goja.FunctionCall) goja.Value { return vm.db }
+	set := func(call goja.FunctionCall) goja.Value {
+		d, ok := export[*database](call.Argument(0))
+		if !ok {
+			return vm.typeError("db must be a database: use another name for what is none")
+		}
+		vm.current, vm.db = d, call.Argument(0).ToObject(vm.rt)
+		return goja.Undefined()
 	}
-	return vm.current.target, vm.current.name
+	vm.must(vm.rt.GlobalObject().DefineAccessorProperty("db", vm.rt.ToValue(get), vm.rt.ToValue(set), goja.FLAG_FALSE, goja.FLAG_TRUE))
 }
 
 func (vm *VM) must(err error) {
@@ -288,7 +302,7 @@ func (vm *VM) run(ctx context.Context, f func() error) error {
 	vm.rt.ClearInterrupt()
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() { vm.rt.Interrupt(context.Canceled); close(interrupted) })
-	err := f()
+	err := vm.survive(f)
 	if !stop() {
 		<-interrupted // it must not come upon the next statement
 	}
@@ -300,13 +314,35 @@ func (vm *VM) run(ctx context.Context, f func() error) error {
 	return vm.explain(err)
 }
 
+// survive calls f. What the engine's own functions cannot do in Go (a string or a buffer longer than memory can be) ends the statement and not the process.
+// What goes wrong beyond, in the Runner, is not ours to go on from.
+func (vm *VM) survive(f func() error) (err error) {
+	vm.beyond = 0
+	defer func() {
+		x := recover()
+		if failed, ok := x.(runtime.Error); ok && vm.beyond == 0 {
+			vm.rt.Interrupt(nil) // and whatever is queued in the engine goes with the statement
+			_, _ = vm.rt.RunString("0")
+			err = fmt.Errorf("RangeError: the JavaScript engine cannot do this: %w", failed)
+			return
+		}
+		if x != nil {
+			panic(x)
+		}
+	}()
+	return f()
+}
+
 // explain makes an engine's error one for people.
 func (vm *VM) explain(err error) error {
 	var interrupted *goja.InterruptedError
+	var overflow *goja.StackOverflowError
 	var ex *goja.Exception
 	switch {
 	case errors.As(err, &interrupted):
 		return ErrInterrupted
+	case errors.As(err, &overflow):
+		return fmt.Errorf("RangeError: functions call each other deeper than %d levels", maxCalls)
 	case errors.As(err, &ex):
 		text := vm.errorText(ex.Value())
 		if m := uncallable.FindStringSubmatch(text); m != nil {
@@ -401,8 +437,11 @@ var noMember = regexp.MustCompile(`Object has no member '([^']+)'`)
 // errorText is an exception's text, made without running user code.
 func (vm *VM) errorText(v goja.Value) string {
 	obj, ok := v.(*goja.Object)
-	if !ok || obj.ClassName() != "Error" {
+	switch {
+	case !ok || obj.ClassName() != "Error":
 		return vm.thrownText(v)
+	case vm.described() != "":
+		return notRead
 	}
 	name, message := vm.ownText(obj, "name"), vm.ownText(obj, "message")
 	if m := noMember.FindStringSubmatch(message); m != nil {
@@ -429,7 +468,7 @@ func (vm *VM) thrownText(v goja.Value) string {
 	return text
 }
 
-// ownText reads a data property of an error, from it or from its prototypes, running nothing.
+// ownText reads a data property of an error, from it or from its prototypes. Requires described() == "".
 func (vm *VM) ownText(obj *goja.Object, key string) string {
 	for o := obj; o != nil; o = o.Prototype() {
 		if _, isProxy := inner(o).(goja.Proxy); isProxy {
@@ -493,15 +532,20 @@ func (vm *VM) throw(err error) goja.Value {
 func (vm *VM) errorObject(name, message string, more map[string]any) *goja.Object {
 	obj, err := vm.newError(nil, vm.rt.ToValue(message))
 	vm.must(err)
-	vm.must(obj.Set("name", name))
+	vm.put(obj, "name", name)
 	for k, v := range more {
-		vm.must(obj.Set(k, v))
+		vm.put(obj, k, v)
 	}
 	return obj
 }
 
+// put makes a field of a new object. Setting it would run the setters that a script gave to a prototype.
+func (vm *VM) put(obj *goja.Object, key string, v any) {
+	vm.must(obj.DefineDataProperty(key, vm.rt.ToValue(v), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_TRUE))
+}
+
 func (vm *VM) typeError(format string, a ...any) goja.Value {
-	panic(vm.rt.NewTypeError(fmt.Sprintf(format, a...)))
+	panic(vm.rt.NewTypeError("%s", fmt.Sprintf(format, a...)))
 }
 
 // inner is the Go value behind an object of ours, a Proxy, a Promise or a Date; nil for any other. The engine's own Export copies an object and runs
@@ -693,7 +737,9 @@ func (vm *VM) sendRaw(t Target, db string, raw bson.Raw) Reply {
 		panic("js: internal error: a command outside of a statement")
 	}
 	vm.goOn()
+	vm.beyond++
 	r, err := vm.cfg.Runner.Run(vm.ctx, t, db, raw, vm.place())
+	vm.beyond--
 	if err != nil {
 		vm.throw(err)
 	}
@@ -713,7 +759,9 @@ func (vm *VM) reply(r Reply) bson.Raw {
 	if ctx == nil {
 		ctx = context.Background() // the statement is over: what is read now was settled with it
 	}
+	vm.beyond++
 	raw, err := r.Raw(ctx)
+	vm.beyond--
 	if err != nil {
 		vm.throw(err)
 	}

@@ -21,7 +21,12 @@ func (vm *VM) Tree(ctx context.Context, r Result) (tree any, err error) {
 
 const maxDepth = 100
 
-func (vm *VM) tree(v goja.Value) any { return vm.branch(v, nil) }
+func (vm *VM) tree(v goja.Value) any {
+	if isObject(v) && vm.described() != "" {
+		return render.Token(notRead)
+	}
+	return vm.branch(v, nil)
+}
 
 func (vm *VM) branch(v goja.Value, above []*goja.Object) any {
 	switch {

@@ -99,21 +99,12 @@ func (vm *VM) defineTypes() {
 		vm.protos.types[t] = p
 	}
 	vm.defineNumbers()
-	oid := vm.protos.types[bson.TypeObjectID]
-	vm.method(oid, "toHexString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(plainText(this)) })
-	vm.method(oid, "getTimestamp", func(this goja.Value, _ args) goja.Value {
-		w, ok := export[*wrapped](this)
-		if !ok {
-			return vm.typeError("getTimestamp: not an ObjectId")
-		}
-		return vm.date(float64(w.raw.ObjectID().Timestamp().UnixMilli()))
+	vm.typed(bson.TypeObjectID, "toHexString", func(raw bson.RawValue, _ args) goja.Value { return vm.rt.ToValue(raw.ObjectID().Hex()) })
+	vm.typed(bson.TypeObjectID, "getTimestamp", func(raw bson.RawValue, _ args) goja.Value {
+		return vm.date(float64(raw.ObjectID().Timestamp().UnixMilli()))
 	})
-	vm.method(vm.protos.types[bson.TypeBinary], "toHexString", func(this goja.Value, _ args) goja.Value {
-		w, ok := export[*wrapped](this)
-		if !ok {
-			return vm.typeError("toHexString: not binary")
-		}
-		_, data := w.raw.Binary()
+	vm.typed(bson.TypeBinary, "toHexString", func(raw bson.RawValue, _ args) goja.Value {
+		_, data := raw.Binary()
 		return vm.rt.ToValue(hex.EncodeToString(data))
 	})
 	for _, c := range constructors {
@@ -202,44 +193,41 @@ func plainText(v goja.Value) string {
 // defineNumbers gives number types valueOf, so that they can be reckoned with as far as JavaScript can.
 func (vm *VM) defineNumbers() {
 	for _, t := range []bson.Type{bson.TypeInt64, bson.TypeInt32, bson.TypeDouble} {
-		p := vm.protos.types[t]
-		value := func(this goja.Value, a args) goja.Value {
-			w, ok := export[*wrapped](this)
-			if !ok {
-				return vm.typeError("%s: not a number", a.method)
-			}
-			if n, ok := w.raw.AsInt64OK(); ok && w.raw.Type == bson.TypeInt64 && (n > 1<<53 || n < -(1<<53)) {
+		value := func(raw bson.RawValue, _ args) goja.Value {
+			if n, ok := raw.AsInt64OK(); ok && raw.Type == bson.TypeInt64 && (n > 1<<53 || n < -(1<<53)) {
 				return vm.typeError("Long('%d') does not fit a JavaScript number: use BigInt(x.toString())", n)
 			}
-			return vm.rt.ToValue(w.raw.AsFloat64())
+			return vm.rt.ToValue(raw.AsFloat64())
 		}
-		vm.method(p, "valueOf", value)
-		vm.method(p, "toNumber", value)
-		vm.method(p, "toInt", value)
+		for _, name := range []string{"valueOf", "toNumber", "toInt"} {
+			vm.typed(t, name, value)
+		}
 	}
-	long := vm.protos.types[bson.TypeInt64]
 	for name, f := range map[string]func(x, y *big.Int) *big.Int{
 		"add": func(x, y *big.Int) *big.Int { return new(big.Int).Add(x, y) }, "subtract": func(x, y *big.Int) *big.Int { return new(big.Int).Sub(x, y) },
 		"multiply": func(x, y *big.Int) *big.Int { return new(big.Int).Mul(x, y) },
 	} {
-		vm.method(long, name, func(this goja.Value, a args) goja.Value {
-			x, ok := export[*wrapped](this)
-			if !ok || x.raw.Type != bson.TypeInt64 {
-				return vm.typeError("%s: not a Long", name)
-			}
-			sum := f(big.NewInt(x.raw.Int64()), big.NewInt(vm.longOf(a.at(0), name)))
+		vm.typed(bson.TypeInt64, name, func(raw bson.RawValue, a args) goja.Value {
+			sum := f(big.NewInt(raw.Int64()), big.NewInt(vm.longOf(a.at(0), name)))
 			if !sum.IsInt64() {
 				return vm.typeError("%s: the result does not fit 64 bits", name)
 			}
 			return vm.wrap(rawOf(sum.Int64()))
 		})
 	}
-	vm.method(long, "compare", func(this goja.Value, a args) goja.Value {
-		x, ok := export[*wrapped](this)
-		if !ok {
-			return vm.typeError("compare: not a Long")
+	vm.typed(bson.TypeInt64, "compare", func(raw bson.RawValue, a args) goja.Value {
+		return vm.rt.ToValue(big.NewInt(raw.Int64()).Cmp(big.NewInt(vm.longOf(a.at(0), "compare"))))
+	})
+}
+
+// typed is a method of the values of one BSON type. A script may call it on anything.
+func (vm *VM) typed(t bson.Type, name string, f func(raw bson.RawValue, a args) goja.Value) {
+	vm.method(vm.protos.types[t], name, func(this goja.Value, a args) goja.Value {
+		w, ok := export[*wrapped](this)
+		if !ok || w.raw.Type != t {
+			return vm.typeError("%s was called on something that is no %s", name, t)
 		}
-		return vm.rt.ToValue(big.NewInt(x.raw.AsInt64()).Cmp(big.NewInt(vm.longOf(a.at(0), "compare"))))
+		return f(w.raw, a)
 	})
 }
 
@@ -435,13 +423,13 @@ func makeTimestamp(vm *VM, a args) goja.Value {
 		return uint32(n)
 	}
 	var t, i uint32
-	if obj, ok := a.at(0).(*goja.Object); ok {
-		tv, _ := vm.property(obj, "t")
-		iv, _ := vm.property(obj, "i")
-		if tv == nil || iv == nil {
+	if isObject(a.at(0)) {
+		d := a.doc(0, "timestamp")
+		tv, iv := d.Lookup("t"), d.Lookup("i")
+		if tv.Type == 0 || iv.Type == 0 {
 			return vm.typeError("Timestamp wants { t: seconds, i: counter }")
 		}
-		t, i = get(tv), get(iv)
+		t, i = get(vm.fromRaw(tv)), get(vm.fromRaw(iv))
 	} else if a.has(0) {
 		t, i = get(a.at(0)), get(orZero(vm, a.at(1)))
 	}
