@@ -13,6 +13,8 @@ import (
 	"github.com/dop251/goja"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"respect/shell/render"
 )
 
 // converter turns JavaScript into BSON, once and strictly. What JavaScript would turn into {} or null without a word is refused by
@@ -142,6 +144,9 @@ func loneSurrogate(v goja.Value) bool {
 }
 
 func (c *converter) number(f float64, path string) bson.RawValue {
+	if typed := c.vm.inexact[math.Abs(f)]; typed != "" {
+		return c.refuse("", "write it as NumberDecimal('…'), in quotation marks, or with an exponent if the digits do not matter", "%s was typed as %s, and a JavaScript number has lost some of the digits", path, render.Safe(typed))
+	}
 	if f == math.Trunc(f) && math.Abs(f) >= 1<<53 && math.Abs(f) < 1<<63 {
 		return c.refuse("", "write it as NumberLong('…'), in quotation marks, or as Double(…) if the digits do not matter", "%s is an integer beyond 2^53: as a JavaScript number it may have lost digits", path)
 	}
@@ -216,6 +221,9 @@ func (c *converter) function(obj *goja.Object, path string) bson.RawValue {
 	text, err := c.vm.functionText(obj)
 	if err != nil {
 		return c.refuse("", "", "%s is a function whose text cannot be had", path)
+	}
+	if strings.Contains(text, "eval("+checked+"(") {
+		return c.refuse("", "write it where it is used", "%s is a function that was made by eval and calls eval", path)
 	}
 	if strings.HasSuffix(text, "{ [native code] }") {
 		return c.refuse("", "write a function of your own", "%s is a function of the shell, which a server has not", path)

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dop251/goja"
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
@@ -211,17 +210,5 @@ func TestNotCallable(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.js, err, tt.want)
 		}
-	}
-}
-
-// A chain of operators is as deep as it is long: looking for literals in it stops before the stack ends.
-func TestLiteralsInLongExpressions(t *testing.T) {
-	t.Parallel()
-	prg, err := goja.Parse("test", strings.Repeat("a+", 1_000_000)+"{a: 1, a: 2}")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := literalsOf(prg); err == nil || !strings.Contains(err.Error(), "twice") {
-		t.Errorf("the literal at its end: %v", err)
 	}
 }

@@ -18,10 +18,12 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dop251/goja"
+	"github.com/dop251/goja/parser"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/shell/render"
@@ -96,12 +98,15 @@ type VM struct {
 	aborted error
 	it      *cursor // what "it" goes on with
 	loading int
-	beyond  int    // calls of the Runner that have not returned
-	name    string // of the statement
+	ignored []*goja.Promise // that were rejected, and that nobody looks at
+	beyond  int             // calls of the Runner that have not returned
+	name    string          // of the statement
 	src     string
 	pristine
-	// reordered are the fields of object literals that JavaScript does not keep in the order they were typed in: see literals.go.
+	// reordered are the fields of object literals that JavaScript does not keep in the order they were typed in, inexact the numbers that are not what
+	// was typed: see literals.go.
 	reordered map[string][]string
+	inexact   map[float64]string
 }
 
 // pristine are built-ins taken before any user code could replace them.
@@ -110,7 +115,7 @@ type pristine struct {
 	descriptor, keys                                goja.Callable
 	funcToString, regexpSource                      callOn
 	regexpFlags                                     []regexpFlag
-	newDate, newRegExp, newError                    goja.Constructor
+	newDate, newRegExp, newError, newSyntaxError    goja.Constructor
 	builtins                                        map[*goja.Object]string // prototypes of Map, Set and their kind
 }
 
@@ -130,10 +135,19 @@ const BatchSize = 20
 
 // New makes a VM whose db is the named database of t.
 func New(cfg Config, t Target, db string) (*VM, error) {
-	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}}
+	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}, inexact: map[float64]string{}}
 	vm.rt.SetMaxCallStackSize(maxCalls)
-	vm.rt.SetParserOptions()
+	vm.rt.SetPromiseRejectionTracker(func(p *goja.Promise, op goja.PromiseRejectionOperation) {
+		vm.ignored = slices.DeleteFunc(vm.ignored, func(q *goja.Promise) bool { return p == q })
+		if op == goja.PromiseRejectionReject {
+			vm.ignored = append(vm.ignored, p)
+		}
+	})
+	vm.rt.SetParserOptions(parser.WithDisableSourceMaps) // by default a comment in a script makes the parser read a file
 	if err := vm.keepPristine(); err != nil {
+		return nil, err
+	}
+	if err := vm.defineCode(); err != nil {
 		return nil, err
 	}
 	vm.defineTypes()
@@ -149,13 +163,14 @@ func (vm *VM) keepPristine() error {
 		return vm.rt.GlobalObject().Get(class).ToObject(vm.rt).Get("prototype").ToObject(vm.rt)
 	}
 	vm.objectProto, vm.arrayProto, vm.dateProto, vm.regexpProto = proto("Object"), proto("Array"), proto("Date"), proto("RegExp")
-	var ok1, ok2, ok3, ok4, ok5 bool
+	var ok1, ok2, ok3, ok4, ok5, ok6 bool
 	vm.descriptor, ok1 = goja.AssertFunction(object.Get("getOwnPropertyDescriptor"))
 	vm.keys, ok2 = goja.AssertFunction(object.Get("keys"))
 	vm.newDate, ok3 = goja.AssertConstructor(vm.rt.Get("Date"))
 	vm.newRegExp, ok4 = goja.AssertConstructor(vm.rt.Get("RegExp"))
 	vm.newError, ok5 = goja.AssertConstructor(vm.rt.Get("Error"))
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
+	vm.newSyntaxError, ok6 = goja.AssertConstructor(vm.rt.Get("SyntaxError"))
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
 		return errors.New("js: internal error: the engine lacks a built-in")
 	}
 	vm.builtins = map[*goja.Object]string{}
@@ -266,19 +281,24 @@ func (vm *VM) Eval(ctx context.Context, name, src string) (Result, error) {
 		return Result{}, err
 	}
 	vm.name, vm.src = name, src
-	var v goja.Value
-	err = vm.run(ctx, func() (err error) {
-		v, err = vm.rt.RunProgram(p)
-		return err
+	var r Result
+	err = vm.run(ctx, func() error {
+		v, err := vm.rt.RunProgram(p)
+		if err != nil {
+			return err
+		}
+		if p, ok := export[*goja.Promise](v); ok {
+			r, err = vm.settled(p)
+			return err
+		}
+		c, _ := export[*cursor](v)
+		r = Result{v: v, cursor: c}
+		return nil
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	c, _ := export[*cursor](v)
-	if p, ok := export[*goja.Promise](v); ok {
-		return vm.settled(p)
-	}
-	return Result{v: v, cursor: c}, nil
+	return r, nil
 }
 
 // settled is what an async function came to: its jobs have all run when the statement ends.
@@ -288,6 +308,7 @@ func (vm *VM) settled(p *goja.Promise) (Result, error) {
 		c, _ := export[*cursor](p.Result())
 		return Result{v: p.Result(), cursor: c}, nil
 	case goja.PromiseStateRejected:
+		vm.ignored = slices.DeleteFunc(vm.ignored, func(q *goja.Promise) bool { return p == q })
 		return Result{}, &Exception{text: vm.errorText(p.Result())}
 	}
 	return Result{}, errors.New("the promise is never settled: there are no timers here")
@@ -295,7 +316,7 @@ func (vm *VM) settled(p *goja.Promise) (Result, error) {
 
 // run calls f with ctx as the context of all commands. Ending ctx interrupts the script.
 func (vm *VM) run(ctx context.Context, f func() error) error {
-	vm.ctx, vm.aborted = ctx, nil
+	vm.ctx, vm.aborted, vm.ignored = ctx, nil, nil
 	vm.rt.ClearInterrupt()
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() { vm.rt.Interrupt(context.Canceled); close(interrupted) })
@@ -305,8 +326,11 @@ func (vm *VM) run(ctx context.Context, f func() error) error {
 	}
 	vm.ctx = nil
 	vm.rt.ClearInterrupt()
-	if vm.aborted != nil {
+	switch {
+	case vm.aborted != nil:
 		return vm.aborted
+	case err == nil && len(vm.ignored) > 0:
+		return &Exception{text: "(in a promise) " + vm.errorText(vm.ignored[0].Result())}
 	}
 	return vm.explain(err)
 }
@@ -351,7 +375,7 @@ func (vm *VM) explain(err error) error {
 }
 
 // uncallable is what the engine says when something is called that is no function; in it, perhaps, what that is.
-var uncallable = regexp.MustCompile(`^TypeError: (?:Dynamic object is not callable|Not a function: \[object Object\]|(?:Value is not an object|Not a function): (.*))$`)
+var uncallable = regexp.MustCompile(`^TypeError: (?:what was called is not a function|Not a function: \[object Object\]|(?:Value is not an object|Not a function): (.*))$`)
 
 // notCallable says what was called that is no function: db.users.fnid() is the collection users.fnid, db.c.find()() a cursor.
 func (vm *VM) notCallable(ex *goja.Exception, value string) string {
@@ -443,6 +467,9 @@ func (vm *VM) errorText(v goja.Value) string {
 	name, message := vm.ownText(obj, "name"), vm.ownText(obj, "message")
 	if m := noMember.FindStringSubmatch(message); m != nil {
 		return vm.noFunction(m[1])
+	}
+	if message == "Dynamic object is not callable" { // a collection, mostly
+		message = "what was called is not a function"
 	}
 	if name == "" {
 		name = "Error"

@@ -2,68 +2,77 @@ package js
 
 import (
 	"fmt"
-	"maps"
+	"reflect"
 	"strings"
 
 	"github.com/dop251/goja"
 	"github.com/dop251/goja/ast"
+	"github.com/dop251/goja/file"
+	"github.com/dop251/goja/parser"
 	"github.com/dop251/goja/token"
 
 	"respect/shell/render"
 )
 
-// compile parses a statement. Top-level let and const become var: what a person declared at the prompt can be declared again.
-// maxNesting is how deep brackets may stand in each other. The parser's stack cannot be bounded, and its overflow ends the process.
-const maxNesting = 5000
-
-// tooDeep counts brackets without looking where they stand: in a string they count too.
-func tooDeep(src string) bool {
-	depth := 0
-	for i := range len(src) {
-		switch src[i] {
-		case '(', '[', '{':
-			if depth++; depth > maxNesting {
-				return true
-			}
-		case ')', ']', '}':
-			depth = max(depth-1, 0)
-		}
-	}
-	return false
-}
-
+// compile makes a program of a text: of a statement, of a file, and of what eval and Function are given. What it declares at the top with let, const or class
+// can be declared again, as at mongosh's prompt, and await may stand there.
 func (vm *VM) compile(name, src string) (*goja.Program, error) {
-	if tooDeep(src) {
-		return nil, fmt.Errorf("SyntaxError: brackets are nested deeper than %d levels", maxNesting)
-	}
-	prg, err := goja.Parse(name, src)
-	if err != nil {
-		return nil, syntaxError(err)
-	}
-	reordered, err := literalsOf(prg)
+	prg, err := parse(name, src)
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(vm.reordered, reordered)
-	b := []byte(src)
-	for _, s := range prg.Body {
-		d, ok := s.(*ast.LexicalDeclaration)
-		if !ok {
-			continue
-		}
-		i := int(d.Idx) - 1
-		switch {
-		case d.Token == token.LET && strings.HasPrefix(src[i:], "let"):
-			copy(b[i:], "var")
-		case d.Token == token.CONST && strings.HasPrefix(src[i:], "const"):
-			copy(b[i:], "var  ")
-		}
+	found, err := look(prg)
+	if err != nil {
+		return nil, err
 	}
-	p, err := goja.Compile(name, string(b), false)
+	vm.learn(found)
+	found.evals.inTree()
+	redeclarable(prg)
+	p, err := goja.CompileAST(prg, false)
 	if err != nil {
 		return nil, syntaxError(err)
 	}
 	return p, nil
+}
+
+// parse parses a text that is not too deep for it.
+func parse(name, src string) (*ast.Program, error) {
+	s := scan(src)
+	if s.deep != "" {
+		return nil, tooDeep(s.deep)
+	}
+	src = blanked(src, s.awaits)
+	if s.await { // await (f)() would also be a call of a function of that name
+		if prg, ok := parseAwait(name, src); ok {
+			return prg, nil
+		}
+	}
+	prg, err := goja.Parse(name, src, parser.WithDisableSourceMaps)
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	return prg, nil
+}
+
+func tooDeep(what string) error {
+	switch what {
+	case "operators":
+		return fmt.Errorf("SyntaxError: more than %d operators stand in one expression: put the terms into a list, and use reduce or join", maxOperators)
+	case "parameters":
+		return fmt.Errorf("SyntaxError: parameters of functions are nested deeper than %d levels", maxArrows)
+	}
+	return fmt.Errorf("SyntaxError: brackets are nested deeper than %d levels", maxNesting)
+}
+
+// blanked is a text with spaces in some places. A cursor is read by for…of: for await means the same here.
+func blanked(src string, places [][2]int) string {
+	b := []byte(src)
+	for _, p := range places {
+		for i := p[0]; i < p[1]; i++ {
+			b[i] = ' '
+		}
+	}
+	return string(b)
 }
 
 func syntaxError(err error) error {
@@ -71,71 +80,153 @@ func syntaxError(err error) error {
 	return fmt.Errorf("SyntaxError: %s", render.SafeLines(text))
 }
 
+// redeclarable makes let, const and class at the top what var is.
+func redeclarable(prg *ast.Program) {
+	for i, s := range prg.Body {
+		var list []*ast.Binding
+		switch s := s.(type) {
+		case *ast.LexicalDeclaration:
+			list = s.List
+			for _, b := range list {
+				if b.Initializer == nil { // let x is undefined, whatever x was before
+					b.Initializer = undefined(s.Idx)
+				}
+			}
+		case *ast.ClassDeclaration:
+			list = []*ast.Binding{{Target: s.Class.Name, Initializer: s.Class}}
+		default:
+			continue
+		}
+		prg.Body[i] = &ast.VariableStatement{Var: s.Idx0(), List: list}
+		prg.DeclarationList = append(prg.DeclarationList, &ast.VariableDeclaration{Var: s.Idx0(), List: list})
+	}
+}
+
+func undefined(at file.Idx) ast.Expression {
+	return &ast.UnaryExpression{Operator: token.VOID, Idx: at, Operand: &ast.NumberLiteral{Idx: at, Literal: "0", Value: int64(0)}}
+}
+
+// asyncHead and asyncTail make a text that awaits at its top the body of a function.
+const asyncHead, asyncTail = "(async () => {", "\n})()"
+
+// parseAwait parses a text that awaits at its top. It becomes an async function that is called at once; what it declares there is declared outside of it, and
+// its last expression is what it comes to.
+func parseAwait(name, src string) (*ast.Program, bool) {
+	prg, err := goja.Parse(name, asyncHead+src+asyncTail, parser.WithDisableSourceMaps)
+	if err != nil || len(prg.Body) != 1 {
+		return nil, false
+	}
+	statement, _ := prg.Body[0].(*ast.ExpressionStatement)
+	call, _ := statement.Expression.(*ast.CallExpression)
+	if call == nil {
+		return nil, false
+	}
+	fn, _ := call.Callee.(*ast.ArrowFunctionLiteral)
+	if fn == nil {
+		return nil, false
+	}
+	body, ok := fn.Body.(*ast.BlockStatement)
+	if !ok || !awaits(body) {
+		return nil, false
+	}
+	shift(reflect.ValueOf(prg.Body), len(asyncHead))
+	out := &ast.Program{File: file.NewFile(name, src, 1)}
+	inside := body.List[:0:0]
+	for _, s := range body.List {
+		switch s := s.(type) {
+		case *ast.FunctionDeclaration:
+			out.Body = append(out.Body, s)
+		case *ast.VariableStatement:
+			inside = outside(out, inside, s.Var, s.List)
+			fn.DeclarationList = without(fn.DeclarationList, s.List)
+		case *ast.LexicalDeclaration:
+			inside = outside(out, inside, s.Idx, s.List)
+		case *ast.ClassDeclaration:
+			inside = outside(out, inside, s.Class.Class, []*ast.Binding{{Target: s.Class.Name, Initializer: s.Class}})
+		default:
+			inside = append(inside, s)
+		}
+	}
+	if n := len(inside); n > 0 {
+		if last, ok := inside[n-1].(*ast.ExpressionStatement); ok && inside[n-1] == body.List[len(body.List)-1] {
+			inside[n-1] = &ast.ReturnStatement{Return: last.Idx0(), Argument: last.Expression}
+		}
+	}
+	body.List = inside
+	out.Body = append(out.Body, statement)
+	return out, true
+}
+
+// awaits says whether a function's body awaits something itself, and not in another function.
+func awaits(body *ast.BlockStatement) (found bool) {
+	nodes(reflect.ValueOf(body.List), func(v reflect.Value, _ int) bool {
+		switch v.Addr().Interface().(type) {
+		case *ast.AwaitExpression:
+			found = true
+		case *ast.FunctionLiteral, *ast.ArrowFunctionLiteral:
+			return false
+		}
+		return !found
+	})
+	return found
+}
+
+// outside declares variables outside of the function, and sets them inside.
+func outside(prg *ast.Program, inside []ast.Statement, at file.Idx, list []*ast.Binding) []ast.Statement {
+	prg.DeclarationList = append(prg.DeclarationList, &ast.VariableDeclaration{Var: at, List: list})
+	for _, b := range list {
+		value := b.Initializer
+		if value == nil {
+			value = undefined(at)
+		}
+		inside = append(inside, &ast.ExpressionStatement{Expression: &ast.AssignExpression{Operator: token.ASSIGN, Left: b.Target, Right: value}})
+	}
+	return inside
+}
+
+// without is a list of declarations without those of some variables.
+func without(of []*ast.VariableDeclaration, list []*ast.Binding) []*ast.VariableDeclaration {
+	var out []*ast.VariableDeclaration
+	for _, d := range of {
+		if len(d.List) == 0 || d.List[0] != list[0] {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// shift moves all positions in a tree back by n.
+func shift(tree reflect.Value, n int) {
+	nodes(tree, func(v reflect.Value, _ int) bool {
+		for i := range v.NumField() {
+			if f := v.Field(i); f.Type() == reflect.TypeFor[file.Idx]() && f.Int() > int64(n) {
+				f.SetInt(f.Int() - int64(n))
+			}
+		}
+		return true
+	})
+}
+
 // Complete says whether src is a whole statement; if not, more lines are wanted. What is wrong in another way is whole: evaluating it
 // says what is wrong.
 func Complete(src string) bool {
-	if tooDeep(src) {
+	s := scan(src)
+	if s.deep != "" {
 		return true // running it says so
 	}
-	_, err := goja.Parse("", src)
-	if err == nil {
-		return true
+	src = blanked(src, s.awaits)
+	_, err := goja.Parse("", src, parser.WithDisableSourceMaps)
+	if err != nil && s.await {
+		if _, ok := parseAwait("", src); ok {
+			return true
+		}
+		_, err = goja.Parse("", asyncHead+src, parser.WithDisableSourceMaps)
 	}
-	if strings.Contains(err.Error(), "Unexpected end of input") {
+	switch {
+	case err == nil:
+		return true
+	case strings.Contains(err.Error(), "Unexpected end of input"):
 		return false
 	}
-	return !open(src)
-}
-
-// open says whether src ends inside a template literal or a block comment, which the parser reports as an illegal token.
-func open(src string) bool {
-	const (
-		code = iota
-		single
-		double
-		template
-		line
-		block
-	)
-	state := code
-	for i := 0; i < len(src); i++ {
-		c, next := src[i], byte(0)
-		if i+1 < len(src) {
-			next = src[i+1]
-		}
-		switch state {
-		case code:
-			switch {
-			case c == '\'':
-				state = single
-			case c == '"':
-				state = double
-			case c == '`':
-				state = template
-			case c == '/' && next == '/':
-				state = line
-			case c == '/' && next == '*':
-				state = block
-				i++
-			}
-		case single, double, template:
-			quote := map[int]byte{single: '\'', double: '"', template: '`'}[state]
-			switch {
-			case c == '\\':
-				i++
-			case c == quote, c == '\n' && state != template:
-				state = code
-			}
-		case line:
-			if c == '\n' {
-				state = code
-			}
-		case block:
-			if c == '*' && next == '/' {
-				state = code
-				i++
-			}
-		}
-	}
-	return state == template || state == block
+	return !s.open
 }
