@@ -134,7 +134,7 @@ func (s seen) serverSaid() bool {
 
 // free says whether a case must run without a question; either says that both is right.
 func (e evasion) free() (free, either bool) {
-	if refusedReads[e.ID] != "" || harmless[e.ID] != "" || e.Expect == "either" {
+	if harmless[e.ID] != "" || e.Expect == "either" {
 		return false, true
 	}
 	for _, p := range []string{"read-or-deny", "read(mongosh"} {
@@ -153,11 +153,6 @@ func (e evasion) unsent() bool {
 		}
 	}
 	return false
-}
-
-// refusedReads are reads in their list, and refused here for a reason.
-var refusedReads = map[string]string{
-	"E013": "an object with a toBSON is refused by the conversion, whatever it would say",
 }
 
 // harmless are writes in their list, and none here.

@@ -271,7 +271,7 @@ func planCacheMethods() []method[*planCache] {
 			pipeline := bson.A{bson.D{{Key: "$planCacheStats", Value: bson.D{}}}}
 			for i, v := range list(vm, a.at(0)) {
 				if a.has(0) {
-					stage, err := vm.toDocument(v, fmt.Sprintf("pipeline[%d]", i))
+					stage, err := vm.toDocument(v, fmt.Sprintf("pipeline[%d]", i), a.reads)
 					a.check(err)
 					pipeline = append(pipeline, stage)
 				}
@@ -488,8 +488,8 @@ func createIndexes(vm *VM, c *collection, a args, patterns []goja.Value) goja.Va
 	specs := bson.A{}
 	var names []any
 	for i, p := range patterns {
-		orderMatters(args{vm, a.method, patterns}, i, "the key pattern")
-		keys, err := vm.toDocument(p, "keys")
+		orderMatters(a.with(patterns...), i, "the key pattern")
+		keys, err := vm.toDocument(p, "keys", false)
 		a.check(err)
 		name := indexName(keys)
 		spec := bson.D{{Key: "key", Value: keys}}

@@ -23,11 +23,34 @@ type converter struct {
 	vm   *VM
 	seen []*goja.Object
 	err  *Refusal
+	// reads says that the value belongs to a read. Only there is a toBSON called, as a driver calls it: once, and what it returns is the value. In what writes
+	// it is refused: what is previewed is what stands there.
+	reads bool
+}
+
+// onlyReads are the methods whose arguments belong to reads. The gate knows nothing of them: it judges what is sent.
+var onlyReads = map[string]bool{
+	"Collection.aggregate": true, "Collection.count": true, "Collection.countDocuments": true, "Collection.distinct": true, "Collection.find": true, "Collection.findOne": true,
+	"Cursor.collation": true, "Cursor.max": true, "Cursor.min": true, "Cursor.projection": true, "Cursor.sort": true, "Database.aggregate": true,
+	"Explainable.aggregate": true, "Explainable.count": true, "Explainable.distinct": true, "Explainable.find": true, "PlanCache.list": true,
+}
+
+// readCommand says whether a command's document is that of a read by its name, its first field.
+func (vm *VM) readCommand(v goja.Value) bool {
+	obj, ok := v.(*goja.Object)
+	if _, isProxy := export[goja.Proxy](v); !ok || isProxy || vm.readable() != nil {
+		return false
+	}
+	keys := obj.Keys()
+	if own, _ := vm.property(obj, "toBSON"); own != nil || len(keys) == 0 {
+		return false
+	}
+	return slices.Contains([]string{"aggregate", "count", "distinct", "find"}, keys[0])
 }
 
 // toRaw converts a value that is called name, for example "filter".
-func (vm *VM) toRaw(v goja.Value, name string) (bson.RawValue, error) {
-	c := &converter{vm: vm}
+func (vm *VM) toRaw(v goja.Value, name string, reads bool) (bson.RawValue, error) {
+	c := &converter{vm: vm, reads: reads}
 	return c.convert(v, name, "")
 }
 
@@ -44,8 +67,8 @@ func (c *converter) convert(v goja.Value, name, key string) (bson.RawValue, erro
 }
 
 // toDocument converts a value that must be a plain document.
-func (vm *VM) toDocument(v goja.Value, name string) (bson.Raw, error) {
-	raw, err := vm.toRaw(v, name)
+func (vm *VM) toDocument(v goja.Value, name string, reads bool) (bson.Raw, error) {
+	raw, err := vm.toRaw(v, name, reads)
 	if err != nil {
 		return nil, err
 	}
@@ -347,8 +370,10 @@ func (c *converter) slot(s *slot, path, key string) bson.RawValue {
 // plain converts an object's own enumerable properties, in order. Getters are refused: they may answer otherwise the next time.
 func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 	keys := obj.Keys()
-	if v, _ := c.vm.property(obj, "toBSON"); v != nil {
-		return c.refuse("", "", "%s has a toBSON, which is not called here", path)
+	if v, getter := c.vm.property(obj, "toBSON"); getter {
+		return c.refuse("", "", "%s has a toBSON that is computed by a getter", path)
+	} else if f, ok := goja.AssertFunction(v); ok {
+		return c.toBSON(obj, f, path)
 	}
 	if _, ours := inner(obj).(*lazy); !ours {
 		names := obj.GetOwnPropertyNames()
@@ -361,14 +386,43 @@ func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 	if typed := c.vm.reordered[fields(keys)]; typed != nil && !anyOrder[lastOf(path)] {
 		return c.refuse("", "EJSON.parse('{…}') keeps the order", "%s was typed with the fields %s, and JavaScript puts those that are numbers first", path, strings.Join(typed, ", "))
 	}
+	seen := map[string]bool{}
 	return c.build(bson.TypeEmbeddedDocument, path, len(keys), func(i int) (string, bson.RawValue) {
 		at := join(path, keys[i])
 		v, getter := c.vm.property(obj, keys[i])
+		if strings.ContainsRune(keys[i], utf8.RuneError) {
+			// The engine gives half of a surrogate pair as U+FFFD, and knows no field of that name, or one more.
+			if v == nil && !getter || seen[keys[i]] {
+				return keys[i], c.refuse("", "", "a field name in %s holds half of a surrogate pair, which is no character", path)
+			}
+			seen[keys[i]] = true
+		}
 		if getter {
 			return keys[i], c.refuse("", "", "%s is computed by a getter, which may answer otherwise the next time", at)
 		}
 		return keys[i], c.value(v, at, keys[i])
 	})
+}
+
+// toBSON asks an object what it is in BSON, once. What it says is converted like anything else, and those bytes are the value: nothing is asked again.
+func (c *converter) toBSON(obj *goja.Object, f goja.Callable, path string) bson.RawValue {
+	if !c.reads {
+		return c.refuse("", "write out what it would return", "%s has a toBSON, which is called in reads alone", path)
+	}
+	v, err := f(obj)
+	if err == nil {
+		err = c.vm.readable() // it is a script's code, and may have done anything
+	}
+	if err != nil {
+		c.vm.throw(err)
+	}
+	path += ".toBSON()"
+	if again, ok := v.(*goja.Object); ok && inner(again) == nil {
+		if own, _ := c.vm.property(again, "toBSON"); own != nil {
+			return c.refuse("", "", "%s has a toBSON itself", path)
+		}
+	}
+	return c.value(v, path, "")
 }
 
 // anyOrder are documents whose fields mean the same in any order.

@@ -73,6 +73,22 @@ func TestConversion(t *testing.T) {
 		{`db.c.deleteMany(Object.defineProperty({}, 'a', {value: 1}))`, refuse, `filter has the hidden field "a"`},
 		{`let a = [1]; a.b = 2; db.c.deleteMany({a})`, refuse, `filter.a is an array with a field "b" beside its elements`},
 		{`db.c.deleteMany({toBSON() { return {} }})`, refuse, "filter has a toBSON"},
+		{`db.c.deleteMany({a: {b: {toBSON() { return 1 }}}})`, refuse, "filter.a.b has a toBSON, which is called in reads alone"},
+		{`db.c.updateOne({}, {$set: {a: {toBSON() { return 1 }}}})`, refuse, "update.$set.a has a toBSON"},
+		{`db.c.insertOne({a: {toBSON() { return 1 }}})`, refuse, "document.a has a toBSON"},
+		{`db.c.findOneAndDelete({toBSON() { return {} }})`, refuse, "filter has a toBSON"},
+		{`db.runCommand({ping: 1, toBSON() { return {drop: 'c'} }})`, refuse, "command has a toBSON"},
+		{`db.runCommand({find: 'c', toBSON() { return {drop: 'c'} }})`, refuse, "command has a toBSON"},
+		{`db.runCommand({delete: 'c', deletes: [{q: {toBSON() { return {} }}, limit: 0}]})`, refuse, "command.deletes[0].q has a toBSON"},
+		{`db.c.find({get toBSON() { return () => ({}) }}).toArray()`, refuse, "filter has a toBSON that is computed by a getter"},
+		{`db.c.find({toBSON() { return {toBSON() { return {} }} }}).toArray()`, refuse, "filter.toBSON() has a toBSON itself"},
+		{`db.c.find({toBSON() {}}).toArray()`, refuse, "filter.toBSON() is undefined"},
+		{`db.c.find({toBSON() { return 'x' }}).toArray()`, refuse, "filter must be a document"},
+		{`db.c.find({toBSON() { return new Map() }}).toArray()`, refuse, "filter.toBSON() is a Map"},
+		{`db.c.find({toBSON() { return this }}).toArray()`, refuse, "filter.toBSON() has a toBSON itself"},
+		{`db.c.find({toBSON() { Object.prototype.value = 1; return {a: 1} }}).toArray()`, refuse, "Object.prototype has a property value"},
+		{`class C { toBSON() { return {} } }; db.c.find(new C()).toArray()`, refuse, "filter is an instance of a class"},
+		{`db.c.find(Object.create({toBSON() { return {} }})).toArray()`, refuse, "filter is an instance of a class"},
 		{`db.c.deleteMany(Object.defineProperty({a: 1}, 'toBSON', {value() { return {} }}))`, refuse, "filter has a toBSON"},
 
 		// Values that would become others.
@@ -89,6 +105,17 @@ func TestConversion(t *testing.T) {
 		{`db.c.deleteMany({a: BSONRegExp('a\0b')})`, refuse, "NUL"},
 		{`db.c.deleteMany({a: /x/g})`, refuse, "the flag 'g'"},
 		{`db.c.deleteMany({a: Double(undefined)})`, refuse, "Double wants a number"},
+
+		{`db.c.deleteMany({a: 12345678901234567890})`, refuse, "filter.a was typed as 12345678901234567890, and a JavaScript number has lost some of the digits"},
+		{`db.c.deleteMany({a: [-0xffff_ffff_ffff_ffff_1]})`, refuse, "filter.a[0] was typed as 0xffffffffffffffff1"},
+		{`db.c.deleteMany({a: NumberDecimal(12345678901234567890)})`, refuse, "NumberDecimal: the number has lost digits"},
+		{`db.c.deleteMany({a: NumberDecimal(9007199254740993)})`, refuse, "NumberDecimal: the number has lost digits"},
+		{`db.c.deleteMany({'\ud800': 1})`, refuse, "a field name in filter holds half of a surrogate pair"},
+		{`db.c.deleteMany({a: {'x\udfff': 1, 'x\ufffd': 2}})`, refuse, ""},
+		{`let o = {'x\ufffd': 2}; o['x\udfff'] = 1; db.c.deleteMany(o)`, refuse, "a field name in filter holds half of a surrogate pair"},
+		{`let d = db.c.findOne(); d['\ud800'] = 1; db.c.deleteMany(d)`, refuse, "a field name holds half of a surrogate pair"},
+		{`let d = db.c.findOne(); d.arr[9e6] = 1; db.c.deleteMany(d)`, refuse, "an array of 9000000 elements fits no document"},
+		{`let d = db.c.findOne(); d.arr.length = 9e6; db.c.deleteMany(d)`, refuse, "an array of 9000000 elements fits no document"},
 
 		// Names and order.
 		{`db.c.deleteMany({a: 1, b: 2, a: 3})`, refuse, `the field "a" twice`},
@@ -123,6 +150,8 @@ func TestConversion(t *testing.T) {
 		{`Object.prototype.toBSON = Object.prototype.x = () => ({}); db.c.insertOne({_id: 1})`, sends, `{"_id": {"$numberInt":"1"}}`},
 		{`let o = {a: 1}; db.c.insertOne({_id: 1, o, p: o})`, sends, `{"_id": {"$numberInt":"1"},"o": {"a": {"$numberInt":"1"}},"p": {"a": {"$numberInt":"1"}}}`},
 		{`db.c.insertOne({_id: 1, a: {}, b: {a: 1, ...{a: 2}}, ['c']: 1})`, sends, `{"_id": {"$numberInt":"1"},"a": {},"b": {"a": {"$numberInt":"2"}},"c": {"$numberInt":"1"}}`},
+		{`db.c.insertOne({_id: 1, toBSON: 1, 'x\ufffd': 2, d: NumberDecimal(1.5), e: 12345678901234567168, f: 1e20})`, sends,
+			`{"_id": {"$numberInt":"1"},"toBSON": {"$numberInt":"1"},"x` + "\ufffd" + `": {"$numberInt":"2"},"d": {"$numberDecimal":"1.5"},"e": {"$numberDouble":"1.2345678901234567E+19"},"f": {"$numberDouble":"1E+20.0"}}`},
 		{`db.c.insertOne({_id: Double(5), a: Double('1.5'), b: Double(Long('5')), c: Double(1e17)})`, sends,
 			`{"_id": {"$numberDouble":"5.0"},"a": {"$numberDouble":"1.5"},"b": {"$numberDouble":"5.0"},"c": {"$numberDouble":"1E+17.0"}}`},
 	} {
@@ -158,6 +187,12 @@ func TestConversion(t *testing.T) {
 func TestConversionRunsNoUserCode(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ js, want string }{
+		// A toBSON is the one exception, and only in reads: it is called once, like a function that the script calls itself.
+		{`let n = 0; db.c.find({toBSON() { return {a: ++n} }}).toArray(); if (n !== 1) db.x.drop()`, `{"a": {"$numberInt":"1"}}`},
+		{`const f = {a: {toBSON() { return [1, {toBSON: () => 2}] }}}; db.c.find(f).toArray()`, `{"a": [{"$numberInt":"1"},{"$numberInt":"2"}]}`},
+		{`db.runCommand({find: 'c', filter: {toBSON() { return {$where: 'x'} }}}); 0`, `{"$where": "x"}`},
+		{`const c = db.c.find({toBSON() { return this.b }, b: {a: 1}}); c.toArray()`, `{"a": {"$numberInt":"1"}}`},
+		{`db.c.find({a: {toBSON() { throw 1 }}}).toArray()`, ``},
 		{`let f = function() { return 1 }; f.toString = () => { db.x.drop(); return 'evil' }; db.c.find({$where: f}).toArray()`, `{"$where": {"$code":"function() { return 1 }"}}`},
 		{`Function.prototype.toString = () => { db.x.drop(); return 'evil' }; db.c.find({$where: function() { return 1 }}).toArray()`, `{"$where": {"$code":"function() { return 1 }"}}`},
 		{`let re = /x/i; Object.defineProperty(re, 'source', {get() { db.x.drop(); return 'y' }}); Object.defineProperty(re, 'ignoreCase', {value: false}); db.c.find({a: re}).toArray()`, `{"a": {"$regularExpression":{"pattern":"x","options":"i"}}}`},

@@ -181,6 +181,7 @@ func runCommand(vm *VM, d *database, db string, a args) goja.Value {
 	}
 	a.need(0, "command")
 	orderMatters(a, 0, "command")
+	a.reads = vm.readCommand(a.at(0))
 	return vm.documentObject(vm.reply(vm.sendRaw(d.target, db, a.doc(0, "command"))))
 }
 
@@ -285,7 +286,7 @@ func createView(vm *VM, d *database, a args) goja.Value {
 	if a.has(2) {
 		pipeline := bson.A{}
 		for i, v := range list(vm, a.at(2)) {
-			stage, err := vm.toDocument(v, fmt.Sprintf("pipeline[%d]", i))
+			stage, err := vm.toDocument(v, fmt.Sprintf("pipeline[%d]", i), false)
 			a.check(err)
 			pipeline = append(pipeline, stage)
 		}

@@ -27,6 +27,7 @@ func install[T any](vm *VM, object string, methods []method[T]) *goja.Object {
 			if !ok {
 				return vm.typeError("%s was called on something that is no %s", m.name, strings.ToLower(object))
 			}
+			a.reads = onlyReads[object+"."+m.name]
 			return m.fn(vm, t, a)
 		})
 	}
@@ -82,7 +83,7 @@ func (a args) need(i int, what string) {
 // doc is an argument that must be a document; what says what it is.
 func (a args) doc(i int, what string) bson.Raw {
 	a.need(i, what)
-	raw, err := a.vm.toDocument(a.values[i], what)
+	raw, err := a.vm.toDocument(a.values[i], what, a.reads)
 	a.check(err)
 	return raw
 }
@@ -97,7 +98,7 @@ func (a args) optDoc(i int, what string) bson.Raw {
 
 func (a args) raw(i int, what string) bson.RawValue {
 	a.need(i, what)
-	v, err := a.vm.toRaw(a.values[i], what)
+	v, err := a.vm.toRaw(a.values[i], what, a.reads)
 	a.check(err)
 	return v
 }

@@ -1,6 +1,9 @@
 package js
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // The parser's stack is the process's: it cannot be bounded, and its overflow ends the process. So a text is looked over before it is parsed, token by
 // token and without a stack: how deep would it go?
@@ -16,10 +19,28 @@ const (
 
 // scanned is what a look over a text finds.
 type scanned struct {
-	deep   string   // what is nested too deep, or ""
-	open   bool     // it ends inside a template literal or a block comment, which the parser reports as an illegal token
-	awaits [][2]int // where an await stands behind a for: the engine has no asynchronous iteration
-	await  bool     // there is an await
+	deep  string // what is nested too deep, or ""
+	open  bool   // it ends inside a template literal or a block comment, which the parser reports as an illegal token
+	await bool   // there is an await
+	edits []edit // what the engine's language lacks
+}
+
+// edit puts a text, not longer and filled up with spaces, in the place of what stands from one byte up to another: no position moves.
+type edit struct {
+	from, to int
+	text     string
+}
+
+// edited is a text with its edits.
+func edited(src string, edits []edit) string {
+	b := []byte(src)
+	for _, e := range edits {
+		for i := e.from; i < e.to; i++ {
+			b[i] = ' '
+		}
+		copy(b[e.from:e.to], e.text)
+	}
+	return string(b)
 }
 
 type scanner struct {
@@ -161,12 +182,15 @@ func (s *scanner) word() {
 	if s.last == "}" && w != "else" && w != "catch" && w != "finally" && w != "while" && w != "in" && w != "of" && w != "instanceof" {
 		s.separate()
 	}
+	if w[0] >= '0' && w[0] <= '9' && separated.MatchString(w) { // 1_000_000
+		s.found.edits = append(s.found.edits, edit{from, s.at, strings.ReplaceAll(w, "_", "")})
+	}
 	member := s.last == "."
 	if w == "await" && !member {
 		s.found.await = true
 		if s.last == "for" {
-			s.found.awaits = append(s.found.awaits, [2]int{from, s.at})
-			return // the bracket that follows is the for's
+			s.found.edits = append(s.found.edits, edit{from, s.at, ""}) // a cursor is read by for…of: for await means the same here
+			return                                                      // the bracket that follows is the for's
 		}
 	}
 	s.operand = member || !strings.Contains(keywords, " "+w+" ")
@@ -175,6 +199,8 @@ func (s *scanner) word() {
 	}
 	s.last = w
 }
+
+var separated = regexp.MustCompile(`^(?:[0-9a-zA-Z.]+_)+[0-9a-zA-Z.]+$`)
 
 // keywords are those that more must follow.
 const keywords = " async await case class delete do else export extends finally for function if import in instanceof new of return throw try typeof void while with yield "

@@ -41,7 +41,7 @@ func parse(name, src string) (*ast.Program, error) {
 	if s.deep != "" {
 		return nil, tooDeep(s.deep)
 	}
-	src = blanked(src, s.awaits)
+	src = edited(src, s.edits)
 	if s.await { // await (f)() would also be a call of a function of that name
 		if prg, ok := parseAwait(name, src); ok {
 			return prg, nil
@@ -62,17 +62,6 @@ func tooDeep(what string) error {
 		return fmt.Errorf("SyntaxError: parameters of functions are nested deeper than %d levels", maxArrows)
 	}
 	return fmt.Errorf("SyntaxError: brackets are nested deeper than %d levels", maxNesting)
-}
-
-// blanked is a text with spaces in some places. A cursor is read by for…of: for await means the same here.
-func blanked(src string, places [][2]int) string {
-	b := []byte(src)
-	for _, p := range places {
-		for i := p[0]; i < p[1]; i++ {
-			b[i] = ' '
-		}
-	}
-	return string(b)
 }
 
 func syntaxError(err error) error {
@@ -214,7 +203,7 @@ func Complete(src string) bool {
 	if s.deep != "" {
 		return true // running it says so
 	}
-	src = blanked(src, s.awaits)
+	src = edited(src, s.edits)
 	_, err := goja.Parse("", src, parser.WithDisableSourceMaps)
 	if err != nil && s.await {
 		if _, ok := parseAwait("", src); ok {

@@ -192,6 +192,20 @@ func TestAwaitAtTheTop(t *testing.T) {
 	}
 }
 
+// Digits may be set apart, which the engine does not know.
+func TestSeparatedDigits(t *testing.T) {
+	t.Parallel()
+	for js, want := range map[string]string{`1_000_000`: "1000000", `[0xff_ff, 1_0.5, 1_000n, 0b1_1]`: "65535,10.5,1000,3", `'1_000' + /1_0/.source`: "1_0001_0", `var a_1 = 2; a_1`: "2", "`${1_0}1_0`": "101_0"} {
+		vm, _ := newVM(t, &fake{})
+		if r, err := vm.Eval(t.Context(), "test", js); err != nil || r.v.String() != want {
+			t.Errorf("%s = %v (%v), want %s", js, r.v, err, want)
+		}
+	}
+	if _, _, err := eval(t, &fake{}, `1__0`); err == nil {
+		t.Error("1__0 is taken")
+	}
+}
+
 // A promise that is rejected and that nobody looks at is an error of the statement, as an exception is.
 func TestUnhandledRejections(t *testing.T) {
 	t.Parallel()

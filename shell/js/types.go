@@ -29,6 +29,13 @@ type args struct {
 	vm     *VM
 	method string
 	values []goja.Value
+	reads  bool // what they become is part of a read: see converter.reads
+}
+
+// with is the call of the same method with other arguments.
+func (a args) with(values ...goja.Value) args {
+	a.values = values
+	return a
 }
 
 // at is an argument, or undefined.
@@ -64,7 +71,7 @@ var constructors = []constructor{
 	{"BinData", "subtype, base64", "binary data", makeBinData},
 	{"HexData", "subtype, hex", "binary data", makeHexData},
 	{"MD5", "hex", "binary data of subtype 5", func(vm *VM, a args) goja.Value {
-		return makeHexData(vm, args{vm, a.method, []goja.Value{vm.rt.ToValue(5), a.at(0)}})
+		return makeHexData(vm, a.with(vm.rt.ToValue(5), a.at(0)))
 	}},
 	{"Timestamp", "{ t, i }", "a timestamp of the replication log", makeTimestamp},
 	{"MinKey", "", "less than everything", func(vm *VM, _ args) goja.Value { return vm.wrap(rawOf(bson.MinKey{})) }},
@@ -116,7 +123,7 @@ func (vm *VM) defineTypes() {
 // define makes a constructor global.
 func (vm *VM) define(c constructor) {
 	f := vm.rt.ToValue(func(call goja.ConstructorCall) *goja.Object {
-		return c.make(vm, args{vm, c.name, call.Arguments}).(*goja.Object)
+		return c.make(vm, args{vm: vm, method: c.name, values: call.Arguments}).(*goja.Object)
 	}).(*goja.Object)
 	// A native constructor that is called without new gets a ConstructorCall as well.
 	vm.must(f.DefineDataProperty("name", vm.rt.ToValue(c.name), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
@@ -131,10 +138,10 @@ func (vm *VM) statics() {
 	binary := vm.rt.NewObject()
 	vm.must(vm.rt.GlobalObject().DefineDataProperty("Binary", binary, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
 	on("Binary", "createFromBase64", func(a args) goja.Value {
-		return makeBinData(vm, args{vm, a.method, []goja.Value{orZero(vm, a.at(1)), a.at(0)}})
+		return makeBinData(vm, a.with(orZero(vm, a.at(1)), a.at(0)))
 	})
 	on("Binary", "createFromHexString", func(a args) goja.Value {
-		return makeHexData(vm, args{vm, a.method, []goja.Value{orZero(vm, a.at(1)), a.at(0)}})
+		return makeHexData(vm, a.with(orZero(vm, a.at(1)), a.at(0)))
 	})
 	on("ObjectId", "createFromHexString", func(a args) goja.Value { return makeObjectID(vm, a) })
 	on("ObjectId", "createFromTime", func(a args) goja.Value {
@@ -368,11 +375,23 @@ func makeDecimal(vm *VM, a args) goja.Value {
 	if !a.has(0) {
 		s = "0"
 	}
+	if f := math.Abs(asFloat(a.at(0))); f >= 1<<53 && f < 1<<63 || vm.inexact[f] != "" {
+		return vm.typeError("%s: the number has lost digits: write it in quotation marks", a.method)
+	}
 	d, err := bson.ParseDecimal128(s)
 	if err != nil {
 		return vm.typeError("%s: %q is no decimal number", a.method, s)
 	}
 	return vm.wrap(rawOf(d))
+}
+
+// asFloat is a number, or 0 for what is none.
+func asFloat(v goja.Value) float64 {
+	if f, ok := exported[float64](v); ok {
+		return f
+	}
+	n, _ := exported[int64](v)
+	return float64(n)
 }
 
 func makeUUID(vm *VM, a args) goja.Value {
@@ -449,7 +468,7 @@ func makeCode(vm *VM, a args) goja.Value {
 	if !a.has(1) {
 		return vm.fromRaw(rawOf(bson.JavaScript(code)))
 	}
-	scope, err := vm.toDocument(a.at(1), "scope")
+	scope, err := vm.toDocument(a.at(1), "scope", false)
 	if err != nil {
 		return vm.throw(err)
 	}
@@ -459,7 +478,7 @@ func makeCode(vm *VM, a args) goja.Value {
 // makeDBRef: a convention on a document.
 // Source: https://www.mongodb.com/docs/manual/reference/database-references/
 func makeDBRef(vm *VM, a args) goja.Value {
-	id, err := vm.toRaw(a.at(1), "id")
+	id, err := vm.toRaw(a.at(1), "id", false)
 	if err != nil {
 		return vm.throw(err)
 	}
@@ -487,7 +506,7 @@ func makeRegExp(vm *VM, a args) goja.Value {
 // method defines a function on an object, frozen and not listed.
 func (vm *VM) method(on *goja.Object, name string, f func(this goja.Value, a args) goja.Value) {
 	fn := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
-		return f(call.This, args{vm, name, call.Arguments})
+		return f(call.This, args{vm: vm, method: name, values: call.Arguments})
 	}).(*goja.Object)
 	vm.must(fn.DefineDataProperty("name", vm.rt.ToValue(name), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
 	vm.must(on.DefineDataProperty(name, fn, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))

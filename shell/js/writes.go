@@ -161,7 +161,7 @@ func insertMany(vm *VM, c *collection, a args) goja.Value {
 	o := a.opts(1, writeOptions+"bypassDocumentValidation ordered")
 	var docs []bson.Raw
 	for i, v := range list(vm, a.at(0)) {
-		doc, err := vm.toDocument(v, fmt.Sprintf("documents[%d]", i))
+		doc, err := vm.toDocument(v, fmt.Sprintf("documents[%d]", i), false)
 		a.check(err)
 		docs = append(docs, vm.withID(v, doc))
 	}
@@ -256,7 +256,7 @@ func bulkWrite(vm *VM, c *collection, a args) goja.Value {
 	inserted := bson.D{}
 	for i, v := range list(vm, a.at(0)) {
 		at := fmt.Sprintf("operations[%d]", i)
-		op, err := vm.toDocument(v, at)
+		op, err := vm.toDocument(v, at, false)
 		a.check(err)
 		g, s := bulkOperation(vm, a, at, op)
 		if g.command == "insert" {
@@ -315,7 +315,7 @@ func bulkOperation(vm *VM, a args, at string, op bson.Raw) (bulkGroup, any) {
 		"insertOne": "document", "deleteOne": "filter collation hint", "deleteMany": "filter collation hint", "replaceOne": "filter replacement upsert collation hint sort",
 		"updateOne": "filter update upsert arrayFilters collation hint sort", "updateMany": "filter update upsert arrayFilters collation hint",
 	}[kind]
-	so := args{vm, a.method + " " + kind, []goja.Value{vm.documentObject(spec)}}.opts(0, known)
+	so := args{vm: vm, method: a.method + " " + kind, values: []goja.Value{vm.documentObject(spec)}}.opts(0, known)
 	switch kind {
 	case "insertOne":
 		doc, ok := field("document").DocumentOK()
