@@ -192,7 +192,8 @@ var evasions = []evasion{
 	{"renameCollection to another database", `db.adminCommand({renameCollection: 'test.c', to: 'prod.new'})`, "write"},
 	{"new Mongo", `new Mongo('mongodb://127.0.0.1:27017').getDB('test').c.drop()`, "throw"},
 	{"connect", `connect('mongodb://127.0.0.1:27017/test').c.drop()`, "throw"},
-	{"a session", `db.getMongo().startSession().getDatabase('test').c.drop()`, "throw"},
+	{"a session", `db.getMongo().startSession().getDatabase('test').c.drop()`, "write"},
+	{"a transaction of a session", `const s = db.getMongo().startSession(); s.startTransaction(); s.getDatabase('test').c.deleteMany({}); s.commitTransaction()`, "throw"},
 	{"watch", `db.c.watch([{$out: 'x'}])`, "throw"},
 
 	// Document writes in all forms.

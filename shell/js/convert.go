@@ -45,8 +45,10 @@ func (vm *VM) readCommand(v goja.Value) bool {
 	if own, _ := vm.property(obj, "toBSON"); own != nil || len(keys) == 0 {
 		return false
 	}
-	return slices.Contains([]string{"aggregate", "count", "distinct", "find"}, keys[0])
+	return slices.Contains(readCommands, keys[0])
 }
+
+var readCommands = []string{"aggregate", "count", "distinct", "find"}
 
 // toRaw converts a value that is called name, for example "filter".
 func (vm *VM) toRaw(v goja.Value, name string, reads bool) (bson.RawValue, error) {
@@ -194,12 +196,15 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 		return x.raw
 	case *lazy:
 		return c.plain(obj, path)
-	case *database, *collection, *cursor, *mongo, *explainable, *planCache, *replicaSet, *sharding:
+	case *database, *collection, *cursor, *mongo, *explainable, *planCache, *replicaSet, *sharding, *bulk, *bulkFind, *stream, *session:
 		return c.refuse("", "", "%s is a %s of the shell, not a value", path, strings.TrimPrefix(fmt.Sprintf("%T", x), "*js."))
 	case goja.Proxy:
 		return c.refuse("", "", "%s is a Proxy: what it says may differ each time it is asked", path)
 	case *goja.Promise:
 		return c.refuse("", "await it first", "%s is a Promise, not a value", path)
+	}
+	if constant, ok := c.vm.constants[obj]; ok {
+		return constant
 	}
 	if _, isFunc := goja.AssertFunction(obj); isFunc {
 		if slices.Contains(codeFields, key) {

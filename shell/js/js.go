@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +80,7 @@ type Config struct {
 	// Connect opens another deployment and says which database its connection string names. Nil: there are no others.
 	Connect  func(ctx context.Context, uri string) (t Target, db string, err error)
 	Print    func(text string)                 // print(), console.log(): one call a line, already safe
+	Warn     func(text string)                 // what nobody printed and a person should know; nil: it is not said
 	ReadFile func(name string) ([]byte, error) // load(); nil: there is none
 	NewID    func() bson.ObjectID
 	Sleep    func(ctx context.Context, d time.Duration) error
@@ -89,19 +89,20 @@ type Config struct {
 
 // VM is a JavaScript world with a current database.
 type VM struct {
-	cfg     Config
-	rt      *goja.Runtime
-	ctx     context.Context // of the statement that runs; nil between statements
-	db      *goja.Object
-	current *database
-	protos  protos
-	aborted error
-	it      *cursor // what "it" goes on with
-	loading int
-	ignored []*goja.Promise // that were rejected, and that nobody looks at
-	beyond  int             // calls of the Runner that have not returned
-	name    string          // of the statement
-	src     string
+	cfg      Config
+	rt       *goja.Runtime
+	ctx      context.Context // of the statement that runs; nil between statements
+	db       *goja.Object
+	current  *database
+	protos   protos
+	aborted  error
+	it       *cursor // what "it" goes on with
+	pageSize int     // how many documents a page has
+	loading  int
+	ignored  []*goja.Promise // that were rejected, and that nobody looks at
+	beyond   int             // calls of the Runner that have not returned
+	name     string          // of the statement
+	src      string
 	pristine
 	// reordered are the fields of object literals that JavaScript does not keep in the order they were typed in, inexact the numbers that are not what
 	// was typed: see literals.go.
@@ -112,11 +113,12 @@ type VM struct {
 // pristine are built-ins taken before any user code could replace them.
 type pristine struct {
 	objectProto, arrayProto, dateProto, regexpProto *goja.Object
-	descriptor, keys                                goja.Callable
+	descriptor, keys, parseJSON                     goja.Callable
 	funcToString, regexpSource                      callOn
 	regexpFlags                                     []regexpFlag
 	newDate, newRegExp, newError, newSyntaxError    goja.Constructor
-	builtins                                        map[*goja.Object]string // prototypes of Map, Set and their kind
+	builtins                                        map[*goja.Object]string        // prototypes of Map, Set and their kind
+	constants                                       map[*goja.Object]bson.RawValue // MinKey and MaxKey, which are values without being called
 }
 
 // callOn is a built-in method as a function of its object.
@@ -135,7 +137,7 @@ const BatchSize = 20
 
 // New makes a VM whose db is the named database of t.
 func New(cfg Config, t Target, db string) (*VM, error) {
-	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}, inexact: map[float64]string{}}
+	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}, inexact: map[float64]string{}, pageSize: BatchSize}
 	vm.rt.SetMaxCallStackSize(maxCalls)
 	vm.rt.SetPromiseRejectionTracker(func(p *goja.Promise, op goja.PromiseRejectionOperation) {
 		vm.ignored = slices.DeleteFunc(vm.ignored, func(q *goja.Promise) bool { return p == q })
@@ -256,6 +258,12 @@ func (vm *VM) defineDB() {
 	vm.must(vm.rt.GlobalObject().DefineAccessorProperty("db", vm.rt.ToValue(get), vm.rt.ToValue(set), goja.FLAG_FALSE, goja.FLAG_TRUE))
 }
 
+func (vm *VM) warn(format string, a ...any) {
+	if vm.cfg.Warn != nil {
+		vm.cfg.Warn(fmt.Sprintf(format, a...))
+	}
+}
+
 func (vm *VM) must(err error) {
 	if err != nil {
 		panic("js: internal error: " + err.Error())
@@ -335,13 +343,14 @@ func (vm *VM) run(ctx context.Context, f func() error) error {
 	return vm.explain(err)
 }
 
-// survive calls f. What the engine's own functions cannot do in Go (a string or a buffer longer than memory can be) ends the statement and not the process.
+// survive calls f. What goes wrong in Go (a string or a buffer longer than memory can be, a reply that is not what it should be) ends the statement and not the
+// process.
 // What goes wrong beyond, in the Runner, is not ours to go on from.
 func (vm *VM) survive(f func() error) (err error) {
 	vm.beyond = 0
 	defer func() {
 		x := recover()
-		if failed, ok := x.(runtime.Error); ok && vm.beyond == 0 {
+		if failed, ok := x.(error); ok && vm.beyond == 0 {
 			vm.rt.Interrupt(nil) // and whatever is queued in the engine goes with the statement
 			_, _ = vm.rt.RunString("0")
 			err = fmt.Errorf("RangeError: the JavaScript engine cannot do this: %w", failed)
@@ -585,6 +594,7 @@ var innerTypes = map[reflect.Type]bool{
 	reflect.TypeFor[*document](): true, reflect.TypeFor[*array](): true, reflect.TypeFor[*wrapped](): true, reflect.TypeFor[*lazy](): true,
 	reflect.TypeFor[*database](): true, reflect.TypeFor[*collection](): true, reflect.TypeFor[*cursor](): true, reflect.TypeFor[*mongo](): true,
 	reflect.TypeFor[*explainable](): true, reflect.TypeFor[*planCache](): true, reflect.TypeFor[*replicaSet](): true, reflect.TypeFor[*sharding](): true,
+	reflect.TypeFor[*bulk](): true, reflect.TypeFor[*bulkFind](): true, reflect.TypeFor[*stream](): true, reflect.TypeFor[*session](): true,
 	reflect.TypeFor[goja.Proxy](): true, reflect.TypeFor[*goja.Promise](): true, reflect.TypeFor[time.Time](): true,
 }
 

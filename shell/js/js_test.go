@@ -282,12 +282,21 @@ func TestServerErrorsCanBeCaught(t *testing.T) {
 	f := &fake{answer: func(string, bson.Raw) (bson.D, error) {
 		return nil, &ServerError{Code: 26, Name: "NamespaceNotFound", Message: "ns not found"}
 	}}
-	_, out, err := eval(t, f, `try { db.c.drop() } catch (e) { print(e.name, e.code, e.codeName, e.message, e instanceof Error) }`)
+	_, out, err := eval(t, f, `try { db.c.reIndex() } catch (e) { print(e.name, e.code, e.codeName, e.message, e instanceof Error) }`)
 	if err != nil || out != "MongoServerError 26 NamespaceNotFound ns not found true\nundefined" {
 		t.Errorf("err %v, printed %q", err, out)
 	}
-	if _, _, err := eval(t, f, `db.c.drop()`); err == nil || !strings.Contains(err.Error(), "ns not found") {
+	if _, _, err := eval(t, f, `db.c.reIndex()`); err == nil || !strings.Contains(err.Error(), "ns not found") {
 		t.Errorf("uncaught: %v", err)
+	}
+	if _, out, err := eval(t, f, `db.c.drop()`); err != nil || out != "false" { // there was nothing to drop
+		t.Errorf("drop() of what is not there: %s %v", out, err)
+	}
+	f.answer = func(string, bson.Raw) (bson.D, error) {
+		return nil, &ServerError{Code: 13, Name: "Unauthorized", Message: "not authorized"}
+	}
+	if _, _, err := eval(t, f, `db.c.drop()`); err == nil || !strings.Contains(err.Error(), "not authorized") {
+		t.Errorf("drop() that fails: %v", err)
 	}
 }
 
@@ -362,12 +371,14 @@ func TestConstructors(t *testing.T) {
 
 func TestWhatIsNotYetSaysSoByName(t *testing.T) {
 	for _, tt := range []struct{ js, want string }{
-		{`db.c.watch()`, "collection.watch() is in mongosh and not in respect yet"},
-		{`db.fsyncLock()`, "database.fsyncLock() is in mongosh and not in respect yet"},
-		{`db.c.find().tailable()`, "cursor.tailable() is in mongosh and not in respect yet"},
-		{`db.getMongo().startSession()`, "mongo.startSession() is in mongosh and not in respect yet"},
-		{`sh.stopBalancer()`, "sh.stopBalancer() is in mongosh and not in respect yet"},
-		{`rs.stepDown()`, "rs.stepDown() is in mongosh and not in respect yet"},
+		{`db.c.getShardLocation()`, "collection.getShardLocation() is in mongosh and not in respect yet"},
+		{`db.auth('u', 'p')`, "database.auth() is in mongosh and not in respect yet"},
+		{`db.c.find().maxScan(5)`, "cursor.maxScan() was in the old shell, and is neither in mongosh nor in respect"},
+		{`db.getMongo().getKeyVault()`, "mongo.getKeyVault() is in mongosh and not in respect yet"},
+		{`db.getMongo().startSession().startTransaction()`, "session.startTransaction() is in mongosh and not in respect yet"},
+		{`rs.reconfigForPSASet()`, "rs.reconfigForPSASet() is in mongosh and not in respect yet"},
+		{`db.c.save({})`, "collection.save() was in the old shell"},
+		{`passwordPrompt()`, "passwordPrompt is in mongosh and not in respect yet"},
 		{`quit()`, "quit is a word of the shell"},
 		{`require('fs')`, "require is in mongosh and not in respect yet"},
 		{`process.exit()`, "process is in mongosh and not in respect yet"},

@@ -102,6 +102,14 @@ func (vm *VM) objectTree(obj *goja.Object, above []*goja.Object) any {
 		return render.Token("[rs]")
 	case *sharding:
 		return render.Token("[sh]")
+	case *bulk:
+		return rawOf(x.counts())
+	case *bulkFind:
+		return render.Token("BulkFindOp")
+	case *stream:
+		return render.Token("ChangeStreamCursor on " + x.on)
+	case *session:
+		return render.Token("[session]")
 	case goja.Proxy:
 		return render.Token("[Proxy]")
 	case *goja.Promise:

@@ -22,6 +22,14 @@ type protos struct {
 	types                                            map[bson.Type]*goja.Object
 	database, collection, cursor, mongo, explainable *goja.Object
 	planCache, replicaSet, sharding                  *goja.Object
+	bulk, bulkFind, stream, session                  *goja.Object
+}
+
+// shellObject is an object of the shell's own, which scripts see by its prototype.
+func (vm *VM) shellObject(o goja.DynamicObject, proto *goja.Object) *goja.Object {
+	obj := vm.rt.NewDynamicObject(o)
+	vm.must(obj.SetPrototype(proto))
+	return obj
 }
 
 // args are what a method was called with.
@@ -67,6 +75,9 @@ var constructors = []constructor{
 	{"Double", "1.5", "a double, also of a whole number", makeDouble},
 	{"NumberDecimal", "'1.50'", "a 128-bit decimal", makeDecimal},
 	{"Decimal128", "'1.50'", "a 128-bit decimal", makeDecimal},
+	{"LegacyCSharpUUID", "hex", "a UUID in the old order of the C# driver", legacyUUID([]int{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15})},
+	{"LegacyJavaUUID", "hex", "a UUID in the old order of the Java driver", legacyUUID([]int{7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8})},
+	{"LegacyPythonUUID", "hex", "a UUID in the old form of the Python driver", legacyUUID([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})},
 	{"UUID", "hex", "a UUID; a new one without an argument", makeUUID},
 	{"BinData", "subtype, base64", "binary data", makeBinData},
 	{"HexData", "subtype, hex", "binary data", makeHexData},
@@ -111,12 +122,29 @@ func (vm *VM) defineTypes() {
 		return vm.date(float64(raw.ObjectID().Timestamp().UnixMilli()))
 	})
 	vm.typed(bson.TypeBinary, "toHexString", func(raw bson.RawValue, _ args) goja.Value {
-		_, data := raw.Binary()
-		return vm.rt.ToValue(hex.EncodeToString(data))
+		if sub, data := raw.Binary(); sub != bson.TypeBinaryUUID {
+			return vm.rt.ToValue(hex.EncodeToString(data))
+		}
+		return vm.rt.ToValue(plainText(vm.wrap(raw)))
 	})
+	vm.typed(bson.TypeBinary, "length", func(raw bson.RawValue, _ args) goja.Value {
+		_, data := raw.Binary()
+		return vm.rt.ToValue(len(data))
+	})
+	vm.typed(bson.TypeBinary, "toUUID", func(raw bson.RawValue, _ args) goja.Value {
+		_, data := raw.Binary()
+		if len(data) != 16 {
+			return vm.typeError("toUUID: %d bytes are no UUID", len(data))
+		}
+		return vm.fromRaw(rawOf(bson.Binary{Subtype: bson.TypeBinaryUUID, Data: data}))
+	})
+	for name, f := range map[string]func(t, i uint32) uint32{"getHighBits": func(t, _ uint32) uint32 { return t }, "getLowBits": func(_, i uint32) uint32 { return i }} {
+		vm.typed(bson.TypeTimestamp, name, func(raw bson.RawValue, _ args) goja.Value { return vm.rt.ToValue(f(raw.Timestamp())) })
+	}
 	for _, c := range constructors {
 		vm.define(c)
 	}
+	vm.constants = map[*goja.Object]bson.RawValue{vm.rt.Get("MinKey").ToObject(vm.rt): rawOf(bson.MinKey{}), vm.rt.Get("MaxKey").ToObject(vm.rt): rawOf(bson.MaxKey{})}
 	vm.statics()
 }
 
@@ -155,6 +183,15 @@ func (vm *VM) statics() {
 	})
 	on("Long", "fromNumber", func(a args) goja.Value { return makeLong(vm, a) })
 	on("Long", "fromString", func(a args) goja.Value { return makeLong(vm, a) })
+	on("Long", "fromInt", func(a args) goja.Value { return makeLong(vm, a) })
+	on("Long", "fromBigInt", func(a args) goja.Value { return makeLong(vm, a) })
+	on("Long", "isLong", func(a args) goja.Value {
+		w, ok := export[*wrapped](a.at(0))
+		return vm.rt.ToValue(ok && w.raw.Type == bson.TypeInt64)
+	})
+	for name, n := range map[string]int64{"MAX_VALUE": math.MaxInt64, "MIN_VALUE": math.MinInt64, "ZERO": 0, "ONE": 1} {
+		vm.must(vm.rt.Get("Long").ToObject(vm.rt).DefineDataProperty(name, vm.wrap(rawOf(n)), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
+	}
 	on("Decimal128", "fromString", func(a args) goja.Value { return makeDecimal(vm, a) })
 }
 
@@ -213,18 +250,41 @@ func (vm *VM) defineNumbers() {
 	for name, f := range map[string]func(x, y *big.Int) *big.Int{
 		"add": func(x, y *big.Int) *big.Int { return new(big.Int).Add(x, y) }, "subtract": func(x, y *big.Int) *big.Int { return new(big.Int).Sub(x, y) },
 		"multiply": func(x, y *big.Int) *big.Int { return new(big.Int).Mul(x, y) },
+		"divide":   func(x, y *big.Int) *big.Int { return new(big.Int).Quo(x, y) }, "modulo": func(x, y *big.Int) *big.Int { return new(big.Int).Rem(x, y) },
+		"negate": func(x, _ *big.Int) *big.Int { return new(big.Int).Neg(x) },
 	} {
 		vm.typed(bson.TypeInt64, name, func(raw bson.RawValue, a args) goja.Value {
-			sum := f(big.NewInt(raw.Int64()), big.NewInt(vm.longOf(a.at(0), name)))
+			y := int64(1)
+			if name != "negate" {
+				y = vm.longOf(a.at(0), name)
+			}
+			if y == 0 && (name == "divide" || name == "modulo") {
+				return vm.typeError("%s: by zero", name)
+			}
+			sum := f(big.NewInt(raw.Int64()), big.NewInt(y))
 			if !sum.IsInt64() {
 				return vm.typeError("%s: the result does not fit 64 bits", name)
 			}
 			return vm.wrap(rawOf(sum.Int64()))
 		})
 	}
-	vm.typed(bson.TypeInt64, "compare", func(raw bson.RawValue, a args) goja.Value {
-		return vm.rt.ToValue(big.NewInt(raw.Int64()).Cmp(big.NewInt(vm.longOf(a.at(0), "compare"))))
-	})
+	compare := func(name string, f func(order int) any) {
+		vm.typed(bson.TypeInt64, name, func(raw bson.RawValue, a args) goja.Value {
+			return vm.rt.ToValue(f(big.NewInt(raw.Int64()).Cmp(big.NewInt(vm.longOf(a.at(0), name)))))
+		})
+	}
+	compare("compare", func(order int) any { return order })
+	compare("eq", func(order int) any { return order == 0 })
+	compare("notEquals", func(order int) any { return order != 0 })
+	compare("greaterThan", func(order int) any { return order > 0 })
+	compare("greaterThanOrEqual", func(order int) any { return order >= 0 })
+	compare("lessThan", func(order int) any { return order < 0 })
+	compare("lessThanOrEqual", func(order int) any { return order <= 0 })
+	for name, f := range map[string]func(n int64) any{
+		"isZero": func(n int64) any { return n == 0 }, "isNegative": func(n int64) any { return n < 0 }, "toBigInt": func(n int64) any { return big.NewInt(n) },
+	} {
+		vm.typed(bson.TypeInt64, name, func(raw bson.RawValue, _ args) goja.Value { return vm.rt.ToValue(f(raw.Int64())) })
+	}
 }
 
 // typed is a method of the values of one BSON type. A script may call it on anything.
@@ -395,18 +455,34 @@ func asFloat(v goja.Value) float64 {
 }
 
 func makeUUID(vm *VM, a args) goja.Value {
-	var data []byte
-	if a.has(0) {
-		var err error
-		if data, err = hex.DecodeString(strings.ReplaceAll(a.text(0), "-", "")); err != nil || len(data) != 16 {
-			return vm.typeError("UUID: %q is no UUID", a.text(0))
+	return vm.fromRaw(rawOf(bson.Binary{Subtype: bson.TypeBinaryUUID, Data: uuidBytes(vm, a)}))
+}
+
+// legacyUUID is a UUID of subtype 3, its bytes in the order in which a driver once wrote them.
+// Source: https://github.com/mongodb/specifications/blob/master/source/bson-binary-uuid/uuid.md
+func legacyUUID(order []int) func(*VM, args) goja.Value {
+	return func(vm *VM, a args) goja.Value {
+		data, out := uuidBytes(vm, a), make([]byte, 16)
+		for i, from := range order {
+			out[i] = data[from]
 		}
-	} else {
-		x, y := vm.cfg.NewID(), vm.cfg.NewID()
-		data = append(x[:8:8], y[4:]...)
-		data[6], data[8] = data[6]&0x0f|0x40, data[8]&0x3f|0x80 // version 4: RFC 9562, section 5.4
+		return vm.fromRaw(rawOf(bson.Binary{Subtype: bson.TypeBinaryUUIDOld, Data: out}))
 	}
-	return vm.wrap(rawOf(bson.Binary{Subtype: bson.TypeBinaryUUID, Data: data}))
+}
+
+// uuidBytes are the bytes of a UUID; of a new one without an argument.
+func uuidBytes(vm *VM, a args) []byte {
+	if a.has(0) {
+		data, err := hex.DecodeString(strings.ReplaceAll(a.text(0), "-", ""))
+		if err != nil || len(data) != 16 {
+			vm.typeError("%s: %q is no UUID", a.method, a.text(0))
+		}
+		return data
+	}
+	x, y := vm.cfg.NewID(), vm.cfg.NewID()
+	data := append(x[:8:8], y[4:]...)
+	data[6], data[8] = data[6]&0x0f|0x40, data[8]&0x3f|0x80 // version 4: RFC 9562, section 5.4
+	return data
 }
 
 func makeBinData(vm *VM, a args) goja.Value {
@@ -430,10 +506,14 @@ func (vm *VM) binary(a args, data []byte) goja.Value {
 	if sub < 0 || sub > 255 {
 		return vm.typeError("%s: subtype %d", a.method, sub)
 	}
-	return vm.wrap(rawOf(bson.Binary{Subtype: byte(sub), Data: data}))
+	return vm.fromRaw(rawOf(bson.Binary{Subtype: byte(sub), Data: data}))
 }
 
 func makeTimestamp(vm *VM, a args) goja.Value {
+	if w, ok := export[*wrapped](a.at(0)); ok && w.raw.Type == bson.TypeInt64 { // seconds above, counter below
+		n := uint64(w.raw.Int64())
+		return vm.fromRaw(rawOf(bson.Timestamp{T: uint32(n >> 32), I: uint32(n)}))
+	}
 	get := func(v goja.Value) uint32 {
 		n := vm.longOf(v, "Timestamp")
 		if n < 0 || n > math.MaxUint32 {
@@ -472,7 +552,7 @@ func makeCode(vm *VM, a args) goja.Value {
 	if err != nil {
 		return vm.throw(err)
 	}
-	return vm.wrap(rawOf(bson.CodeWithScope{Code: bson.JavaScript(code), Scope: scope}))
+	return vm.fromRaw(rawOf(bson.CodeWithScope{Code: bson.JavaScript(code), Scope: scope}))
 }
 
 // makeDBRef: a convention on a document.

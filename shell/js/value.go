@@ -188,6 +188,8 @@ func (vm *VM) wrapFields(v bson.RawValue, fields func(*wrapped)) *goja.Object {
 // fromRaw is a BSON value as JavaScript sees it.
 func (vm *VM) fromRaw(v bson.RawValue) goja.Value {
 	switch v.Type {
+	case 0: // a field that is not there
+		return goja.Undefined()
 	case bson.TypeDouble:
 		return vm.rt.ToValue(v.Double())
 	case bson.TypeInt32:
@@ -215,6 +217,12 @@ func (vm *VM) fromRaw(v bson.RawValue) goja.Value {
 		return vm.wrapFields(v, func(w *wrapped) { w.with("t", vm.rt.ToValue(t)); w.with("i", vm.rt.ToValue(i)) })
 	case bson.TypeJavaScript:
 		return vm.wrapFields(v, func(w *wrapped) { w.with("code", vm.rt.ToValue(v.JavaScript())) })
+	case bson.TypeCodeWithScope:
+		code, scope := v.CodeWithScope()
+		return vm.wrapFields(v, func(w *wrapped) { w.with("code", vm.rt.ToValue(code)); w.with("scope", vm.documentObject(scope)) })
+	case bson.TypeBinary:
+		sub, _ := v.Binary()
+		return vm.wrapFields(v, func(w *wrapped) { w.with("sub_type", vm.rt.ToValue(sub)) })
 	}
 	return vm.wrap(v)
 }
@@ -249,6 +257,20 @@ func rawOf(v any) bson.RawValue {
 		panic("js: internal error: " + err.Error())
 	}
 	return bson.RawValue{Type: t, Value: b}
+}
+
+// doc is the document that a value should be, or an empty one: a server may say anything.
+func doc(v bson.RawValue) bson.Raw {
+	d, _ := v.DocumentOK()
+	return d
+}
+
+// orNull is a value that may not be there.
+func orNull(v bson.RawValue) bson.RawValue {
+	if v.Type == 0 {
+		return bson.RawValue{Type: bson.TypeNull}
+	}
+	return v
 }
 
 // numberToRaw: an integer that fits 32 bits is an int, every other number a double, as in mongosh.
