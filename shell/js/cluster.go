@@ -102,7 +102,7 @@ func replicaSetMethods() []method[*replicaSet] {
 					}
 				}
 				if len(out) == len(members) {
-					a.fail("%s is no member of this set", host)
+					a.cannot("%s is no member of this set", host)
 				}
 				return out
 			}))
@@ -124,7 +124,7 @@ func replicaSetMethods() []method[*replicaSet] {
 func (vm *VM) setConfig(a args) bson.Raw {
 	doc, ok := vm.onAdmin(bson.D{{Key: "replSetGetConfig", Value: int32(1)}}).Lookup("config").DocumentOK()
 	if !ok {
-		a.fail("the server says no configuration of a replica set")
+		a.cannot("the server says no configuration of a replica set")
 	}
 	return doc
 }
@@ -145,7 +145,7 @@ func changeMembers(vm *VM, a args, change func([]bson.RawValue) bson.A) bson.D {
 		case "members":
 			arr, ok := e.Value().ArrayOK()
 			if !ok {
-				a.fail("the server names no members")
+				a.cannot("the server names no members")
 			}
 			members, err := arr.Values()
 			a.check(err)
@@ -187,7 +187,7 @@ func addMember(vm *VM, a args, arbiter goja.Value) bson.D {
 func (vm *VM) replicationInfo(local *database, a args) bson.D {
 	oplog := &collection{vm: vm, db: local, name: "oplog.rs"}
 	if oplog.info() == nil {
-		a.fail("there is no oplog: this server is no member of a replica set")
+		a.cannot("there is no oplog: this server is no member of a replica set")
 	}
 	stats := oplog.reply(bson.D{{Key: "collStats", Value: oplog.name}})
 	edge := func(order int32) int64 {
@@ -195,7 +195,7 @@ func (vm *VM) replicationInfo(local *database, a args) bson.D {
 		doc := cur.nextRaw()
 		t, _, ok := doc.Lookup("ts").TimestampOK()
 		if !ok {
-			a.fail("the oplog is empty")
+			a.cannot("the oplog is empty")
 		}
 		return int64(t)
 	}
@@ -223,7 +223,7 @@ func (vm *VM) printSecondaries(local *database, a args) goja.Value {
 	const primary, arbiter = 1, 7
 	arr, ok := vm.reply(vm.send(local.target, "admin", bson.D{{Key: "replSetGetStatus", Value: int32(1)}})).Lookup("members").ArrayOK()
 	if !ok {
-		a.fail("the server names no members of a replica set")
+		a.cannot("the server names no members of a replica set")
 	}
 	members, err := arr.Values()
 	a.check(err)
@@ -446,7 +446,7 @@ func (c *collection) all(filter bson.D) (out []bson.Raw) {
 func (vm *VM) shardingStatus(a args) goja.Value {
 	version := vm.config("version").first(bson.D{})
 	if version == nil {
-		a.fail("this server has no metadata of a sharded cluster: connect to a mongos")
+		a.cannot("this server has no metadata of a sharded cluster: connect to a mongos")
 	}
 	yes := func(on bool) string { return map[bool]string{true: "yes", false: "no"}[on] }
 	balancer := vm.onAdmin(bson.D{{Key: "balancerStatus", Value: int32(1)}})
@@ -499,7 +499,7 @@ func shardDistribution(vm *VM, c *collection, a args) goja.Value {
 	full := c.db.name + "." + c.name
 	meta := (&collection{vm: vm, db: &database{vm: vm, target: c.db.target, name: "config"}, name: "collections"}).first(bson.D{{Key: "_id", Value: full}, {Key: "dropped", Value: bson.D{{Key: "$ne", Value: true}}}})
 	if meta == nil {
-		a.fail("%s is not sharded", full)
+		a.cannot("%s is not sharded", full)
 	}
 	chunks := map[string]float64{}
 	for _, d := range vm.chunks(meta) {

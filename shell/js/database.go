@@ -513,7 +513,7 @@ func hashed(vm *VM, t Target, a args) goja.Value {
 	}}, {Key: "cursor", Value: bson.D{}}}}
 	doc := cur.nextRaw()
 	if doc == nil {
-		a.fail("the server says no hash")
+		a.cannot("the server says no hash")
 	}
 	return vm.fromRaw(doc.Lookup("_id"))
 }

@@ -1,6 +1,7 @@
 package js
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,6 +121,11 @@ func (a args) check(err error) {
 
 func (a args) fail(format string, v ...any) {
 	a.check(&Refusal{Text: a.method + ": " + fmt.Sprintf(format, v...)})
+}
+
+// cannot throws what a script can catch: the call makes sense, and not on this server.
+func (a args) cannot(format string, v ...any) {
+	a.vm.throw(errors.New(a.method + ": " + fmt.Sprintf(format, v...)))
 }
 
 // opts are a method's options, by name. Names that the method does not know are refused.
