@@ -3,6 +3,7 @@ package js
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -313,14 +314,16 @@ func load(vm *VM, a args) goja.Value {
 // ReadFile reads a script from disk, up to 64 MiB.
 func ReadFile(name string) ([]byte, error) {
 	const limit = 64 << 20
-	fi, err := os.Stat(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if fi.Size() > limit {
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, limit+1)) // a device has no size, and may have no end
+	if err == nil && len(src) > limit {
 		return nil, fmt.Errorf("%s is larger than %d MiB", name, limit>>20)
 	}
-	return os.ReadFile(name)
+	return src, err
 }
 
 // Sleep waits, or until ctx ends.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -455,6 +457,25 @@ func TestCursors(t *testing.T) {
 		_, got, err := eval(t, f, js)
 		if err != nil || !strings.HasPrefix(got, want) {
 			t.Errorf("%s = %s (%v), want %s", js, got, err, want)
+		}
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "x.js")
+	if err := os.WriteFile(name, []byte("db.c.find()"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if src, err := ReadFile(name); err != nil || string(src) != "db.c.find()" {
+		t.Errorf("%q %v", src, err)
+	}
+	if _, err := ReadFile(name + ".none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat("/dev/zero"); err == nil {
+		if _, err := ReadFile("/dev/zero"); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
+			t.Errorf("a file without end: %v", err)
 		}
 	}
 }
