@@ -375,13 +375,15 @@ func (c *converter) slot(s *slot, path, key string) bson.RawValue {
 // plain converts an object's own enumerable properties, in order. Getters are refused: they may answer otherwise the next time.
 func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 	keys := obj.Keys()
-	if v, getter := c.vm.property(obj, "toBSON"); getter {
-		return c.refuse("", "", "%s has a toBSON that is computed by a getter", path)
-	} else if f, ok := goja.AssertFunction(v); ok {
-		return c.toBSON(obj, f, path)
-	}
 	if _, ours := inner(obj).(*lazy); !ours {
 		names := obj.GetOwnPropertyNames()
+		if slices.Contains(names, "toBSON") {
+			if v, getter := c.vm.property(obj, "toBSON"); getter {
+				return c.refuse("", "", "%s has a toBSON that is computed by a getter", path)
+			} else if f, ok := goja.AssertFunction(v); ok {
+				return c.toBSON(obj, f, path)
+			}
+		}
 		for _, key := range names {
 			if len(names) != len(keys) && !slices.Contains(keys, key) {
 				return c.refuse("", "use a plain object", "%s has the hidden field %q, which would be left out", path, key)
@@ -391,16 +393,16 @@ func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 	if typed := c.vm.reordered[fields(keys)]; typed != nil && !anyOrder[lastOf(path)] {
 		return c.refuse("", "EJSON.parse('{…}') keeps the order", "%s was typed with the fields %s, and JavaScript puts those that are numbers first", path, strings.Join(typed, ", "))
 	}
-	seen := map[string]bool{}
+	var seen []string
 	return c.build(bson.TypeEmbeddedDocument, path, len(keys), func(i int) (string, bson.RawValue) {
 		at := join(path, keys[i])
 		v, getter := c.vm.property(obj, keys[i])
 		if strings.ContainsRune(keys[i], utf8.RuneError) {
 			// The engine gives half of a surrogate pair as U+FFFD, and knows no field of that name, or one more.
-			if v == nil && !getter || seen[keys[i]] {
+			if v == nil && !getter || slices.Contains(seen, keys[i]) {
 				return keys[i], c.refuse("", "", "a field name in %s holds half of a surrogate pair, which is no character", path)
 			}
-			seen[keys[i]] = true
+			seen = append(seen, keys[i])
 		}
 		if getter {
 			return keys[i], c.refuse("", "", "%s is computed by a getter, which may answer otherwise the next time", at)

@@ -23,12 +23,13 @@ type method[T any] struct {
 func install[T any](vm *VM, object string, methods []method[T]) *goja.Object {
 	proto := vm.rt.NewObject()
 	for _, m := range methods {
+		reads := onlyReads[object+"."+m.name]
 		vm.method(proto, m.name, func(this goja.Value, a args) goja.Value {
 			t, ok := export[T](this)
 			if !ok {
 				return vm.typeError("%s was called on something that is no %s", m.name, strings.ToLower(object))
 			}
-			a.reads = onlyReads[object+"."+m.name]
+			a.reads = reads
 			return m.fn(vm, t, a)
 		})
 	}
