@@ -51,7 +51,7 @@ var targets = map[string]target{
 	},
 	"js": {
 		files: []string{"shell/js/convert.go"},
-		tests: []tests{{"./shell/js", "."}},
+		tests: []tests{{"./shell/js", "TestConver|TestToBSON|TestPlaces|TestMethodsSend|TestDocuments"}, {"./shell/js", "."}},
 		limit: 2 * time.Minute,
 	},
 }

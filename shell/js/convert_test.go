@@ -247,3 +247,70 @@ func TestNotCallable(t *testing.T) {
 		}
 	}
 }
+
+// A toBSON is called in what reads, and in nothing else.
+func TestToBSON(t *testing.T) {
+	t.Parallel()
+	const x = `{toBSON() { return {a: 'x'} }}`
+	for _, js := range []string{
+		`db.c.find(X).toArray()`, `db.c.findOne(X)`, `db.c.find({}, X).toArray()`, `db.c.find({}, {}, {sort: X}).toArray()`, `db.c.count(X)`, `db.c.countDocuments(X)`, `db.c.distinct('a', X)`, `db.c.aggregate([{$match: X}])`, `db.c.aggregate({$match: X})`,
+		`db.aggregate([{$match: X}])`, `db.c.find().sort(X).toArray()`, `db.c.find().projection(X).toArray()`, `db.c.find().min(X).toArray()`, `db.c.find().max(X).toArray()`, `db.c.find().collation(X).toArray()`,
+		`db.c.explain().find(X).finish()`, `db.c.explain().count(X)`, `db.c.explain().distinct('a', X)`, `db.c.explain().aggregate([X])`, `db.c.getPlanCache().list([X])`,
+		`db.runCommand({find: 'c', filter: X})`, `db.adminCommand({aggregate: 1, pipeline: [X]})`, `db.runCommand({count: 'c', query: X})`, `db.c.runCommand({distinct: 'c', query: X})`, `db.c.runCommand('find', {filter: X})`,
+	} {
+		f := &fake{}
+		got, _, err := eval(t, f, strings.ReplaceAll(js, "X", x))
+		if err != nil || len(got) != 1 || !strings.Contains(got[0], `{"a": "x"}`) {
+			t.Errorf("%s: sends %v, %v", js, got, err)
+		}
+	}
+	for _, js := range []string{
+		`db.c.deleteOne(X)`, `db.c.deleteMany(X)`, `db.c.remove(X)`, `db.c.updateOne(X, {$set: {a: 1}})`, `db.c.updateMany({}, {$set: X})`, `db.c.replaceOne({}, X)`, `db.c.update({}, {$set: X})`, `db.c.insertOne(X)`, `db.c.insertMany([X])`, `db.c.insert(X)`,
+		`db.c.findOneAndUpdate(X, {$set: {a: 1}})`, `db.c.findOneAndDelete(X)`, `db.c.findOneAndReplace({}, X)`, `db.c.findAndModify({query: X, remove: true})`, `db.c.bulkWrite([{deleteOne: {filter: X}}])`, `db.c.initializeOrderedBulkOp().find(X)`,
+		`db.c.createIndex(X)`, `db.c.explain().remove(X)`, `db.c.explain().update(X, {$set: {a: 1}})`, `db.c.mapReduce('m', 'r', {out: {inline: 1}, query: X})`, `db.createCollection('x', {validator: X})`, `db.createView('v', 'c', [X])`, `DBRef('c', X)`, `Code('x', X)`,
+		`db.runCommand(X)`, `db.runCommand({delete: 'c', deletes: [X]})`, `db.runCommand({findAndModify: 'c', query: X})`, `db.runCommand({explain: {delete: 'c', deletes: [X]}})`, `db.runCommand({ping: X})`, `db.c.runCommand('delete', {deletes: [X]})`,
+		`db.runCommand({find: 'c', toBSON() { return {drop: 'c'} }})`, `db.runCommand(new Proxy({find: 'c', filter: X}, {}))`,
+		`EJSON.stringify(X)`, `bsonsize(X)`,
+	} {
+		f := &fake{}
+		got, _, err := eval(t, f, strings.ReplaceAll(js, "X", x))
+		if err == nil || len(got) > 0 || !strings.Contains(err.Error(), "toBSON") && !strings.Contains(err.Error(), "Proxy") {
+			t.Errorf("%s: sends %v, %v", js, got, err)
+		}
+	}
+}
+
+// Where a function stands for code, and where the order of fields means nothing.
+func TestPlacesOfValues(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"$where", "map", "reduce", "finalize", "body", "init", "accumulate", "merge", "$code"} {
+		f := &fake{}
+		got, _, err := eval(t, f, `db.c.find({'`+key+`': function() {}}).toArray()`)
+		if err != nil || len(got) != 1 || !strings.Contains(got[0], `"`+key+`": {"$code":"function() {}"}`) {
+			t.Errorf("a function as %s: %v %v", key, got, err)
+		}
+	}
+	for _, key := range []string{"filter", "query", "q", "$match", "projection", "fields", "$project", "options"} {
+		f := &fake{}
+		got, _, err := eval(t, f, `db.c.insertOne({_id: 'x', `+key+`: {b: 'y', 2: 'z'}})`)
+		if err != nil || len(got) != 1 || !strings.Contains(got[0], `"2": "z","b": "y"`) {
+			t.Errorf("another order in %s: %v %v", key, got, err)
+		}
+	}
+	for _, key := range []string{"value", "writable", "get", "set", "enumerable", "configurable"} {
+		f := &fake{}
+		got, printed, err := eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); db.c.find({a: 1}).toArray()`)
+		if err == nil || !strings.Contains(err.Error(), "Object.prototype has a property "+key) || len(got) > 0 {
+			t.Errorf("%s on Object.prototype: %v %v", key, got, err)
+		}
+		if _, printed, err = eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); ({a: 1})`); err != nil || printed != notRead {
+			t.Errorf("%s on Object.prototype: printed %s, %v", key, printed, err)
+		}
+		if _, printed, err = eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); delete Object.prototype.`+key+`; db.c.find({a: 1}).toArray(); 'x' + 1`); err != nil || printed != "x1" {
+			t.Errorf("%s on Object.prototype, and gone: printed %s, %v", key, printed, err)
+		}
+		if _, _, err = eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); throw new Error('x')`); err == nil || !strings.Contains(err.Error(), notRead) {
+			t.Errorf("%s on Object.prototype, thrown: %v", key, err)
+		}
+	}
+}
