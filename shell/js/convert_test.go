@@ -128,7 +128,17 @@ func TestConversion(t *testing.T) {
 		{`db.c.find().sort({b: 1, 2: 1})`, refuse, "sort has a field called 2"},
 		{`db.runCommand(JSON.parse('{"ping": 1, "1": {}}'))`, refuse, "command has a field called 1"},
 
+		{`db.c.insertOne(JSON.parse('{"_id": 1, "a": 1, "a": 2}'))`, refuse, `the field "a" twice`},
+		{`db.c.find(JSON.parse('{"x": [{"a": 1, "\\u0061": 2}]}')).toArray()`, refuse, `the field "a" twice`},
+		{`db.c.insertOne(JSON.parse('{"_id": 1, "2": 2}'))`, refuse, "typed with the fields _id, 2"},
+		{`db.c.aggregate(JSON.parse('[{"$sort": {"b": 1, "2": 1}}]'))`, refuse, "pipeline[0].$sort was typed with the fields b, 2"},
+		{`db.c.insertOne(JSON.parse('{"_id": 1, "a": "{\\"b\\": 1, \\"b\\": 2}", "l": ["a", "a"], "o": {"a": 1}, "p": {"a": 1, "b" : {"b": 1}}}'))`, sends,
+			`{"_id": {"$numberInt":"1"},"a": "{\"b\": 1, \"b\": 2}","l": ["a","a"],"o": {"a": {"$numberInt":"1"}},"p": {"a": {"$numberInt":"1"},"b": {"b": {"$numberInt":"1"}}}}`},
+		{`db.c.insertOne(JSON.parse('{"2": 1, "b": 3}'))`, sends, `{"_id": {"$oid":"010000000000000000000000"},"2": {"$numberInt":"1"},"b": {"$numberInt":"3"}}`},
+
 		// Too deep, too long, without end.
+		{`JSON.parse('['.repeat(1e6) + ']'.repeat(1e6))`, refuse, "JSON is nested too deep"},
+		{`EJSON.parse('['.repeat(1e6) + ']'.repeat(1e6))`, refuse, "nested too deep"},
 		{`let a = {}; a.b = {c: [a]}; db.c.deleteMany(a)`, refuse, "filter.b.c[0] contains itself"},
 		{`let a = []; a.push(a); db.c.deleteMany({a})`, refuse, "filter.a[0] contains itself"},
 		{`let d = {}, e = d; for (let i = 0; i < 200; i++) e = e.a = {}; db.c.insertOne(d)`, refuse, "is nested deeper than"},
@@ -311,6 +321,26 @@ func TestPlacesOfValues(t *testing.T) {
 		}
 		if _, _, err = eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); throw new Error('x')`); err == nil || !strings.Contains(err.Error(), notRead) {
 			t.Errorf("%s on Object.prototype, thrown: %v", key, err)
+		}
+	}
+}
+
+// No trap, getter or setter of a script's is run by a call that is refused for it.
+func TestNobodyIsAsked(t *testing.T) {
+	t.Parallel()
+	const trap = `{ownKeys() { print('asked'); return [] }, get() { print('asked') }, getOwnPropertyDescriptor() { print('asked') }, getPrototypeOf() { print('asked'); return null }, has() { print('asked') }}`
+	const setter = `Object.defineProperty(Object.prototype, 'value', {set() { print('asked') }}); `
+	for _, js := range []string{
+		`db.runCommand(new Proxy({find: 'c'}, TRAP))`, `db.c.find(new Proxy({}, TRAP)).toArray()`, `db.c.find().sort(new Proxy({}, TRAP))`, `db.c.insertMany(new Proxy([], TRAP))`, `db.c.insertMany([new Proxy({}, TRAP)])`, `db.c.createIndex(new Proxy({}, TRAP))`,
+		`db.c.createIndexes([new Proxy({}, TRAP)])`, `db.c.deleteMany({}, new Proxy({}, TRAP))`, `db.c.aggregate(new Proxy([], TRAP))`, `db.c.bulkWrite([new Proxy({}, TRAP)])`, `db.c.find(Object.create(new Proxy({}, TRAP))).toArray()`, `db.c.find({a: [new Proxy([], TRAP)]}).toArray()`,
+		`EJSON.stringify(new Proxy({}, TRAP))`, `Timestamp(new Proxy({}, TRAP))`, `db.c.watch(new Proxy([], TRAP))`, `sh.shardCollection('x.c', new Proxy({}, TRAP))`, `db.c.stats(new Proxy({}, TRAP))`,
+		`SETTER db.runCommand({find: 'c', toBSON: 1})`, `SETTER db.c.find({toBSON() {}}).toArray()`, `SETTER db.c.insertMany([{a: 1}])`, `SETTER db.c.createIndexes([{a: 1}])`, `SETTER db.c.mapReduce(function() {}, 'x', 'y')`, `SETTER EJSON.stringify({a: 1})`,
+		`db.c.find({get a() { print('asked') }}).toArray()`, `db.c.find({get toBSON() { print('asked') }}).toArray()`, `db.c.find({a: Object.defineProperty([], 0, {get() { print('asked') }})}).toArray()`, `db.c.insertMany([{get a() { print('asked') }}])`,
+	} {
+		f := &fake{}
+		got, out, err := eval(t, f, strings.NewReplacer("TRAP", trap, "SETTER", setter).Replace(js))
+		if err == nil || len(got) > 0 || out != "" {
+			t.Errorf("%s: sends %v, prints %q, %v", js, got, out, err)
 		}
 	}
 }

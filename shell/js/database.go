@@ -296,8 +296,11 @@ func orderMatters(a args, i int, what string) {
 	if !ok {
 		return
 	}
-	if _, ok := inner(obj).(*document); ok {
+	switch inner(obj).(type) {
+	case *document:
 		return // it has kept its order
+	case goja.Proxy:
+		return // the conversion refuses it; asking for its keys would run a script's code
 	}
 	keys := obj.Keys()
 	for _, k := range keys {

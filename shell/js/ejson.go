@@ -67,7 +67,7 @@ func extJSONOf(a args, v bson.RawValue, canonical bool) string {
 }
 
 func (vm *VM) fromExtJSON(a args, text string) goja.Value {
-	if deep(text) {
+	if _, deep := lookJSON(text); deep { // the rest is honoured: BSON keeps it
 		return vm.typeError("%s: nested too deep", a.method)
 	}
 	var d struct {
@@ -79,28 +79,50 @@ func (vm *VM) fromExtJSON(a args, text string) goja.Value {
 	return vm.fromRaw(d.V)
 }
 
-// deep says whether brackets are nested deeper than the stack of a decoder of JSON should go.
-func deep(text string) bool {
-	depth, quoted := 0, false
+// lookJSON looks over a text of JSON as look does over a program: for fields that stand twice in an object, or in another order than JavaScript has them, and for
+// how deep it goes. What is no JSON is for the parser to say.
+func lookJSON(text string) (l *literals, deep bool) {
+	l = &literals{reordered: map[string][]string{}}
+	type object struct {
+		fields fieldList
+		list   bool
+	}
+	var open []object
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' || c == '{':
-			if depth++; depth > maxNesting {
-				return true
+		switch text[i] {
+		case '[', '{':
+			if open = append(open, object{list: text[i] == '['}); len(open) > maxNesting {
+				return l, true
 			}
-		case c == ']' || c == '}':
-			depth--
+		case ']', '}':
+			if n := len(open); n > 0 {
+				l.order(open[n-1].fields.names)
+				open = open[:n-1]
+			}
+		case '"':
+			from := i
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			n, after := len(open), strings.TrimLeft(text[min(i+1, len(text)):], " \t\r\n")
+			if n == 0 || open[n-1].list || !strings.HasPrefix(after, ":") {
+				continue
+			}
+			var name string
+			if json.Unmarshal([]byte(text[from:min(i+1, len(text))]), &name) != nil {
+				continue
+			}
+			if open[n-1].fields.add(name) && l.err == nil {
+				l.err = twice(name)
+			}
 		}
 	}
-	return false
+	return l, false
 }
 
-// boundJSON lets JSON.parse refuse what would overflow the stack.
+// boundJSON lets JSON.parse refuse what would overflow the stack, and what would become another object than the text says.
 func (vm *VM) boundJSON() {
 	obj := vm.rt.Get("JSON").ToObject(vm.rt)
 	original, ok := goja.AssertFunction(obj.Get("parse"))
@@ -110,10 +132,15 @@ func (vm *VM) boundJSON() {
 	vm.parseJSON = original
 	f := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
 		text := call.Argument(0).ToString()
-		if deep(text.String()) {
+		found, deep := lookJSON(text.String())
+		if deep {
 			panic(vm.errorObject("RangeError", "JSON is nested too deep", nil))
 		}
 		v, err := original(goja.Undefined(), text, call.Argument(1))
+		if err == nil {
+			err = found.err
+			vm.learn(found)
+		}
 		if err != nil {
 			return vm.throw(err)
 		}

@@ -115,20 +115,48 @@ func (l *literals) number(n *ast.NumberLiteral) {
 }
 
 func (l *literals) object(o *ast.ObjectLiteral) {
-	var typed []string
+	var typed fieldList
 	for _, p := range o.Value {
 		name, ok := fieldName(p)
 		if !ok {
 			return // computed or spread: the names are not known here
 		}
-		if slices.Contains(typed, name) && l.err == nil {
-			l.err = &Refusal{
-				Text: fmt.Sprintf("an object has the field %q twice: JavaScript would keep the last and say nothing", render.Safe(name)),
-				Hint: "for two conditions on one field: {$and: [{…}, {…}]}",
-			}
+		if typed.add(name) && l.err == nil {
+			l.err = twice(name)
 			return
 		}
-		typed = append(typed, name)
+	}
+	l.order(typed.names)
+}
+
+// fieldList are the names of an object's fields, in order.
+type fieldList struct {
+	names []string
+	set   map[string]bool // the same, when there are many
+}
+
+// add adds a name and says whether it was there.
+func (f *fieldList) add(name string) (there bool) {
+	const many = 32
+	if f.set == nil {
+		there = slices.Contains(f.names, name)
+	} else {
+		there = f.set[name]
+		f.set[name] = true
+	}
+	if f.names = append(f.names, name); len(f.names) == many {
+		f.set = map[string]bool{}
+		for _, n := range f.names {
+			f.set[n] = true
+		}
+	}
+	return there
+}
+
+// order notes fields that JavaScript does not keep in the order of the text.
+func (l *literals) order(typed []string) {
+	if !slices.ContainsFunc(typed, func(s string) bool { _, ok := arrayIndex(s); return ok }) {
+		return
 	}
 	js := slices.Clone(typed)
 	slices.SortStableFunc(js, func(a, b string) int {
@@ -146,6 +174,13 @@ func (l *literals) object(o *ast.ObjectLiteral) {
 	})
 	if !slices.Equal(js, typed) {
 		l.reordered[fields(js)] = typed
+	}
+}
+
+func twice(name string) *Refusal {
+	return &Refusal{
+		Text: fmt.Sprintf("an object has the field %q twice: JavaScript would keep the last and say nothing", render.Safe(name)),
+		Hint: "for two conditions on one field: {$and: [{…}, {…}]}",
 	}
 }
 

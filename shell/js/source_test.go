@@ -1,6 +1,7 @@
 package js
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,6 +47,8 @@ func TestDeepSources(t *testing.T) {
 		{"many functions", rep("function f(a) { return a ? 1 : 2 }\n", 10_000), ""},
 		{"callbacks in callbacks", rep("((a) => [a].map((b) => ", 50) + "1" + rep("))(1)", 50), ""},
 		{"curried", rep("(a) => ", 500) + "1", ""},
+		{"a wide object", "JSON.parse(JSON.stringify({" + wide(20_000) + "a: 1}))", ""},
+		{"a wide object with a field twice", "({" + wide(100) + "x5: 1})", "twice"},
 		{"a long string", "'" + rep("!-({[", 100_000) + "'", ""},
 		{"a long comment", "// " + rep("!-({[", 100_000) + "\n1 /* " + rep("((", 50_000) + " */", ""},
 		{"a long template", "`" + rep("!-({[", 100_000) + "${1}" + rep("(", 10_000) + "`", ""},
@@ -62,6 +65,15 @@ func TestDeepSources(t *testing.T) {
 			t.Errorf("%s: took %s", tt.name, d)
 		}
 	}
+}
+
+// wide is so many fields of an object.
+func wide(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "x%d: %d, ", i, i)
+	}
+	return b.String()
 }
 
 // A comment in a script makes the parser read no file, and moves no position.
