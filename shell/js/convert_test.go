@@ -66,6 +66,12 @@ func TestConversion(t *testing.T) {
 		{`db.c.deleteMany({a: db.c.find()})`, refuse, "filter.a is a cursor of the shell"},
 		{`db.c.deleteMany({a: db.getMongo()})`, refuse, "filter.a is a mongo of the shell"},
 
+		{`db.c.deleteMany([{a: 1}])`, refuse, "filter must be a document, and is an array"},
+		{`db.c.deleteMany('x')`, refuse, "filter must be a document, and is string"},
+		{`db.c.deleteMany(5)`, refuse, "filter must be a document, and is 32-bit integer"},
+		{`db.c.deleteMany(ObjectId())`, refuse, "filter must be a document, and is objectID"},
+		{`db.c.deleteMany(null)`, refuse, "filter must be a document, and is null"},
+
 		// Accessors, and what would be left out.
 		{`db.c.deleteMany({get a() { return 1 }})`, refuse, "filter.a is computed by a getter"},
 		{`db.c.deleteMany({set a(v) {}})`, refuse, "filter.a is computed by a getter"},
@@ -250,6 +256,9 @@ func TestNotCallable(t *testing.T) {
 		{`db.c.fnid({})`, `"fnid" is not a function; did you mean "find"?`},
 		{`eval('db.c.fnid({})')`, `is not a function`},
 		{`db.c.find().nosuch()`, `"nosuch" is not a function`},
+		{`(async () => { await 1; db.c.fnid({}) })()`, `"fnid" is not a function; did you mean "find"?`},
+		{`(async () => { await 1; db.c.fnid({}) })(); 1`, `(in a promise) TypeError: "fnid" is not a function; did you mean "find"? (test:1:34)`},
+		{`let e = new Error('x'); e.stack = 'x\n\tat \x1b[2J:1:1(1)'; (async () => { throw e })()`, `Uncaught Error: x (`},
 	} {
 		_, _, err := eval(t, &fake{}, tt.js)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -309,11 +318,12 @@ func TestPlacesOfValues(t *testing.T) {
 	}
 	for _, key := range []string{"value", "writable", "get", "set", "enumerable", "configurable"} {
 		f := &fake{}
-		got, printed, err := eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); db.c.find({a: 1}).toArray()`)
+		got, _, err := eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); db.c.find({a: 1}).toArray()`)
 		if err == nil || !strings.Contains(err.Error(), "Object.prototype has a property "+key) || len(got) > 0 {
 			t.Errorf("%s on Object.prototype: %v %v", key, got, err)
 		}
-		if _, printed, err = eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); ({a: 1})`); err != nil || printed != notRead {
+		_, printed, err := eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); ({a: 1})`)
+		if err != nil || printed != notRead {
 			t.Errorf("%s on Object.prototype: printed %s, %v", key, printed, err)
 		}
 		if _, printed, err = eval(t, f, `Object.defineProperty(Object.prototype, '`+key+`', {value: 1, configurable: true}); delete Object.prototype.`+key+`; db.c.find({a: 1}).toArray(); 'x' + 1`); err != nil || printed != "x1" {

@@ -18,6 +18,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -317,7 +318,8 @@ func (vm *VM) settled(p *goja.Promise) (Result, error) {
 		return Result{v: p.Result(), cursor: c}, nil
 	case goja.PromiseStateRejected:
 		vm.ignored = slices.DeleteFunc(vm.ignored, func(q *goja.Promise) bool { return p == q })
-		return Result{}, &Exception{text: vm.errorText(p.Result())}
+		at, direct := vm.thrownAt(p.Result())
+		return Result{}, vm.uncaught(p.Result(), at, direct)
 	}
 	return Result{}, errors.New("the promise is never settled: there are no timers here")
 }
@@ -338,7 +340,11 @@ func (vm *VM) run(ctx context.Context, f func() error) error {
 	case vm.aborted != nil:
 		return vm.aborted
 	case err == nil && len(vm.ignored) > 0:
-		return &Exception{text: "(in a promise) " + vm.errorText(vm.ignored[0].Result())}
+		v := vm.ignored[0].Result()
+		at, direct := vm.thrownAt(v)
+		ex := vm.uncaught(v, at, direct)
+		ex.text = "(in a promise) " + ex.text
+		return ex
 	}
 	return vm.explain(err)
 }
@@ -374,21 +380,48 @@ func (vm *VM) explain(err error) error {
 	case errors.As(err, &overflow):
 		return fmt.Errorf("RangeError: functions call each other deeper than %d levels", maxCalls)
 	case errors.As(err, &ex):
-		text := vm.errorText(ex.Value())
-		if m := uncallable.FindStringSubmatch(text); m != nil {
-			text = vm.notCallable(ex, m[1])
-		}
-		return &Exception{text: text, at: position(ex)}
+		return vm.uncaught(ex.Value(), position(ex), len(ex.Stack()) > 0 && ex.Stack()[0].SrcName() == vm.name)
 	}
 	return err
 }
+
+// uncaught is what was thrown, or what a promise was rejected with, at a place. direct says that it was thrown there, and not by a function of the language that
+// was called there.
+func (vm *VM) uncaught(v goja.Value, at place, direct bool) *Exception {
+	text := vm.errorText(v)
+	if m := uncallable.FindStringSubmatch(text); m != nil {
+		callee := ""
+		if direct {
+			callee = vm.callee(at)
+		}
+		text = vm.notCallable(callee, m[1])
+	}
+	return &Exception{text: text, at: at.String()}
+}
+
+// thrownAt is where an error says that it was made: that of a rejected promise is known from its stack alone.
+func (vm *VM) thrownAt(v goja.Value) (at place, direct bool) {
+	obj, ok := v.(*goja.Object)
+	if !ok || obj.ClassName() != "Error" || vm.described() != "" {
+		return place{}, false
+	}
+	stack := vm.ownText(obj, "stack")
+	if m := stackLine.FindStringSubmatchIndex(stack); m != nil {
+		at.file = stack[m[2]:m[3]]
+		at.line, _ = strconv.Atoi(stack[m[4]:m[5]])
+		at.column, _ = strconv.Atoi(stack[m[6]:m[7]])
+		direct = !strings.Contains(stack[:m[0]], "\tat ")
+	}
+	return at, direct
+}
+
+var stackLine = regexp.MustCompile(`\tat (?:[^\n]* \()?([^\s()]+):(\d+):(\d+)\(`)
 
 // uncallable is what the engine says when something is called that is no function; in it, perhaps, what that is.
 var uncallable = regexp.MustCompile(`^TypeError: (?:what was called is not a function|Not a function: \[object Object\]|(?:Value is not an object|Not a function): (.*))$`)
 
 // notCallable says what was called that is no function: db.users.fnid() is the collection users.fnid, db.c.find()() a cursor.
-func (vm *VM) notCallable(ex *goja.Exception, value string) string {
-	callee := vm.callee(ex)
+func (vm *VM) notCallable(callee, value string) string {
 	if word := lastWord.FindString(callee); value == "" && (word != "" || callee == "") {
 		return vm.noFunction(word)
 	}
@@ -403,17 +436,15 @@ func (vm *VM) notCallable(ex *goja.Exception, value string) string {
 }
 
 // callee is the expression that was called, as it stands in the statement.
-func (vm *VM) callee(ex *goja.Exception) string {
-	st := ex.Stack()
-	if len(st) == 0 || st[0].SrcName() != vm.name {
+func (vm *VM) callee(at place) string {
+	if at.file != vm.name {
 		return ""
 	}
-	p := st[0].Position()
 	lines := strings.Split(vm.src, "\n")
-	if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || p.Column > len(lines[p.Line-1]) {
+	if at.line < 1 || at.line > len(lines) || at.column < 1 || at.column > len(lines[at.line-1]) {
 		return ""
 	}
-	s := lines[p.Line-1][:p.Column-1]
+	s := lines[at.line-1][:at.column-1]
 	depth, i := 0, len(s)
 	for ; i > 0; i-- {
 		switch c := s[i-1]; {
@@ -453,13 +484,27 @@ func (e *Exception) Error() string {
 	return "Uncaught " + e.text + " (" + e.at + ")"
 }
 
-func position(ex *goja.Exception) string {
+// place is where in a script something stands; empty if that is not known.
+type place struct {
+	file         string
+	line, column int
+}
+
+func (p place) String() string {
+	if p.file == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d:%d", render.Safe(p.file), p.line, p.column)
+}
+
+// position is where something was thrown: in the script's own text.
+func position(ex *goja.Exception) place {
 	for _, f := range ex.Stack() {
 		if p := f.Position(); p.Line > 0 && f.SrcName() != "" && f.SrcName() != "<native>" {
-			return fmt.Sprintf("%s:%d:%d", render.Safe(f.SrcName()), p.Line, p.Column)
+			return place{f.SrcName(), p.Line, p.Column}
 		}
 	}
-	return ""
+	return place{}
 }
 
 var noMember = regexp.MustCompile(`Object has no member '([^']+)'`)

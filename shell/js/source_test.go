@@ -191,7 +191,7 @@ func TestAwaitAtTheTop(t *testing.T) {
 	}
 	for js, want := range map[string]string{
 		`await nosuch()`: "nosuch is not defined", `await Promise.reject(new Error('x'))`: "Uncaught Error: x", `await 1 })(); (async () => {`: "SyntaxError", `await {a: 1, a: 2}`: "twice",
-		"1;\nawait 2; throw new Error('here')": "here", `await 1 await`: "SyntaxError",
+		"1;\nawait 2; throw new Error('here')": "here", "await 2; x.nosuch()": "x is not defined (test:1:10)", "await db.c.nosuch()": "\"nosuch\" is not a function (test:1:18)", "1;\nawait db.c.nosuch()": "\"nosuch\" is not a function", `await 1 await`: "SyntaxError",
 	} {
 		if _, err := vm.Eval(t.Context(), "test", js); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", js, err, want)
