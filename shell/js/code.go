@@ -9,6 +9,7 @@ import (
 
 	"github.com/dop251/goja"
 	"github.com/dop251/goja/ast"
+	"github.com/dop251/goja/file"
 )
 
 // Code that is made at run time is looked at like what is typed. The engine compiles what eval and Function are given, and asks nobody, so
@@ -142,8 +143,9 @@ func (vm *VM) checkedText(src string) string {
 
 // evals are where a program uses eval: calls by its name, and its name elsewhere.
 type evals struct {
-	calls []*ast.CallExpression
-	names []reflect.Value // fields and elements of lists that hold an identifier
+	calls  []*ast.CallExpression
+	names  []reflect.Value // fields and elements of lists that hold an identifier
+	shorts []reflect.Value // elements of object literals: {eval}
 }
 
 // find looks for uses of eval in a node.
@@ -151,6 +153,13 @@ func (e *evals) find(node reflect.Value) {
 	call, isCall := node.Addr().Interface().(*ast.CallExpression)
 	if isCall && isEval(call.Callee) {
 		e.calls = append(e.calls, call)
+	}
+	if o, ok := node.Addr().Interface().(*ast.ObjectLiteral); ok {
+		for i, p := range o.Value {
+			if short, ok := p.(*ast.PropertyShort); ok && short.Name.Name == "eval" {
+				e.shorts = append(e.shorts, reflect.ValueOf(o.Value).Index(i))
+			}
+		}
 	}
 	for i := range node.NumField() {
 		switch f, name := node.Field(i), node.Type().Field(i).Name; {
@@ -179,9 +188,15 @@ func (e *evals) inTree() {
 		look := &ast.CallExpression{Callee: &ast.Identifier{Name: checked, Idx: c.LeftParenthesis}, LeftParenthesis: c.LeftParenthesis, ArgumentList: c.ArgumentList, RightParenthesis: c.RightParenthesis}
 		c.ArgumentList = []ast.Expression{look}
 	}
+	ours := func(at file.Idx) ast.Expression {
+		return &ast.DotExpression{Left: &ast.Identifier{Name: "globalThis", Idx: at}, Identifier: ast.Identifier{Name: "eval", Idx: at}}
+	}
 	for _, n := range e.names {
-		at := n.Interface().(*ast.Identifier).Idx
-		n.Set(reflect.ValueOf(&ast.DotExpression{Left: &ast.Identifier{Name: "globalThis", Idx: at}, Identifier: ast.Identifier{Name: "eval", Idx: at}}))
+		n.Set(reflect.ValueOf(ours(n.Interface().(*ast.Identifier).Idx)))
+	}
+	for _, s := range e.shorts {
+		at := s.Interface().(*ast.PropertyShort).Name.Idx
+		s.Set(reflect.ValueOf(&ast.PropertyKeyed{Key: &ast.StringLiteral{Idx: at, Literal: "'eval'", Value: "eval"}, Kind: ast.PropertyKindValue, Value: ours(at)}))
 	}
 }
 
@@ -194,6 +209,9 @@ func (e *evals) inText(src string) string {
 	}
 	for _, n := range e.names {
 		edits[int(n.Interface().(*ast.Identifier).Idx)-1] = "globalThis."
+	}
+	for _, s := range e.shorts {
+		edits[int(s.Interface().(*ast.PropertyShort).Name.Idx)-1] = "eval: globalThis."
 	}
 	var b strings.Builder
 	at := 0

@@ -5,6 +5,8 @@
 //	                                           └► convert.go: JavaScript to BSON, once and strictly ─► Runner.Run(bytes)
 //	reply ─► value.go: documents that keep the BSON types of what nobody touched ─► tree.go ─► text, running no user code
 //
+// Every text that becomes code, typed, loaded or made at run time, is looked at before it is compiled: source.go, scan.go, literals.go, code.go.
+//
 // It decides nothing: every command goes to the Runner as bytes, whatever called it. It has no timers, no require, no process, no
 // files except load(). What mongosh has and this package has not says so by name (notyet.go).
 //
