@@ -107,9 +107,6 @@ func (c *converter) refuse(code, hint, format string, a ...any) bson.RawValue {
 var codeFields = []string{"$where", "map", "reduce", "finalize", "body", "init", "accumulate", "merge", "$code"}
 
 func (c *converter) value(v goja.Value, path, key string) bson.RawValue {
-	if c.err != nil {
-		return bson.RawValue{Type: bson.TypeNull}
-	}
 	switch {
 	case v == nil || goja.IsUndefined(v):
 		return c.refuse("undefined-value", "did a look-up return nothing?", "%s is undefined", path)
@@ -152,10 +149,7 @@ func (c *converter) text(v goja.Value, s, path string) bson.RawValue {
 }
 
 func loneSurrogate(v goja.Value) bool {
-	s, ok := v.(goja.String)
-	if !ok {
-		return true
-	}
+	s := v.(goja.String) // what is exported as a string is one
 	for i := 0; i < s.Length(); i++ {
 		r := rune(s.CharAt(i))
 		if !utf16.IsSurrogate(r) {
@@ -172,7 +166,7 @@ func (c *converter) number(f float64, path string) bson.RawValue {
 	if typed := c.vm.inexact[math.Abs(f)]; typed != "" {
 		return c.refuse("", "write it as NumberDecimal('…'), in quotation marks, or with an exponent if the digits do not matter", "%s was typed as %s, and a JavaScript number has lost some of the digits", path, render.Safe(typed))
 	}
-	if f == math.Trunc(f) && math.Abs(f) >= 1<<53 && math.Abs(f) < 1<<63 {
+	if math.Abs(f) >= 1<<53 && math.Abs(f) < 1<<63 { // it has no fraction: there is no room for one
 		return c.refuse("", "write it as NumberLong('…'), in quotation marks, or as Double(…) if the digits do not matter", "%s is an integer beyond 2^53: as a JavaScript number it may have lost digits", path)
 	}
 	return numberToRaw(f)
