@@ -443,19 +443,7 @@ func (vm *VM) pageOf(c *cursor) (docs render.List, more bool, err error) {
 		return docs, false, err
 	}
 	vm.it = c
-	err = vm.inEngine(func() {
-		for len(docs) < vm.pageSize {
-			if !c.look() {
-				return
-			}
-			if doc := c.buffered(); len(c.maps) == 0 {
-				docs = append(docs, doc)
-			} else {
-				docs = append(docs, vm.tree(c.mapped(doc)))
-			}
-		}
-		more = c.look()
-	})
+	err = vm.inEngine(func() { docs, more = c.page() })
 	if err != nil {
 		return nil, false, err
 	}
@@ -463,6 +451,21 @@ func (vm *VM) pageOf(c *cursor) (docs render.List, more bool, err error) {
 		vm.it = nil
 	}
 	return docs, more, nil
+}
+
+// page is the next documents, as they are printed, and whether there are more.
+func (c *cursor) page() (docs render.List, more bool) {
+	for len(docs) < c.vm.pageSize {
+		if !c.look() {
+			return docs, false
+		}
+		if doc := c.buffered(); len(c.maps) == 0 {
+			docs = append(docs, doc)
+		} else {
+			docs = append(docs, c.vm.tree(c.mapped(doc)))
+		}
+	}
+	return docs, c.look()
 }
 
 // It is Page for the cursor that was shown last. ok is false if there is none.

@@ -62,7 +62,16 @@ func quoted(v any) any {
 func (vm *VM) print(a args) {
 	var parts []string
 	for _, v := range a.values {
-		parts = append(parts, render.Value(vm.tree(v)))
+		c, ok := export[*cursor](v)
+		switch {
+		case !ok:
+			parts = append(parts, render.Value(vm.tree(v)))
+		case c.explained != "":
+			parts = append(parts, render.Value(vm.tree(c.explain(c.explained))))
+		default: // as at the prompt
+			docs, _ := c.page()
+			parts = append(parts, render.Value(docs))
+		}
 	}
 	vm.cfg.Print(strings.Join(parts, " "))
 }

@@ -105,6 +105,30 @@ func (s slow) Run(ctx context.Context, t Target, db string, cmd bson.Raw, place 
 	return s.fake.Run(ctx, t, db, cmd, place)
 }
 
+// print() of a cursor prints its first page, as the prompt does; in a list it is a cursor.
+func TestPrintedCursors(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ js, want string }{
+		{`print(db.c.find())`, "[ { _id: 1 }, { _id: 2 } ]\nundefined"},
+		{`print('all', db.c.find().map(d => d._id))`, "all [ 1, 2 ]\nundefined"},
+		{`printjson(db.c.find()); 1`, "[ { _id: 1 }, { _id: 2 } ]\n1"},
+		{`print(db.c.find().explain())`, "{ ok: 1 }\nundefined"},
+		{`print(db.c.explain().find())`, "{ ok: 1 }\nundefined"},
+		{`print([db.c.find()])`, "[ [cursor] ]\nundefined"},
+		{`print(db.c.find().next())`, "{ _id: 1 }\nundefined"},
+	} {
+		f := &fake{answer: func(_ string, cmd bson.Raw) (bson.D, error) {
+			if e, _ := cmd.IndexErr(0); e.Key() == "explain" {
+				return bson.D{{Key: "ok", Value: 1}}, nil
+			}
+			return bson.D{{Key: "ok", Value: 1}, {Key: "cursor", Value: bson.D{{Key: "id", Value: int64(0)}, {Key: "ns", Value: "app.c"}, {Key: "firstBatch", Value: bson.A{bson.D{{Key: "_id", Value: 1}}, bson.D{{Key: "_id", Value: 2}}}}}}}, nil
+		}}
+		if _, got, err := eval(t, f, tt.js); err != nil || got != tt.want {
+			t.Errorf("%s prints %q (%v), want %q", tt.js, got, err, tt.want)
+		}
+	}
+}
+
 // A page has as many documents as a script says.
 func TestPageSize(t *testing.T) {
 	t.Parallel()
