@@ -10,6 +10,7 @@ var typedReads = []evasion{
 	{"find over lines", "db.c\n  .find({ a: 1 })\n  .sort({ _id: -1 })\n  .limit(10)\n  .pretty()", "read"},
 	{"find, ended by a semicolon", `db.c.find({a: 1});`, "read"},
 	{"find with a regular expression", `db.users.find({name: /^matched/i})`, "read"},
+	{"find with a path in a regular expression", `db.c.find({name: new RegExp('/var/' + 'log')}); db.c.find({name: /^\/var\/[\\/]/})`, "read"},
 	{"find with operators of writes as values", `db.c.find({op: '$set', cmd: {$in: ['drop', 'deleteMany', 'update']}})`, "read"},
 	{"find with field names of writes", `db.c.find({drop: 1, delete: {$ne: 2}, 'update.remove': {$exists: true}})`, "read"},
 	{"find by ObjectId", `db.c.find({_id: ObjectId('64b0c0f1a2b3c4d5e6f70001')})`, "read"},

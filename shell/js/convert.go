@@ -177,7 +177,7 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 		return c.refuse("", "", "%s contains itself", path)
 	}
 	if len(c.seen) > 150 { // the server's limit is 180 levels: https://www.mongodb.com/docs/manual/reference/limits/
-		return c.refuse("", "", "%s… is nested deeper than %d levels", path[:min(len(path), 60)], len(c.seen))
+		return c.refuse("", "", "%s… is nested deeper than %d levels", strings.ToValidUTF8(path[:min(len(path), 60)], ""), len(c.seen))
 	}
 	c.seen = append(c.seen, obj)
 	defer func() { c.seen = c.seen[:len(c.seen)-1] }()
@@ -188,8 +188,6 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 		return c.array(x.slots, path)
 	case *wrapped:
 		return x.raw
-	case *lazy:
-		return c.plain(obj, path)
 	case *database, *collection, *cursor, *mongo, *explainable, *planCache, *replicaSet, *sharding, *bulk, *bulkFind, *stream, *session:
 		return c.refuse("", "", "%s is a %s of the shell, not a value", path, strings.TrimPrefix(fmt.Sprintf("%T", x), "*js."))
 	case goja.Proxy:
@@ -305,7 +303,34 @@ func (c *converter) regexp(obj *goja.Object, path string) bson.RawValue {
 	if pattern == "(?:)" {
 		pattern = ""
 	}
-	return rawOf(bson.Regex{Pattern: strings.ReplaceAll(pattern, `\/`, `/`), Options: string(flags)})
+	return rawOf(bson.Regex{Pattern: unescaped(pattern), Options: string(flags)})
+}
+
+// unescaped is a pattern without the escapes that only a literal needs: of the slash, by a script, and by the engine as \u002f, which a server does not know; and
+// of the line ends that the engine writes so. A backslash that is escaped itself escapes nothing.
+func unescaped(pattern string) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		if pattern[i] != '\\' || i+1 == len(pattern) {
+			b.WriteByte(pattern[i])
+			continue
+		}
+		i++
+		switch code, _, _ := strings.Cut(pattern[i:min(i+5, len(pattern))], "\\"); {
+		case pattern[i] == '/':
+			b.WriteByte('/')
+		case strings.EqualFold(code, "u002f"):
+			b.WriteByte('/')
+			i += 4
+		case code == "u2028" || code == "u2029":
+			b.WriteString(map[string]string{"u2028": "\u2028", "u2029": "\u2029"}[code])
+			i += 4
+		default:
+			b.WriteByte('\\')
+			b.WriteByte(pattern[i])
+		}
+	}
+	return b.String()
 }
 
 // list converts a JavaScript array. Holes are refused: they would become null.

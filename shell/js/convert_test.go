@@ -161,6 +161,8 @@ func TestConversion(t *testing.T) {
 		{`db.c.insertOne(EJSON.parse('{"_id": 1, "a": 1, "a": 2, "1": 3}'))`, sends, `{"_id": {"$numberInt":"1"},"a": {"$numberInt":"1"},"a": {"$numberInt":"2"},"1": {"$numberInt":"3"}}`},
 		{`db.c.insertOne({_id: 1, 1: 2})`, refuse, "typed with the fields _id, 1"},
 		{`db.c.insertOne({1: 2, _id: 1})`, sends, `{"1": {"$numberInt":"2"},"_id": {"$numberInt":"1"}}`},
+		{`db.c.insertOne({_id: 1, a: /[\\/]/, b: /\\\//, c: /a\/b/, d: new RegExp('/'), e: new RegExp('\\\\/'), f: new RegExp('[/]\\d'), g: /(?:)/i, h: new RegExp('a\n\u2028\\n'), i: /\u00e9\\u002f/})`, sends,
+			`{"_id": {"$numberInt":"1"},"a": {"$regularExpression":{"pattern":"[\\\\/]","options":""}},"b": {"$regularExpression":{"pattern":"\\\\/","options":""}},"c": {"$regularExpression":{"pattern":"a/b","options":""}},"d": {"$regularExpression":{"pattern":"/","options":""}},"e": {"$regularExpression":{"pattern":"\\\\/","options":""}},"f": {"$regularExpression":{"pattern":"[/]\\d","options":""}},"g": {"$regularExpression":{"pattern":"","options":"i"}},"h": {"$regularExpression":{"pattern":"a\\n\u2028\\n","options":""}},"i": {"$regularExpression":{"pattern":"\\u00e9\\\\u002f","options":""}}}`},
 		{`db.c.insertOne({_id: 1, ['__proto__']: 2})`, sends, `{"_id": {"$numberInt":"1"},"__proto__": {"$numberInt":"2"}}`},
 		{`db.c.insertOne(Object.assign(Object.create(null), {_id: 1}))`, sends, `{"_id": {"$numberInt":"1"}}`},
 		{`Object.prototype.toBSON = Object.prototype.x = () => ({}); db.c.insertOne({_id: 1})`, sends, `{"_id": {"$numberInt":"1"}}`},
