@@ -189,7 +189,7 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 	case *wrapped:
 		return x.raw
 	case *database, *collection, *cursor, *mongo, *explainable, *planCache, *replicaSet, *sharding, *bulk, *bulkFind, *stream, *session:
-		return c.refuse("", "", "%s is a %s of the shell, not a value", path, strings.TrimPrefix(fmt.Sprintf("%T", x), "*js."))
+		return c.refuse("", "", "%s is %s of the shell, not a value", path, article(strings.TrimPrefix(fmt.Sprintf("%T", x), "*js.")))
 	case goja.Proxy:
 		return c.refuse("", "", "%s is a Proxy: what it says may differ each time it is asked", path)
 	case *goja.Promise:
@@ -230,7 +230,7 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 }
 
 func article(noun string) string {
-	if strings.ContainsRune("AEIOU", rune(noun[0])) {
+	if strings.ContainsRune("AEIOUaeiou", rune(noun[0])) {
 		return "an " + noun
 	}
 	return "a " + noun

@@ -65,6 +65,13 @@ func TestConversion(t *testing.T) {
 		{`db.c.deleteMany({a: db.c})`, refuse, "filter.a is a collection of the shell"},
 		{`db.c.deleteMany({a: db.c.find()})`, refuse, "filter.a is a cursor of the shell"},
 		{`db.c.deleteMany({a: db.getMongo()})`, refuse, "filter.a is a mongo of the shell"},
+		{`db.c.deleteMany({a: db.c.explain()})`, refuse, "filter.a is an explainable of the shell"},
+		{`db.c.deleteMany({a: db.c.getPlanCache()})`, refuse, "filter.a is a planCache of the shell"},
+		{`db.c.deleteMany({a: rs})`, refuse, "filter.a is a replicaSet of the shell"},
+		{`db.c.deleteMany({a: sh})`, refuse, "filter.a is a sharding of the shell"},
+		{`db.c.deleteMany({a: db.c.initializeOrderedBulkOp()})`, refuse, "filter.a is a bulk of the shell"},
+		{`db.c.deleteMany({a: db.c.initializeOrderedBulkOp().find({})})`, refuse, "filter.a is a bulkFind of the shell"},
+		{`db.c.deleteMany({a: db.getMongo().startSession()})`, refuse, "filter.a is a session of the shell"},
 
 		{`db.c.deleteMany([{a: 1}])`, refuse, "filter must be a document, and is an array"},
 		{`db.c.deleteMany('x')`, refuse, "filter must be a document, and is string"},

@@ -177,3 +177,11 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("said %q", said)
 	}
 }
+
+// A change stream is no value.
+func TestStreamAsValue(t *testing.T) {
+	t.Parallel()
+	if _, _, err := eval(t, &fake{}, `const s = db.c.watch(); db.c.deleteMany({s})`); err == nil || !strings.Contains(err.Error(), "filter.s is a stream of the shell") {
+		t.Errorf("%v", err)
+	}
+}
