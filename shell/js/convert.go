@@ -299,7 +299,6 @@ func (c *converter) regexp(obj *goja.Object, path string) bson.RawValue {
 	if strings.ContainsRune(pattern, 0) {
 		return c.refuse("", "write it as \\0", "%s holds a NUL character, which ends a pattern in BSON", path)
 	}
-	slices.Sort(flags)
 	if pattern == "(?:)" {
 		pattern = ""
 	}
@@ -335,10 +334,7 @@ func unescaped(pattern string) string {
 
 // list converts a JavaScript array. Holes are refused: they would become null.
 func (c *converter) list(obj *goja.Object, path string) bson.RawValue {
-	lv, getter := c.vm.property(obj, "length")
-	if getter || lv == nil {
-		return c.refuse("", "", "%s is no ordinary array", path)
-	}
+	lv, _ := c.vm.property(obj, "length") // every array has one, which cannot be defined anew
 	n := int(lv.ToInteger())
 	if n > maxArray {
 		return c.refuse("", "", "%s is too long", path)
