@@ -340,7 +340,7 @@ func (c *converter) list(obj *goja.Object, path string) bson.RawValue {
 		return c.refuse("", "", "%s is too long", path)
 	}
 	for _, key := range obj.Keys() {
-		if i, ok := arrayIndex(key); !ok || i >= int64(n) {
+		if _, ok := arrayIndex(key); !ok {
 			return c.refuse("", "", "%s is an array with a field %q beside its elements", path, key)
 		}
 	}
@@ -452,12 +452,7 @@ var anyOrder = map[string]bool{"filter": true, "query": true, "q": true, "$match
 
 func lastOf(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
+func join(path, key string) string { return path + "." + key }
 
 // described is a field of property descriptors that a script has given to Object.prototype, or "". To describe a property the engine makes an object and
 // sets its fields as a script would: a setter among them would run a script's code wherever a value is read.

@@ -88,6 +88,8 @@ func TestConversion(t *testing.T) {
 		{`db.c.deleteMany({set a(v) {}})`, refuse, "filter.a is computed by a getter"},
 		{`db.c.deleteMany({a: Object.defineProperty([1], 0, {get() { return 2 }})})`, refuse, "filter.a[0] is computed by a getter"},
 		{`db.c.deleteMany(Object.defineProperty({}, 'a', {value: 1}))`, refuse, `filter has the hidden field "a"`},
+		{`db.c.deleteMany(Object.defineProperty({a: 1}, 'b', {value: 1}))`, refuse, `filter has the hidden field "b"`},
+		{`db.c.deleteMany({get '\ufffd'() { return 1 }})`, refuse, "is computed by a getter"},
 		{`let a = [1]; a.b = 2; db.c.deleteMany({a})`, refuse, `filter.a is an array with a field "b" beside its elements`},
 		{`db.c.deleteMany({toBSON() { return {} }})`, refuse, "filter has a toBSON"},
 		{`db.c.deleteMany({a: {b: {toBSON() { return 1 }}}})`, refuse, "filter.a.b has a toBSON, which is called in reads alone"},
@@ -222,6 +224,7 @@ func TestConversionRunsNoUserCode(t *testing.T) {
 		{`let n = 0; db.c.find({toBSON() { return {a: ++n} }}).toArray(); if (n !== 1) db.x.drop()`, `{"a": {"$numberInt":"1"}}`},
 		{`const f = {a: {toBSON() { return [1, {toBSON: () => 2}] }}}; db.c.find(f).toArray()`, `{"a": [{"$numberInt":"1"},{"$numberInt":"2"}]}`},
 		{`db.runCommand({find: 'c', filter: {toBSON() { return {$where: 'x'} }}}); 0`, `{"$where": "x"}`},
+		{`db.c.find({toBSON() { return EJSON.parse('{"toBSON": 1}') }}).toArray()`, `{"toBSON": {"$numberInt":"1"}}`},
 		{`const c = db.c.find({toBSON() { return this.b }, b: {a: 1}}); c.toArray()`, `{"a": {"$numberInt":"1"}}`},
 		{`db.c.find({a: {toBSON() { throw 1 }}}).toArray()`, ``},
 		{`let f = function() { return 1 }; f.toString = () => { db.x.drop(); return 'evil' }; db.c.find({$where: f}).toArray()`, `{"$where": {"$code":"function() { return 1 }"}}`},
@@ -367,5 +370,19 @@ func TestNobodyIsAsked(t *testing.T) {
 		if err == nil || len(got) > 0 || out != "" {
 			t.Errorf("%s: sends %v, prints %q, %v", js, got, out, err)
 		}
+	}
+}
+
+// What JavaScript has otherwise goes back as it came, also when it was looked at.
+func TestLookedAt(t *testing.T) {
+	t.Parallel()
+	doc := bson.D{{Key: "r", Value: bson.Regex{Pattern: `a\/b`, Options: "i"}}, {Key: "x", Value: bson.Regex{Pattern: "b", Options: "x"}}, {Key: "late", Value: bson.DateTime(9e15)}, {Key: "early", Value: bson.DateTime(-9e15)}, {Key: "u", Value: bson.Undefined{}}, {Key: "n", Value: nil}}
+	f := &fake{answer: func(string, bson.Raw) (bson.D, error) {
+		return bson.D{{Key: "ok", Value: 1}, {Key: "cursor", Value: bson.D{{Key: "id", Value: int64(0)}, {Key: "ns", Value: "app.c"}, {Key: "firstBatch", Value: bson.A{doc}}}}}, nil
+	}}
+	got, _, err := eval(t, f, `const d = db.c.findOne(); for (const k of Object.keys(d)) [d[k], String(d[k])]; JSON.stringify(d); db.c.insertOne(d)`)
+	want, _ := bson.Marshal(append(bson.D{{Key: "_id", Value: bson.ObjectID{1}}}, doc...))
+	if err != nil || got[len(got)-1] != `app {"insert": "c","documents": [`+bson.Raw(want).String()+`]}` {
+		t.Errorf("sent %v, %v\nwant %s", got, err, bson.Raw(want))
 	}
 }
