@@ -19,14 +19,16 @@ import (
 
 // findings gather it for one namespace.
 type findings struct {
-	conditions map[string]condition // by path and operator and type: asked of the sampled documents
-	missing    map[string]int64     // path compared with null -> matched documents that lack it
-	lists      []string             // empty $in and $nin
-	shrinks    map[string]*shrink   // array's path
-	overwrites map[string]int64     // path that $set replaced as a whole -> documents that lost something in it
-	nulls      [][]string           // paths that the statement at hand compares with null
-	wholes     []string             // paths that the statement at hand sets as a whole
-	sample     []bson.Raw           // some documents of the collection
+	conditions map[string]condition  // by path and operator and type: asked of the sampled documents
+	asked      map[string]*askedPath // fields that filters want to be there, or to be something
+	unseen     []*askedPath          // those of the statement at hand that no document has had so far
+	missing    map[string]int64      // path compared with null -> matched documents that lack it
+	lists      []string              // empty $in and $nin
+	shrinks    map[string]*shrink    // array's path
+	overwrites map[string]int64      // path that $set replaced as a whole -> documents that lost something in it
+	nulls      [][]string            // paths that the statement at hand compares with null
+	wholes     []string              // paths that the statement at hand sets as a whole
+	sample     []bson.Raw            // some documents of the collection
 	sampled    bool
 	unindexed  bool   // a filter has conditions, and no index begins with a field of one
 	near       string // of a collection that does not exist: the name that differs least
@@ -35,6 +37,13 @@ type findings struct {
 }
 
 type shrink struct{ documents, elements, emptied int64 }
+
+// askedPath is a field that a filter asks about.
+type askedPath struct {
+	path  string
+	parts []string
+	found bool // in a document that was matched
+}
 
 // oldValues are the values that a field has, as far as there are few: by type and bytes.
 type oldValues struct {
@@ -86,7 +95,7 @@ func (o *oldValues) sorted() (out []ValueCount) {
 
 func newFindings() findings {
 	return findings{
-		conditions: map[string]condition{}, missing: map[string]int64{}, shrinks: map[string]*shrink{},
+		conditions: map[string]condition{}, asked: map[string]*askedPath{}, missing: map[string]int64{}, shrinks: map[string]*shrink{},
 		overwrites: map[string]int64{},
 	}
 }
@@ -152,10 +161,26 @@ func (c condition) wanted() []bson.RawValue {
 	return nil
 }
 
+// absence says whether a condition is one that a document without the field is to meet.
+func (c condition) absence() bool {
+	switch c.op {
+	case "$exists":
+		there, is := c.value.BooleanOK()
+		n, number := c.value.AsFloat64OK()
+		return is && !there || number && n == 0
+	case "$not":
+		not, ok := c.value.DocumentOK()
+		_, err := not.LookupErr("$exists")
+		return ok && err == nil
+	}
+	return false
+}
+
 // ask notes the conditions of a statement.
 func (f *findings) ask(w command.Write) {
-	f.nulls, f.wholes = nil, wholesOf(w)
+	f.nulls, f.wholes, f.unseen = nil, wholesOf(w), nil
 	for _, c := range conditionsOf(w.Filter) {
+		f.wants(c)
 		if slices.ContainsFunc(c.wanted(), func(v bson.RawValue) bool { return v.Type == bson.TypeNull }) && (c.op == "$eq" || c.op == "$in") {
 			f.nulls = append(f.nulls, strings.Split(c.path, "."))
 		}
@@ -172,6 +197,24 @@ func (f *findings) ask(w command.Write) {
 				f.conditions[key] = condition{c.path, c.op, v}
 			}
 		}
+	}
+}
+
+// wants notes the field that a condition is about. Each document has an _id.
+func (f *findings) wants(c condition) {
+	if c.path == "_id" || c.absence() {
+		return
+	}
+	a := f.asked[c.path]
+	if a == nil {
+		if len(f.asked) == 100 {
+			return
+		}
+		a = &askedPath{path: c.path, parts: strings.Split(c.path, ".")}
+		f.asked[c.path] = a
+	}
+	if !a.found {
+		f.unseen = append(f.unseen, a)
 	}
 }
 
@@ -222,8 +265,14 @@ func (b *Builder) look(ctx context.Context, ns command.Namespace) error {
 	return nil
 }
 
-// matched notes what a matched document lacks of what its filter compares with null.
+// matched notes what a matched document has of what its filter asks about, and what it lacks of what its filter compares with null.
 func (f *findings) matched(doc bson.Raw) {
+	if len(f.unseen) > 0 {
+		f.unseen = slices.DeleteFunc(f.unseen, func(a *askedPath) bool {
+			a.found = a.found || len(valuesAt(doc, a.parts)) > 0
+			return a.found
+		})
+	}
 	for _, path := range f.nulls {
 		if len(valuesAt(doc, path)) == 0 {
 			f.missing[strings.Join(path, ".")]++
@@ -231,23 +280,30 @@ func (f *findings) matched(doc bson.Raw) {
 	}
 }
 
-// valuesAt are the values at a path, through arrays.
-func valuesAt(doc bson.Raw, parts []string) (out []bson.RawValue) {
+// valuesAt are the values at a path, through arrays: of all their elements, or of one by its number.
+func valuesAt(doc bson.Raw, parts []string) []bson.RawValue {
 	v, err := doc.LookupErr(parts[0])
 	if err != nil {
 		return nil
 	}
-	if len(parts) == 1 {
+	return valuesBelow(v, parts[1:])
+}
+
+func valuesBelow(v bson.RawValue, parts []string) (out []bson.RawValue) {
+	if len(parts) == 0 {
 		return []bson.RawValue{v}
 	}
 	if sub, ok := v.DocumentOK(); ok {
-		return valuesAt(sub, parts[1:])
+		return valuesAt(sub, parts)
 	}
 	if arr, ok := v.ArrayOK(); ok {
+		if x, err := bson.Raw(arr).LookupErr(parts[0]); err == nil { // its number is its name
+			out = valuesBelow(x, parts[1:])
+		}
 		list, _ := arr.Values() // none
 		for _, x := range list {
 			if sub, ok := x.DocumentOK(); ok {
-				out = append(out, valuesAt(sub, parts[1:])...)
+				out = append(out, valuesAt(sub, parts)...)
 			}
 		}
 	}
@@ -360,49 +416,76 @@ func (s *stats) valueFacts() (out []Fact) {
 
 var numeric = map[string]bool{"int": true, "long": true, "double": true, "decimal": true}
 
-// compared sets the filter beside the sampled documents: values of a type that no document has there, fields that none has.
+// compared sets the filter beside the sampled documents: fields that none has, values of a type that none has there.
 func (f *findings) compared(ns string, matched int64) (out []Fact) {
 	if len(f.sample) == 0 {
 		return nil
 	}
-	said := map[string]bool{}
+	unknown := map[string]bool{}
+	for _, path := range slices.Sorted(maps.Keys(f.asked)) {
+		a := f.asked[path]
+		if a.found || slices.ContainsFunc(f.sample, func(doc bson.Raw) bool { return len(valuesAt(doc, a.parts)) > 0 }) {
+			continue
+		}
+		unknown[path] = true
+		text := fmt.Sprintf("none of %s that were looked at has the field %s", Plural(int64(len(f.sample)), "document"), path)
+		if near := nearest(path, f.names()); near != "" {
+			text += "; did you mean " + near + "?"
+		}
+		out = append(out, fact(UnknownField, Warn, map[string]any{"namespace": ns, "field": path}, "%s", text))
+	}
+	if matched > 0 {
+		return out
+	}
+	compared := map[string][]bson.RawValue{}
 	for _, key := range slices.Sorted(maps.Keys(f.conditions)) {
 		c := f.conditions[key]
-		types := map[string]int{}
-		have, same := 0, false
-		for _, doc := range f.sample {
-			found := valuesAt(doc, strings.Split(c.path, "."))
-			if len(found) > 0 {
-				have++
-			}
-			for _, v := range found {
-				list := []bson.RawValue{v}
-				if arr, ok := v.ArrayOK(); ok {
-					more, _ := arr.Values() // none
-					list = append(list, more...)
-				}
-				for _, x := range list {
-					types[update.TypeName(x.Type)]++
-					same = same || x.Type == c.value.Type || numeric[update.TypeName(x.Type)] && numeric[update.TypeName(c.value.Type)]
-				}
-			}
+		compared[c.path] = append(compared[c.path], c.value)
+	}
+	for _, path := range slices.Sorted(maps.Keys(compared)) {
+		if unknown[path] {
+			continue
 		}
-		switch {
-		case said[c.path]:
-		case have == 0:
-			said[c.path] = true
-			text := fmt.Sprintf("none of %s that were looked at has the field %s", Plural(int64(len(f.sample)), "document"), c.path)
-			if near := nearest(c.path, f.names()); near != "" {
-				text += "; did you mean " + near + "?"
-			}
-			out = append(out, fact(UnknownField, Warn, map[string]any{"namespace": ns, "field": c.path}, "%s", text))
-		case !same && matched == 0 && c.value.Type != bson.TypeNull && c.value.Type != bson.TypeRegex:
-			said[c.path] = true
-			out = append(out, fact(TypeMismatch, Danger, map[string]any{"namespace": ns, "field": c.path, "asked": update.TypeName(c.value.Type), "types": types},
-				"the filter compares %s with a %s, but in the documents that were looked at it is %s: nothing can match", c.path, update.TypeName(c.value.Type), strings.Join(slices.Sorted(maps.Keys(types)), ", ")))
+		if asked, types := f.mismatch(path, compared[path]); asked != "" {
+			out = append(out, fact(TypeMismatch, Danger, map[string]any{"namespace": ns, "field": path, "asked": asked, "types": types},
+				"the filter compares %s with a %s, but in the documents that were looked at it is %s: that matches none of them", path, asked, strings.Join(slices.Sorted(maps.Keys(types)), ", ")))
 		}
 	}
 	return out
+}
+
+// mismatch is the type of values that a field is compared with, and the types that it has in the sampled documents, if none of the former is among the latter.
+// What is null can become anything, and a regular expression is compared with what is none.
+func (f *findings) mismatch(path string, values []bson.RawValue) (asked string, types map[string]int) {
+	types = map[string]int{}
+	for _, doc := range f.sample {
+		for _, v := range valuesAt(doc, strings.Split(path, ".")) {
+			types[update.TypeName(v.Type)]++
+			if arr, ok := v.ArrayOK(); ok {
+				list, _ := arr.Values() // none
+				for _, x := range list {
+					types[update.TypeName(x.Type)]++
+				}
+			}
+		}
+	}
+	if other := len(types); other == 0 || other == 1 && types["null"] > 0 {
+		return "", nil
+	}
+	for _, v := range values {
+		name := update.TypeName(v.Type)
+		same := types[name] > 0
+		for n := range numeric {
+			same = same || numeric[name] && types[n] > 0
+		}
+		if same || v.Type == bson.TypeNull || v.Type == bson.TypeRegex {
+			return "", nil
+		}
+		if asked == "" {
+			asked = name
+		}
+	}
+	return asked, types
 }
 
 // names are the top-level fields of the sampled documents.
