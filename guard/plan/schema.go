@@ -122,6 +122,9 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 			t.Saved.Bytes += s.Bytes
 		}
 	}
+	if len(steps) > 0 {
+		t.Facts = append(t.Facts, systemFacts(c)...)
+	}
 	t.Facts = append(t.Facts, b.recalled()...)
 	sortFacts(t.Facts)
 	p, err := b.finish(t, steps)
@@ -429,15 +432,16 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 		if !ok {
 			return nil, nil, &Foreseen{14, "TypeMismatch", "an index specification must be a document"}
 		}
+		if slices.ContainsFunc(info.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }) {
+			continue
+		}
+		s.Specs = append(s.Specs, spec)
 		if v, err := spec.LookupErr("expireAfterSeconds"); err == nil && info.exists {
 			f, err := ttlFact(ctx, b, ns, spec, v)
 			if err != nil {
 				return nil, nil, err
 			}
 			facts = append(facts, *f)
-		}
-		if !slices.ContainsFunc(info.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }) {
-			s.Specs = append(s.Specs, spec)
 		}
 	}
 	if len(s.Specs) == 0 {
