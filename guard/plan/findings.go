@@ -26,6 +26,7 @@ type findings struct {
 	lists      []string              // empty $in and $nin
 	shrinks    map[string]*shrink    // array's path
 	overwrites map[string]int64      // path that $set replaced as a whole -> documents that lost something in it
+	elements   map[string]int64      // array that $set replaced as a whole by one no shorter -> documents that lost elements of it
 	nulls      [][]string            // paths that the statement at hand compares with null
 	wholes     []string              // paths that the statement at hand sets as a whole
 	sample     []bson.Raw            // some documents of the collection
@@ -96,7 +97,7 @@ func (o *oldValues) sorted() (out []ValueCount) {
 func newFindings() findings {
 	return findings{
 		conditions: map[string]condition{}, asked: map[string]*askedPath{}, missing: map[string]int64{}, shrinks: map[string]*shrink{},
-		overwrites: map[string]int64{},
+		overwrites: map[string]int64{}, elements: map[string]int64{},
 	}
 }
 
@@ -310,7 +311,7 @@ func valuesBelow(v bson.RawValue, parts []string) (out []bson.RawValue) {
 	return out
 }
 
-// wholesOf are the paths whose value $set replaces by a whole document.
+// wholesOf are the paths whose value $set replaces by a whole document or array.
 func wholesOf(w command.Write) (out []string) {
 	doc, _ := w.Update.DocumentOK()
 	set, _ := doc.Lookup("$set").DocumentOK()
@@ -319,11 +320,25 @@ func wholesOf(w command.Write) (out []string) {
 		return nil
 	}
 	for _, e := range elems {
-		if _, whole := e.Value().DocumentOK(); whole {
+		if t := e.Value().Type; t == bson.TypeEmbeddedDocument || t == bson.TypeArray {
 			out = append(out, e.Key())
 		}
 	}
 	return out
+}
+
+// loses says whether an array has an element that another has not.
+func loses(was, is bson.RawArray) bool {
+	a, err1 := was.Values()
+	b, err2 := is.Values()
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	kept := map[IDHash]bool{}
+	for _, v := range b {
+		kept[KeyOf(v)] = true
+	}
+	return slices.ContainsFunc(a, func(v bson.RawValue) bool { return !kept[KeyOf(v)] })
 }
 
 func length(arr bson.RawArray) int64 {
@@ -368,6 +383,10 @@ func (f *findings) facts(ns string, matched int64) (out []Fact) {
 		out = append(out, fact(OverwritesSubdocument, Danger, on(map[string]any{"field": path, "documents": f.overwrites[path]}),
 			"$set of the whole of %s drops what else it held, in %s; to set single fields: {$set: {\"%s.field\": …}}", path, Plural(f.overwrites[path], "document"), path))
 	}
+	for _, path := range slices.Sorted(maps.Keys(f.elements)) {
+		out = append(out, fact(OverwritesSubdocument, Warn, on(map[string]any{"field": path, "documents": f.elements[path]}),
+			"$set of the whole array %s drops elements that it held, in %s; to add or take single ones: $push, $addToSet, $pull", path, Plural(f.elements[path], "document")))
+	}
 	for _, path := range slices.Sorted(maps.Keys(f.shrinks)) {
 		s := f.shrinks[path]
 		text := fmt.Sprintf("%s loses %s in %s", path, Plural(s.elements, "element"), Plural(s.documents, "document"))
@@ -386,6 +405,9 @@ func (s *stats) valueFacts() (out []Fact) {
 	for _, path := range names {
 		p := s.paths.by[path]
 		for _, t := range slices.SortedFunc(maps.Keys(p.types), func(a, b [2]bson.Type) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
+			if t[0] == bson.TypeNull {
+				continue // it was waiting for a value
+			}
 			from, to := update.TypeName(t[0]), update.TypeName(t[1])
 			sev := Warn
 			if numeric[from] && numeric[to] {
