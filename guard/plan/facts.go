@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"respect/guard/command"
 )
 
 // facts are what the preview says of the plan so far, the most important first.
@@ -94,6 +96,25 @@ func (b *Builder) recalled() []Fact {
 	return nil
 }
 
+// System are the namespaces of the server's own that a command may change: not those that it is merely sent to, as shutdown is to admin.
+func System(c *command.Command) (out []command.Namespace) {
+	for _, ns := range c.Targets() {
+		own := slices.Contains([]string{"admin", "config", "local"}, ns.DB) || strings.HasPrefix(ns.Collection, "system.")
+		if own && (ns.Collection != "" || c.Name() == "dropDatabase") {
+			out = append(out, ns)
+		}
+	}
+	return out
+}
+
+// systemFacts: what is there is the server's work, and it may break by it.
+func systemFacts(c *command.Command) (out []Fact) {
+	for _, ns := range System(c) {
+		out = append(out, fact(SystemCollection, Danger, map[string]any{"namespace": ns.String()}, "%s touches %s, which is the server's own", c.Name(), ns))
+	}
+	return out
+}
+
 func sortFacts(f []Fact) {
 	rank := map[Severity]int{Danger: 0, Warn: 1, Info: 2}
 	slices.SortStableFunc(f, func(a, b Fact) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
@@ -108,12 +129,14 @@ func (s *stats) facts(info *collectionInfo, part bool) (out []Fact) {
 	}
 	if part && c.Matched < total {
 		// what the filter alone would select is not what this is about
+	} else if c.Changed() == 0 {
+		// what is matched and left as it is can be all there is
 	} else if s.filters["empty-many"] > 0 && total > 0 {
 		out = append(out, fact(EmptyFilter, Danger, onNS, "the filter is {}: every document of %s", ns))
 	} else if s.filters["empty-one"] > 0 && total > 1 {
 		out = append(out, fact(EmptyFilter, Warn, onNS, "the filter is {}: one document of %s, whichever the server finds first", ns))
 	}
-	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total {
+	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total && c.Changed() > 0 {
 		out = append(out, fact(AllDocuments, Danger, onNS, "this is EVERY document of %s, and no filter asks for that", ns))
 	}
 	if c.Matched == 0 && c.Inserted == 0 {
