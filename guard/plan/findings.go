@@ -226,9 +226,46 @@ func (f *findings) scan(w command.Write, info *collectionInfo) {
 
 // served says whether an index begins with a field that the filter asks about.
 func served(w command.Write, info *collectionInfo) bool {
-	conds := conditionsOf(w.Filter)
-	return slices.ContainsFunc(info.indexes, func(i bson.Raw) bool {
-		return slices.ContainsFunc(conds, func(c condition) bool { return c.path == firstField(i) })
+	var first []string // fields; with a "*" behind them all that begin so
+	for _, i := range info.indexes {
+		if hidden, _ := i.Lookup("hidden").BooleanOK(); hidden {
+			continue
+		}
+		f := firstField(i)
+		if prefix, wild := strings.CutSuffix(f, "$**"); wild {
+			f = prefix + "*"
+		}
+		first = append(first, f)
+	}
+	return servedBy(w.Filter, first)
+}
+
+// servedBy: one condition is enough, of an $or one in each of its branches.
+func servedBy(filter bson.Raw, first []string) bool {
+	elems, err := filter.Elements()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(elems, func(e bson.RawElement) bool {
+		key := e.Key()
+		arr, _ := e.Value().ArrayOK()
+		list, _ := arr.Values() // none
+		branch := func(v bson.RawValue) bool {
+			sub, _ := v.DocumentOK()
+			return servedBy(sub, first)
+		}
+		switch {
+		case key == "$and":
+			return slices.ContainsFunc(list, branch)
+		case key == "$or":
+			return len(list) > 0 && !slices.ContainsFunc(list, func(v bson.RawValue) bool { return !branch(v) })
+		case strings.HasPrefix(key, "$"):
+			return false
+		}
+		return slices.ContainsFunc(first, func(f string) bool {
+			prefix, wild := strings.CutSuffix(f, "*")
+			return key == f || wild && strings.HasPrefix(key+".", prefix)
+		})
 	})
 }
 
