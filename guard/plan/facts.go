@@ -10,13 +10,14 @@ import (
 	"strings"
 
 	"respect/guard/command"
+	"respect/replay"
 )
 
 // facts are what the preview says of the plan so far, the most important first.
 func (b *Builder) facts() []Fact {
 	var out []Fact
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
-		out = append(out, b.stats[ns].facts(b.infos[ns], b.part > 0)...)
+		out = append(out, b.stats[ns].facts(b.infos[ns], b.scale(b.stats[ns].count), b.part > 0)...)
 		out = append(out, b.differsFromFind(ns)...)
 	}
 	out = append(out, b.partFacts()...)
@@ -31,16 +32,16 @@ func (b *Builder) facts() []Fact {
 
 // differsFromFind: what was looked at is what one means to change. Fewer documents are no surprise, more are.
 func (b *Builder) differsFromFind(ns string) []Fact {
-	st := b.stats[ns]
-	if b.cfg.LookedAt == nil || b.part > 0 || st.count.Matched == 0 {
+	matched := b.scale(b.stats[ns].count).Matched
+	if b.cfg.LookedAt == nil || b.part > 0 || matched == 0 {
 		return nil
 	}
 	saw, filter, ok := b.cfg.LookedAt(ns)
-	if !ok || saw == 0 || st.count.Matched <= saw {
+	if !ok || saw == 0 || matched <= saw {
 		return nil
 	}
-	return []Fact{fact(DiffersFromFind, Warn, map[string]any{"namespace": ns, "looked": saw, "matched": st.count.Matched, "filter": shown(filter)},
-		"you last looked at %s of %s, with the filter %s; this touches %s", Plural(saw, "document"), ns, shown(filter), Number(st.count.Matched))}
+	return []Fact{fact(DiffersFromFind, Warn, map[string]any{"namespace": ns, "looked": saw, "matched": matched, "filter": shown(filter)},
+		"you last looked at %s of %s, with the filter %s; this touches %s", Plural(saw, "document"), ns, shown(filter), Number(matched))}
 }
 
 // general are the facts that are not about documents: of a plan that changes anything.
@@ -120,8 +121,9 @@ func sortFacts(f []Fact) {
 	slices.SortStableFunc(f, func(a, b Fact) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
 }
 
-func (s *stats) facts(info *collectionInfo, part bool) (out []Fact) {
-	ns, c := s.count.Namespace, s.count
+// facts of one namespace. c are its counts; of an estimate those of the whole, while what fields lose is that of the documents that were looked at.
+func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fact) {
+	ns := c.Namespace
 	total := *c.Total
 	onNS := map[string]any{"namespace": ns}
 	if c.Matched > 0 || c.Inserted == 0 {
