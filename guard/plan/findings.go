@@ -34,7 +34,7 @@ type findings struct {
 	unindexed  bool   // a filter has conditions, and no index begins with a field of one
 	near       string // of a collection that does not exist: the name that differs least
 	unique     []uniqueIndex
-	taken      []string // what would violate a unique index
+	violations map[string]*violation // by unique index
 }
 
 type shrink struct{ documents, elements, emptied int64 }
@@ -97,7 +97,7 @@ func (o *oldValues) sorted() (out []ValueCount) {
 func newFindings() findings {
 	return findings{
 		conditions: map[string]condition{}, asked: map[string]*askedPath{}, missing: map[string]int64{}, shrinks: map[string]*shrink{},
-		overwrites: map[string]int64{}, elements: map[string]int64{},
+		overwrites: map[string]int64{}, elements: map[string]int64{}, violations: map[string]*violation{},
 	}
 }
 
@@ -410,12 +410,10 @@ func (f *findings) facts(ns string, matched int64) (out []Fact) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(f.missing)) {
 		out = append(out, fact(NullMatchesMissing, Danger, on(map[string]any{"field": path, "documents": f.missing[path]}),
-			"the filter compares %s with null, which also matches documents that have no %s: %s of them", path, path, Number(f.missing[path])))
+			"%s: null also matches documents that have no %s: %s of them", path, path, Number(f.missing[path])))
 	}
 	out = append(out, f.compared(ns, matched)...)
-	for _, text := range f.taken {
-		out = append(out, fact(UniqueConflict, Danger, on(map[string]any{}), "%s", text))
-	}
+	out = append(out, f.violationFacts(ns)...)
 	for _, path := range slices.Sorted(maps.Keys(f.overwrites)) {
 		out = append(out, fact(OverwritesSubdocument, Danger, on(map[string]any{"field": path, "documents": f.overwrites[path]}),
 			"$set of the whole of %s drops what else it held, in %s; to set single fields: {$set: {\"%s.field\": …}}", path, Plural(f.overwrites[path], "document"), path))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -123,7 +125,7 @@ func (b *Builder) keyed(st *stats, ns command.Namespace, before, after bson.Raw)
 		}
 		id := after.Lookup("_id")
 		if other, twice := x.taken[has.hash]; twice && !update.Equal(other.id, id) {
-			st.violates(x.name, ns, has, fmt.Sprintf("two documents of this change would have it, %s and %s", shown(other.id), shown(id)))
+			st.violates(x.name, has, fmt.Sprintf("two documents of this change would have it, %s and %s", shown(other.id), shown(id)))
 			continue
 		}
 		x.taken[has.hash] = taking{id, b.n}
@@ -131,11 +133,33 @@ func (b *Builder) keyed(st *stats, ns command.Namespace, before, after bson.Raw)
 	}
 }
 
-func (st *stats) violates(index string, ns command.Namespace, key uniqueKey, why string) {
-	const most = 5
-	if len(st.taken) < most {
-		st.taken = append(st.taken, fmt.Sprintf("would violate the unique index %s of %s with {%s}: %s", index, ns, key.readable(), why))
+// violation is what would violate one unique index.
+type violation struct {
+	documents  int64
+	first, why string
+}
+
+func (st *stats) violates(index string, key uniqueKey, why string) {
+	v := st.violations[index]
+	if v == nil {
+		v = &violation{first: key.readable(), why: why}
+		st.violations[index] = v
 	}
+	v.documents++
+}
+
+// violationFacts are one for each index: the second document that is refused says no more than the first.
+func (f *findings) violationFacts(ns string) (out []Fact) {
+	for _, index := range slices.Sorted(maps.Keys(f.violations)) {
+		v := f.violations[index]
+		in := ""
+		if v.documents > 1 {
+			in = fmt.Sprintf(", in %s: first", Plural(v.documents, "document"))
+		}
+		out = append(out, fact(UniqueConflict, Danger, map[string]any{"namespace": ns, "index": index, "documents": v.documents},
+			"would violate the unique index %s of %s%s with {%s}: %s", index, ns, in, v.first, v.why))
+	}
+	return out
 }
 
 // conflicts looks for documents that have the new keys already, and have them still when they are taken.
@@ -174,9 +198,9 @@ func (b *Builder) takenKeys(ctx context.Context, ns command.Namespace, st *stats
 			switch planned := b.seen[ns.String()].has(id); {
 			case planned && gives && given < x.taken[k.hash].n, planned && x.blind:
 			case planned && gives:
-				st.violates(x.name, ns, k, "the document "+shown(id)+" has it still, and gives it up only later in this change")
+				st.violates(x.name, k, "the document "+shown(id)+" has it still, and gives it up only later in this change")
 			default:
-				st.violates(x.name, ns, k, "the document "+shown(id)+" has it")
+				st.violates(x.name, k, "the document "+shown(id)+" has it")
 			}
 			return nil
 		})
