@@ -170,7 +170,8 @@ func TestEstimateAndPart(t *testing.T) {
 	const all, three, none = `{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`, `{"delete": "pets", "deletes": [{"q": {"n": {"$gt": 1}}, "limit": 0}]}`,
 		`{"update": "pets", "updates": [{"q": {}, "u": {"$unset": {"absent": ""}}, "multi": true}]}`
 	b := s.benchWith(t, "policy: {production: {documents: {full-preview: 3}}}\n")
-	b.says(all, plan.Estimate, "of 4 of DB.pets: it cannot be confirmed")
+	b.says(all, plan.Estimate, "from the first 3 documents of 4 of DB.pets: it cannot be confirmed")
+	b.says(`{"delete": "pets", "deletes": [{"q": {"_id": {"$exists": true}}, "limit": 0}]}`, plan.Estimate, "of 4 of DB.pets")
 	b.silent(three, plan.Estimate)
 	b.silent(`{"delete": "pets", "deletes": [{"q": {}, "limit": 1}]}`, plan.Estimate)
 	b.silent(`{"drop": "pets"}`, plan.Estimate) // all of it goes, whatever it is
@@ -201,7 +202,7 @@ func TestEstimateAndPart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.command(t, `{"update": "many", "updates": [{"q": {"_id": 0}, "u": {"$set": {"seen": true}}}, {"q": {"_id": 2100}, "u": {"$unset": {"seen": ""}}}]}`)
-	b = s.benchWith(t, "policy: {production: {documents: {full-preview: 2050}}}\n")
+	b = s.benchWith(t, "policy: {production: {documents: {full-preview: 2050}}}\n") // and a sample is of 2,000
 	b.must(`{"update": "many", "updates": [{"q": {}, "u": {"$set": {"seen": true}}, "multi": true}]}`)
 	if len(b.op.asked) != 1 || b.op.asked[0].Plan.Documents() != 1 || b.op.asked[0].Plan.Estimate() {
 		t.Fatalf("%d questions, of the one document that is not so yet", len(b.op.asked))

@@ -388,7 +388,7 @@ func (b *Builder) selected(ctx context.Context, p Pending, info *collectionInfo)
 	}
 	limit := b.cfg.Full
 	if limit > 0 && expected > limit {
-		limit = estimateSample
+		limit = min(estimateSample, limit)
 		cmd = append(cmd, bson.E{Key: "limit", Value: limit})
 	}
 	b.expected += expected

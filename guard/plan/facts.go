@@ -15,13 +15,12 @@ import (
 
 // facts are what the preview says of the plan so far, the most important first.
 func (b *Builder) facts() []Fact {
-	var out []Fact
+	out := b.estimateFacts() // whatever else is said was seen in a part
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
 		out = append(out, b.stats[ns].facts(b.infos[ns], b.scale(b.stats[ns].count), b.part > 0)...)
 		out = append(out, b.differsFromFind(ns)...)
 	}
 	out = append(out, b.partFacts()...)
-	out = append(out, b.estimateFacts()...)
 	out = append(out, b.recalled()...)
 	if n := len(b.commands); n > 1 {
 		out = append(out, fact(FromLoop, Warn, map[string]any{"operations": n}, "%s issued by one statement", Plural(int64(n), "operation")))
@@ -167,7 +166,7 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 	if !info.exists && c.Inserted > 0 {
 		text := ns + " does not exist and will be created"
 		if s.near != "" {
-			text += "; did you mean " + s.near + "?"
+			text = fmt.Sprintf("%s does not exist: did you mean %s? It will be created", ns, s.near)
 		}
 		out = append(out, fact(CreatesCollection, Warn, map[string]any{"namespace": ns, "nearest": s.near}, "%s", text))
 	}

@@ -15,7 +15,7 @@ func (p *Plan) Summary() string {
 	}
 	for _, c := range p.totals.Counts {
 		if c.Schema == "" {
-			parts = append(parts, countSummary(c))
+			parts = append(parts, p.countSummary(c))
 		}
 	}
 	if p.header.Undoes != "" {
@@ -46,11 +46,17 @@ func (s Step) summary() string {
 	return fmt.Sprintf("creates %s", s.NS)
 }
 
-func countSummary(c replay.Count) string {
+func (p *Plan) countSummary(c replay.Count) string {
 	var parts []string
-	of := ""
+	about, of := "", ""
+	switch {
+	case p.totals.AtLeast:
+		about, of = "about ", " or more"
+	case p.totals.Estimate:
+		about = "about "
+	}
 	if c.Total != nil && *c.Total > 0 {
-		of = " of " + Number(*c.Total)
+		of += " of " + Number(*c.Total)
 	}
 	for _, op := range []struct {
 		n       int64
@@ -60,7 +66,7 @@ func countSummary(c replay.Count) string {
 		if op.n == 0 {
 			continue
 		}
-		s := fmt.Sprintf("%s %s", op.verb, Number(op.n))
+		s := fmt.Sprintf("%s %s%s", op.verb, about, Number(op.n))
 		if op.counted {
 			s += of
 		}
