@@ -161,6 +161,31 @@ type collectionInfo struct {
 	uuid    string   // hex; "" if the server has none
 	indexes []bson.Raw
 	total   int64 // documents, from the collection's metadata
+	// shardKey are the fields of the shard key; none of a collection that is not sharded.
+	shardKey []string
+}
+
+// shardKey are the fields by which a collection is sharded, from the cluster's own metadata; none if it is not sharded, or if the operator may not read them.
+// Source: https://www.mongodb.com/docs/manual/reference/config-database/#mongodb-data-config.collections
+func shardKey(ctx context.Context, r Reader, ns command.Namespace) (fields []string, err error) {
+	err = iterate(ctx, r, "config", bson.D{{Key: "find", Value: "collections"}, {Key: "filter", Value: bson.D{{Key: "_id", Value: ns.String()}}}}, func(doc bson.Raw) error {
+		if dropped, _ := doc.Lookup("dropped").BooleanOK(); dropped {
+			return nil
+		}
+		key, _ := doc.Lookup("key").DocumentOK()
+		elems, err := key.Elements()
+		for _, e := range elems {
+			fields = append(fields, e.Key())
+		}
+		return err
+	})
+	if a, ok := r.(interface{ Answered(error) bool }); err != nil && ok && a.Answered(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look how %s is sharded: %w", ns, err)
+	}
+	return fields, nil
 }
 
 // collation says whether strings may be equal without being the same bytes.

@@ -18,7 +18,7 @@ type Step struct {
 	Do     string `json:"do"`               // one of the words below
 	Phrase string `json:"phrase,omitempty"` // what is typed to confirm; "" for a part that its neighbours speak for
 	NS     string `json:"ns"`
-	To     string `json:"to,omitempty"` // rename: the new name; drop: the name under which it is kept aside meanwhile
+	To     string `json:"to,omitempty"` // rename: the new name; drop: the name under which it is kept aside meanwhile, "" if it cannot be renamed
 	// Specs are index specifications, BSON documents as listIndexes gives them; base64 in JSON.
 	Specs [][]byte `json:"specs,omitempty"`
 	// Options of create, a BSON document; base64 in JSON.
@@ -43,7 +43,7 @@ type Step struct {
 
 // What a step does.
 const (
-	DoDrop          = "drop"          // rename aside, back up, drop
+	DoDrop          = "drop"          // rename aside, back up, drop; or, where it cannot be renamed, back up, compare, drop
 	DoDropEmpty     = "dropEmpty"     // drop if it is still empty
 	DoDropIndexes   = "dropIndexes"   // drop the indexes in Specs
 	DoCreate        = "create"        // with Options
@@ -208,7 +208,30 @@ func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*S
 		text += fmt.Sprintf(" and %s: %s", Plural(int64(len(names)), "index"), strings.Join(names, ", "))
 		text = strings.Replace(text, "indexs", "indexes", 1)
 	}
-	return s, []Fact{fact(DropsCollection, Danger, map[string]any{"namespace": ns.String(), "documents": info.total, "bytes": size, "indexes": names}, "%s", text)}, nil
+	facts := []Fact{fact(DropsCollection, Danger, map[string]any{"namespace": ns.String(), "documents": info.total, "bytes": size, "indexes": names}, "%s", text)}
+	if b.cfg.Mongos {
+		key, err := shardKey(ctx, b.cfg.Reader, ns)
+		if err != nil {
+			return nil, nil, err
+		}
+		facts = append(facts, s.sharded(ns, key, b.cfg.Major)...)
+	}
+	return s, facts, nil
+}
+
+// sharded says what is not as elsewhere when a sharded collection is dropped. Servers before 5.0 do not rename one.
+// Source: https://www.mongodb.com/docs/manual/reference/command/renameCollection/#sharded-collections
+func (s *Step) sharded(ns command.Namespace, key []string, major int) []Fact {
+	if len(key) == 0 {
+		return nil
+	}
+	data := map[string]any{"namespace": ns.String(), "shardKey": key}
+	out := []Fact{fact(PartialUndo, Warn, data, "%s is sharded by %s: undo brings its documents and indexes back into a collection that is not", ns, strings.Join(key, ", "))}
+	if major > 0 && major < 5 {
+		s.To = ""
+		out = append(out, fact(NotAtomic, Danger, data, "%s is sharded, and this server cannot rename it aside: what others write between the backup and the drop is lost", ns))
+	}
+	return out
 }
 
 func indexTraits(spec bson.Raw) string {
