@@ -110,7 +110,9 @@ func oneDoor(door string, modules ...string) rule {
 }
 
 var rules = []rule{
-	{in("replay"), func(_, imp string) bool { return !std(imp) && !below(imp, "respect/replay", "golang.org/x/mod/sumdb/note") },
+	{in("replay"), func(_, imp string) bool {
+		return !std(imp) && !below(imp, "respect/replay", "golang.org/x/mod/sumdb/note")
+	},
 		"R1: an auditor must not need to trust what he audits; seals are signed notes, and who verifies them needs what reads such notes"},
 	{in("guard"), func(_, imp string) bool {
 		return below(imp, "respect/shell", "respect/cmd", "github.com/dop251/goja", "github.com/c-bata/go-prompt", color)
