@@ -304,3 +304,50 @@ func BenchmarkReads(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkUnguardedWrites updates all documents of a development server through the gate, which asks nothing there and backs nothing up, beside the bare driver
+// that sends the same commands.
+func BenchmarkUnguardedWrites(b *testing.B) {
+	marker := bson.D{{Key: "_id", Value: "environment"}, {Key: "value", Value: "development"}, {Key: "deployment", Value: "any"}, {Key: "by", Value: "test"}, {Key: "at", Value: bson.NewDateTimeFromTime(time.Now())}}
+	bulk := wiretest.NewBulk(b, wiretest.BulkConfig{Documents: *documents, Marker: marker})
+	db := driver(b, bulk.URI()).Database("app")
+	bench := (&server{uri: bulk.URI(), db: "app"}).bench(b)
+	var cmds []bson.Raw
+	for i := 0; i < *documents; i += 1000 {
+		updates := bson.A{}
+		for j := i; j < min(i+1000, *documents); j++ {
+			updates = append(updates, bson.D{{Key: "q", Value: bson.D{{Key: "_id", Value: int32(j)}}}, {Key: "u", Value: bulk.Document(int32(j))}})
+		}
+		cmd, err := bson.Marshal(bson.D{{Key: "update", Value: "big"}, {Key: "updates", Value: updates}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		cmds = append(cmds, cmd)
+	}
+	var before, after runtime.MemStats
+	allocs := uint64(0)
+	beside(b, func(b *testing.B) {
+		for _, cmd := range cmds {
+			if err := db.RunCommand(b.Context(), cmd).Err(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}, func(b *testing.B) {
+		runtime.ReadMemStats(&before)
+		st, err := bench.gate.Begin(guard.Input{Text: "a benchmark", Manner: "argument"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, cmd := range cmds {
+			if _, err := st.Run(b.Context(), bench.d, "app", cmd); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := st.Settle(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		allocs += after.Mallocs - before.Mallocs
+	})
+	b.ReportMetric(float64(allocs)/float64(b.N)/float64(*documents), "allocs/document")
+}

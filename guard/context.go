@@ -46,6 +46,10 @@ func (g *Gate) see(d *Deployment, c *command.Command, reply bson.Raw) {
 		if l := g.looked[key]; l != nil && slices.Contains(c.Cursors(), l.cursor) {
 			l.cursor, _ = plan.EachIn(reply, "nextBatch", func(bson.Raw) error { l.documents++; return nil })
 		}
+	case "aggregate": // countDocuments
+		if filter, n, ok := counted(c, reply); ok {
+			g.looked[key] = &looked{filter: filter, documents: n}
+		}
 	case "count":
 		query, _ := c.Lookup("query")
 		if doc, _ := query.DocumentOK(); len(doc) > 5 {
@@ -53,6 +57,23 @@ func (g *Gate) see(d *Deployment, c *command.Command, reply bson.Raw) {
 			g.looked[key] = &looked{filter: doc, documents: n}
 		}
 	}
+}
+
+// counted is what an aggregate counted that matches and counts, and nothing else, as countDocuments does.
+func counted(c *command.Command, reply bson.Raw) (filter bson.Raw, n int64, ok bool) {
+	pipeline, _ := c.Lookup("pipeline")
+	arr, _ := pipeline.ArrayOK()
+	stages, err := arr.Values()
+	if err != nil || len(stages) != 2 {
+		return nil, 0, false
+	}
+	group, _ := stages[1].DocumentOK()
+	one, isSum := group.Lookup("$group", "n", "$sum").AsInt64OK()
+	if filter = filterOf(c); len(filter) <= 5 || !isSum || one != 1 {
+		return nil, 0, false
+	}
+	_, err = plan.EachIn(reply, "firstBatch", func(doc bson.Raw) error { n, _ = doc.Lookup("n").AsInt64OK(); return nil })
+	return filter, n, err == nil
 }
 
 // lookedAt is how many documents of a namespace the operator saw last, with which filter; ok is false if he did not look, or not at all of them.

@@ -29,6 +29,7 @@ type Deployment struct {
 	evidence  []environment.Evidence
 	env       environment.Environment
 	databases map[string][]environment.Evidence // per database, as far as asked
+	shapes    map[string]*knownShape            // of collections that were read
 	identity  map[string]string
 	verified  string // the connection on which identity was seen
 
@@ -48,8 +49,8 @@ type software struct {
 	embedded bool // FerretDB, which has limits that MongoDB does not have
 }
 
-// cursors are those opened by reads, on one link.
-type cursors map[int64]bool
+// cursors are those opened by reads, on one link, each with the namespace under which the server gave it.
+type cursors map[int64]string
 
 // Name is how the deployment is called on the screen.
 func (d *Deployment) Name() string { return d.seen.Name() }
@@ -111,7 +112,7 @@ func (d *Deployment) remembersWrites() bool {
 // Read runs a command that reads, and getMore and killCursors on cursors that it opened itself. Anything else is refused. It may be called from any
 // goroutine, and does not wait for a statement.
 func (d *Deployment) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
-	c, err := command.Parse(db, cmd, func(id int64) bool { return d.owns(d.side, id) })
+	c, err := command.Parse(db, cmd, d.owned(d.side))
 	if err != nil {
 		return nil, err
 	}
@@ -126,16 +127,25 @@ func (d *Deployment) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Ra
 	return reply, nil
 }
 
+// aside sends a command that belongs to a change, and takes back what that change is just doing, while the change's own connection waits.
+func (d *Deployment) aside(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
+	return d.wire().Run(ctx, db, cmd, wire.Options{Background: true})
+}
+
 // Answered implements environment.Reader.
 func (d *Deployment) Answered(err error) bool {
 	e, ok := wire.AsError(err)
 	return ok && e.Answered()
 }
 
-func (d *Deployment) owns(c cursors, id int64) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return c[id]
+// owned says which cursors are ours: the id with the namespace under which the server gave it.
+func (d *Deployment) owned(c cursors) command.Owned {
+	return func(id int64, ns command.Namespace) bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		have, ok := c[id]
+		return ok && have == ns.String()
+	}
 }
 
 // own notes the cursor that a read opened, and forgets it when it is used up.
@@ -153,7 +163,7 @@ func (d *Deployment) own(cs cursors, c *command.Command, reply bson.Raw) {
 		return
 	}
 	if id != 0 {
-		cs[id] = true
+		cs[id], _ = reply.Lookup("cursor", "ns").StringValueOK()
 		return
 	}
 	for _, used := range c.Cursors() {
@@ -168,7 +178,7 @@ type mainReader struct {
 }
 
 func (r mainReader) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
-	c, err := command.Parse(db, cmd, func(id int64) bool { return r.d.owns(r.d.main, id) })
+	c, err := command.Parse(db, cmd, r.d.owned(r.d.main))
 	if err != nil {
 		return nil, err
 	}

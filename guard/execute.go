@@ -46,15 +46,16 @@ type execution struct {
 	done      int64
 	batches   int64
 	began     time.Time
-	lagAt     time.Time   // of the last look at the secondaries
-	after     []afterHash // one an item
+	lagAt     time.Time                // of the last look at the secondaries
+	delays    map[string]time.Duration // of delayed members, by name; nil until it was asked for
+	after     []afterHash              // one an item
 	afterHex  string
 	verified  int64
 	mismatch  bool
 	differs   map[int64]bool // documents that an alarm was given of
 	changed   bool           // something may have been changed
 	stop      <-chan struct{}
-	cursors   map[int64]bool // that the change has opened
+	cursors   cursors // that the change has opened
 	status    replay.Status
 }
 
@@ -64,7 +65,7 @@ const wtimeout = 60_000
 func newExecution(g *Gate, d *Deployment, p *plan.Plan, j Judged) *execution {
 	x := &execution{
 		gate: g, d: d, plan: p, judged: j, pace: newPacer(g.cfg.Policy.Pace(j.Environment), d.MaxStatements()), resend: d.remembersWrites(),
-		predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}, differs: map[int64]bool{}, cursors: map[int64]bool{}, began: g.cfg.Now(),
+		predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}, differs: map[int64]bool{}, cursors: cursors{}, began: g.cfg.Now(),
 	}
 	for _, c := range p.Counts() {
 		x.count(c.Namespace).Schema = c.Schema
@@ -167,7 +168,7 @@ func (x *execution) ask(ctx context.Context, db string, cmd bson.D) (bson.Raw, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := command.Parse(db, raw, func(id int64) bool { return x.cursors[id] })
+	c, err := command.Parse(db, raw, x.owned)
 	if err != nil {
 		return nil, &notSent{err}
 	}
@@ -175,7 +176,7 @@ func (x *execution) ask(ctx context.Context, db string, cmd bson.D) (bson.Raw, e
 	reply, err := x.command(ctx, db, raw)
 	if c.Class() == command.Read {
 		if id, ok := reply.Lookup("cursor", "id").Int64OK(); ok {
-			x.cursors[id] = true
+			x.cursors[id], _ = reply.Lookup("cursor", "ns").StringValueOK()
 		}
 		return reply, err
 	}
@@ -183,6 +184,12 @@ func (x *execution) ask(ctx context.Context, db string, cmd bson.D) (bson.Raw, e
 		x.fail(rerr)
 	}
 	return reply, err
+}
+
+// owned says which cursors this change has opened.
+func (x *execution) owned(id int64, ns command.Namespace) bool {
+	have, ok := x.cursors[id]
+	return ok && have == ns.String()
 }
 
 // write is command for one that holds derived statements, and records it: what they are is known, so that they need no parsing. numbered are the same bytes

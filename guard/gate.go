@@ -40,6 +40,8 @@ type Operator interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 	// Reason asks what the session is for. An empty answer is no reason.
 	Reason(ctx context.Context, env environment.Environment) (Answer, error)
+	// Notice says something before it happens that costs others: it asks nothing.
+	Notice(text string)
 	// Progress is called between batches and while a change waits. It returns at once, and may pause or stop what has not begun.
 	Progress(Progress) Control
 	// Receipt shows what a guarded write came to, and returns what was shown, without colours.
@@ -254,7 +256,7 @@ func (g *Gate) Connect(ctx context.Context, t Target) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{gate: g, server: server, target: t, main: cursors{}, side: cursors{}, databases: map[string][]environment.Evidence{}}
+	d := &Deployment{gate: g, server: server, target: t, main: cursors{}, side: cursors{}, databases: map[string][]environment.Evidence{}, shapes: map[string]*knownShape{}}
 	if err := d.classify(ctx); err != nil {
 		return nil, errors.Join(err, server.Close(ctx))
 	}

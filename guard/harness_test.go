@@ -260,6 +260,7 @@ type operator struct {
 	progress func(guard.Progress) guard.Control
 	asked    []guard.Question
 	receipts []guard.Receipt
+	notices  []string
 }
 
 func (o *operator) Present() bool { return !o.absent }
@@ -285,6 +286,8 @@ func (o *operator) Progress(p guard.Progress) guard.Control {
 	return guard.Go
 }
 
+func (o *operator) Notice(text string) { o.notices = append(o.notices, text) }
+
 func (o *operator) Receipt(r guard.Receipt) string {
 	o.receipts = append(o.receipts, r)
 	return "receipt of " + r.Change
@@ -303,7 +306,8 @@ type bench struct {
 
 	reason  string // given beforehand
 	policy  *policy.Policy
-	witness string // of the record
+	witness string              // of the record
+	wait    func(time.Duration) // nil: a hundredth of it
 }
 
 func (s *server) bench(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
@@ -331,7 +335,13 @@ func (b *bench) open() (err error) {
 	}
 	b.gate, err = guard.New(guard.Config{
 		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
-		Wait: func(_ context.Context, d time.Duration) { time.Sleep(d / 100) }, // a minute of patience is half a second
+		Wait: func(_ context.Context, d time.Duration) {
+			if b.wait != nil {
+				b.wait(d)
+				return
+			}
+			time.Sleep(d / 100) // a minute of patience is half a second
+		},
 	})
 	if err != nil {
 		return err

@@ -15,7 +15,8 @@ import (
 )
 
 // Mark writes the server's own environment marker: one document, planned, confirmed, backed up and recorded like any other change.
-// A marker may be written where there is none, and raised. Lowering one needs a second person, which does not exist yet: it is refused.
+// A marker may be written where there is none, and raised. Lowering one needs what policy asks for it: a second person, which does not exist yet, unless the
+// administrator's file says otherwise.
 func (s *Statement) Mark(ctx context.Context, d *Deployment, env environment.Environment) error {
 	g := s.gate
 	if err := d.verify(ctx); err != nil {
@@ -25,26 +26,38 @@ func (s *Statement) Mark(ctx context.Context, d *Deployment, env environment.Env
 	if now, ok := environment.Parse(was.Value); ok && now == env && was.State == environment.MarkerPresent && was.Deployment == d.seen.Deployment() {
 		return nil // it is marked so already
 	}
+	v := policy.Verdict{Action: policy.Confirm, Why: fmt.Sprintf("writing the marker of %s: confirm", d.Name()), AskReason: d.env.Effective() == environment.Production}
 	if lowers(was, env) {
-		return s.refuse(&Refused{
-			Text:  fmt.Sprintf("%s is marked %s; a marker is lowered only with the approval of a second person, which is not built yet", d.Name(), was.Value),
-			Hints: []string{"somebody with another tool and the right to write in the database respect can do it, outside of this record"},
-		})
+		if v = g.cfg.Policy.LowerMarker(environment.Max(d.env, said(was))); v.Action < policy.Confirm {
+			return s.refuse(&Refused{
+				Text: fmt.Sprintf("%s is marked %s; %s, and approval by a second person is not built yet", d.Name(), was.Value, v.Why),
+				Hints: []string{
+					"the administrator can allow it, for everybody here: in /etc/respect/policy.yaml, policy: {production: {security: {lower-marker: confirm}}}",
+					"somebody with another tool and the right to write in the database respect can do it, outside of this record",
+				},
+			})
+		}
 	}
 	c, err := command.Marker(environment.MarkerDocument(env, d.seen.Deployment(), g.cfg.Who, g.cfg.Now()))
 	if err != nil {
 		return err
 	}
-	v := policy.Verdict{Action: policy.Confirm, Why: fmt.Sprintf("writing the marker of %s: confirm", d.Name()), AskReason: d.env.Effective() == environment.Production}
 	if empty, err := d.empty(ctx); err != nil {
 		return d.fromWire(err, false)
-	} else if empty {
+	} else if empty && !lowers(was, env) {
 		v = policy.Verdict{Action: policy.Backup, Why: "a deployment without user data may be marked without a question"}
 	}
 	j := Judged{d.env, d.evidence, v.Action}
 	cfg, err := s.planConfig(d, j, command.Security.String())
 	if err != nil {
 		return err
+	}
+	if lowers(was, env) {
+		v.Action = policy.Confirm // whatever else policy would let pass
+		cfg.Facts = append(cfg.Facts, plan.Fact{
+			Code: plan.LowersMarker, Severity: plan.Danger, Data: map[string]any{"was": was.Value, "becomes": env.String()},
+			Text: fmt.Sprintf("the deployment was marked %s: from now on everybody who connects is guarded only as on %s", was.Value, env),
+		})
 	}
 	b, err := plan.NewBuilder(cfg)
 	if err != nil {
@@ -68,6 +81,14 @@ func (s *Statement) Mark(ctx context.Context, d *Deployment, env environment.Env
 		return d.classify(ctx)
 	}
 	return nil
+}
+
+// said is the environment that a marker names. One that cannot be understood may have said anything.
+func said(was environment.Marker) environment.Environment {
+	if env, ok := environment.Parse(was.Value); ok {
+		return env
+	}
+	return environment.Production
 }
 
 // lowers says whether a marker would become less dangerous. One that cannot be understood may say anything.

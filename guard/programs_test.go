@@ -20,7 +20,7 @@ type programs struct {
 func newPrograms(seed uint64) *programs {
 	p := &programs{Rand: rand.New(rand.NewPCG(seed, 1)), methods: map[string][]js.Method{}}
 	for _, m := range js.Methods() {
-		if m.Name != "sleep" {
+		if m.Name != "sleep" && m.Name != "shardDrainingStatus" { // that one only reads, and the judge does not know it
 			p.methods[m.Object] = append(p.methods[m.Object], m)
 		}
 	}
@@ -42,7 +42,15 @@ func (p *programs) statement(depth int) string {
 		}
 		return string(b)
 	}
-	switch p.IntN(12) {
+	switch p.IntN(16) {
+	case 12:
+		return "for (const x of {[Symbol.iterator]() { return {next: () => ({value: " + p.call() + "}), return() { " + sub() + "; return {} }} }}) { " + sub() + "; break }"
+	case 13:
+		return "(function*() { try { yield " + p.call() + " } finally { " + sub() + " } })().next()"
+	case 14:
+		return "Promise.resolve().then(() => { " + sub() + " }).finally(() => { " + sub() + " })"
+	case 15:
+		return "db.c.find({toBSON() { " + sub() + "; return " + p.filter() + " }}).toArray()"
 	case 0:
 		return "for (let i = 0; i < 3; i++) { " + sub() + " }"
 	case 1:
@@ -71,9 +79,10 @@ func (p *programs) statement(depth int) string {
 
 // call calls a random method on a random object, in one of the ways there are.
 func (p *programs) call() string {
-	object := p.one("Collection", "Collection", "Collection", "Database", "Cursor", "Mongo")
+	object := p.one("Collection", "Collection", "Collection", "Collection", "Database", "Database", "Cursor", "Mongo", "Bulk", "BulkFind", "Explainable", "rs", "sh")
 	m := p.methods[object][p.IntN(len(p.methods[object]))]
-	on := map[string]string{"Collection": p.collection(), "Database": p.database(), "Cursor": p.collection() + ".find(" + p.filter() + ")", "Mongo": "db.getMongo()"}[object]
+	on := map[string]string{"Collection": p.collection(), "Database": p.database(), "Cursor": p.collection() + ".find(" + p.filter() + ")", "Mongo": "db.getMongo()",
+		"Bulk": p.collection() + ".initializeOrderedBulkOp()", "BulkFind": p.collection() + ".initializeUnorderedBulkOp().find(" + p.filter() + ")", "Explainable": p.collection() + ".explain()", "rs": "rs", "sh": "sh"}[object]
 	var args []string
 	if m.Args != "" {
 		for _, a := range strings.Split(m.Args, ", ") {
@@ -88,6 +97,9 @@ func (p *programs) call() string {
 		return fmt.Sprintf("Reflect.apply(%s.%s, %s, [%s])", on, m.Name, on, list)
 	case 2:
 		return fmt.Sprintf("%s.%s.bind(%s)(%s)", on, m.Name, p.collection(), list) // perhaps of another object
+	}
+	if object == "BulkFind" && strings.HasPrefix(m.Help, "delete ") || strings.HasPrefix(m.Help, "update ") && object == "BulkFind" {
+		return fmt.Sprintf("%s.%s(%s).execute()", on, m.Name, list)
 	}
 	return fmt.Sprintf("%s.%s(%s)", on, m.Name, list)
 }

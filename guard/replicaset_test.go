@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"respect/guard"
 	"respect/guard/internal/wiretest"
 	"respect/replay"
@@ -251,4 +253,35 @@ func TestPauseAndStop(t *testing.T) {
 		}
 		same(t, "after both were undone", before, s.state(t))
 	})
+}
+
+// TestDelayedMember: a member that is kept behind by its configuration holds nothing back.
+func TestDelayedMember(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"secondaryDelaySecs", "slaveDelay"} {
+		s := production(t, "set")
+		cmd := s.many(t, 250)
+		b := s.bench(t)
+		delayed := s.set.Members()[1]
+		s.set.SetLag(delayed, time.Hour+2*time.Second)
+		for _, m := range s.set.Members() {
+			m.Answer(func(c wiretest.Command) bson.Raw {
+				if c.Name != "replSetGetConfig" {
+					return nil
+				}
+				doc, err := bson.Marshal(bson.D{{Key: "config", Value: bson.D{{Key: "members", Value: bson.A{bson.D{{Key: "host", Value: delayed.Address()}, {Key: key, Value: 3600}}}}}}, {Key: "ok", Value: 1.0}})
+				if err != nil {
+					panic(err)
+				}
+				return doc
+			})
+		}
+		if _, _, err := b.run(cmd); err != nil {
+			t.Fatalf("%s: %v", key, err)
+		}
+		s.set.SetLag(delayed, 2*time.Hour)
+		if _, err := b.undo(b.last()); err == nil || !strings.Contains(err.Error(), "behind the primary") {
+			t.Errorf("%s: further behind than that, and nothing was said: %v", key, err)
+		}
+	}
 }

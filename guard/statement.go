@@ -125,7 +125,7 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	if s.stopped != nil {
 		return nil, s.stopped
 	}
-	c, err := command.Parse(db, cmd, func(id int64) bool { return d.owns(d.main, id) }) // private copy of the bytes; unknown = write
+	c, err := command.Parse(db, cmd, d.owned(d.main)) // private copy of the bytes; unknown = write
 	if err != nil {
 		return nil, s.refuse(&Refused{Text: err.Error()})
 	}
@@ -214,6 +214,7 @@ func (s *Statement) read(ctx context.Context, d *Deployment, c *command.Command)
 	if ms := d.boundsReads(c); ms > 0 {
 		c = c.Bounded(ms)
 	}
+	s.announce(ctx, d, c)
 	return s.send(ctx, d, c)
 }
 

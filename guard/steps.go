@@ -259,15 +259,7 @@ func (x *execution) createIndexes(ctx context.Context, s plan.Step, ns command.N
 		}
 		specs = append(specs, clean)
 	}
-	return x.schema(ctx, ns.DB, bson.D{{Key: "createIndexes", Value: ns.Collection}, {Key: "indexes", Value: specs}, concern()}, func() (bool, error) {
-		all, err := x.indexes(ctx, ns)
-		for _, spec := range s.Specs {
-			if !hasIndex(all, bson.Raw(spec).Lookup("name").StringValue()) {
-				return false, err
-			}
-		}
-		return true, err
-	})
+	return x.build(ctx, s, ns, bson.D{{Key: "createIndexes", Value: ns.Collection}, {Key: "indexes", Value: specs}, concern()})
 }
 
 func (x *execution) create(ctx context.Context, s plan.Step, ns command.Namespace) error {

@@ -579,10 +579,35 @@ func (x *execution) lag(ctx context.Context) (lag time.Duration, member string, 
 		if state, _ := doc.Lookup("state").AsInt64OK(); !ok || state != secondary {
 			continue
 		}
-		if d := newest.Sub(at); d > lag || member == "" {
-			lag = d
-			member, _ = doc.Lookup("name").StringValueOK()
+		name, _ := doc.Lookup("name").StringValueOK()
+		if d := newest.Sub(at) - x.delay(ctx, name); d > lag || member == "" {
+			lag, member = max(d, 0), name
 		}
 	}
 	return lag, member, true
+}
+
+// delay is how far behind a member is kept by its configuration, which is no reason to wait for it. It is asked for once a change; who may not ask is told
+// that none is.
+// Source: https://www.mongodb.com/docs/manual/reference/replica-configuration/ (secondaryDelaySecs; slaveDelay before 5.0)
+func (x *execution) delay(ctx context.Context, member string) time.Duration {
+	if x.delays == nil {
+		x.delays = map[string]time.Duration{}
+		reply, err := x.ask(ctx, "admin", bson.D{{Key: "replSetGetConfig", Value: int32(1)}})
+		arr, ok := reply.Lookup("config", "members").ArrayOK()
+		members, verr := arr.Values()
+		if err != nil || !ok || verr != nil {
+			members = nil
+		}
+		for _, m := range members {
+			doc, ok := m.DocumentOK()
+			host, _ := doc.Lookup("host").StringValueOK()
+			for _, key := range []string{"secondaryDelaySecs", "slaveDelay"} {
+				if n, has := doc.Lookup(key).AsInt64OK(); ok && has {
+					x.delays[host] = time.Duration(min(n, 365*24*3600)) * time.Second
+				}
+			}
+		}
+	}
+	return x.delays[member]
 }

@@ -26,6 +26,8 @@ type UndoOptions struct {
 	Only bson.Raw
 	// On names the deployment to take it back on, if that is not shown to be the one where it was done: a restored copy, for example.
 	On string
+	// Dir is where the files of the change are, if it was made in another state directory and brought here; "" if it was made here.
+	Dir string
 }
 
 // Undo plans to take a change back and carries that out like any other plan. change is its state as the record has it.
@@ -33,7 +35,7 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 	if err := undoable(change); err != nil {
 		return s.refuse(err)
 	}
-	p, v, judged, err := s.openChange(ctx, d, change, opts.On)
+	p, v, judged, err := s.openChange(ctx, d, change, opts)
 	if err != nil {
 		return err
 	}
@@ -48,6 +50,11 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 	cfg, err := s.planConfig(d, judged, p.Header().Class)
 	if err != nil {
 		return err
+	}
+	if opts.Dir != "" {
+		cfg.Facts = append(cfg.Facts, plan.Fact{
+			Code: plan.FromFile, Severity: plan.Warn, Text: "the change and its backup come from a file; whether they say what was, cannot be told here",
+		})
 	}
 	if opts.On != "" && sameDeployment(d, p) != nil {
 		cfg.Facts = append(cfg.Facts, plan.Fact{
@@ -77,11 +84,15 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 
 // openChange opens the plan of a change that is to be taken back or to be finished, on a deployment that is shown to be the one where it was made, or
 // that the operator names.
-func (s *Statement) openChange(ctx context.Context, d *Deployment, change *journal.Change, on string) (p *plan.Plan, v policy.Verdict, j Judged, err error) {
-	if p, err = plan.Open(s.gate.changeDir(change.ID), change.Intent.Digest); err != nil {
+func (s *Statement) openChange(ctx context.Context, d *Deployment, change *journal.Change, opts UndoOptions) (p *plan.Plan, v policy.Verdict, j Judged, err error) {
+	dir := opts.Dir
+	if dir == "" {
+		dir = s.gate.changeDir(change.ID)
+	}
+	if p, err = plan.Open(dir, change.Intent.Digest); err != nil {
 		return nil, v, j, s.refuse(&Refused{Text: fmt.Sprintf("change %s cannot be looked at: %v", change.ID, err)})
 	}
-	if err := sameDeployment(d, p); err != nil && (on == "" || on != d.Name()) {
+	if err := sameDeployment(d, p); err != nil && (opts.On == "" || opts.On != d.Name()) {
 		return nil, v, j, s.refuse(err)
 	}
 	if !d.primary() {
@@ -90,7 +101,7 @@ func (s *Statement) openChange(ctx context.Context, d *Deployment, change *journ
 	if err := d.verify(ctx); err != nil {
 		return nil, v, j, err
 	}
-	v, j, err = s.decideUndo(ctx, d, p)
+	v, j, err = s.decideUndo(ctx, d, p, opts.Dir != "")
 	return p, v, j, err
 }
 
@@ -105,7 +116,7 @@ func (s *Statement) Resume(ctx context.Context, d *Deployment, change *journal.C
 	case change.Status == replay.StatusUndone:
 		return s.refuse(&Refused{Text: fmt.Sprintf("change %s was taken back, by %s", change.ID, change.UndoneBy), Hints: []string{"to make it again: undo " + change.UndoneBy}})
 	}
-	p, v, judged, err := s.openChange(ctx, d, change, "")
+	p, v, judged, err := s.openChange(ctx, d, change, UndoOptions{})
 	if err != nil {
 		return err
 	}
@@ -147,6 +158,8 @@ func undoable(c *journal.Change) *Refused {
 	switch {
 	case c.Running:
 		return &Refused{Text: fmt.Sprintf("change %s is being carried out by another session", c.ID)}
+	case c.Pruned != nil:
+		return &Refused{Text: fmt.Sprintf("the backup of change %s was deleted on %s: it cannot be taken back (%s)", c.ID, c.PrunedAt.Format("2006-01-02"), c.Pruned.Why)}
 	case c.Status == replay.StatusRejected:
 		return &Refused{Text: fmt.Sprintf("change %s changed nothing: there is nothing to take back", c.ID)}
 	case c.Status == replay.StatusUndone:
@@ -156,9 +169,9 @@ func undoable(c *journal.Change) *Refused {
 }
 
 // decideUndo asks policy for the class of work that the change was. Marking a deployment is never undone by undo.
-func (s *Statement) decideUndo(ctx context.Context, d *Deployment, p *plan.Plan) (policy.Verdict, Judged, error) {
+func (s *Statement) decideUndo(ctx context.Context, d *Deployment, p *plan.Plan, brought bool) (v policy.Verdict, j Judged, err error) {
 	class, targets := command.Unknown, []command.Namespace{}
-	for c := command.Unknown; c <= command.Server; c++ {
+	for c := command.DocumentWrite; c <= command.Server; c++ {
 		if c.String() == p.Header().Class {
 			class = c
 		}
@@ -171,14 +184,82 @@ func (s *Statement) decideUndo(ctx context.Context, d *Deployment, p *plan.Plan)
 		targets = append(targets, ns)
 	}
 	if class == command.Security && p.Documents() > 0 {
-		return policy.Verdict{}, Judged{}, s.refuse(&Refused{Text: "a marker is not taken back with undo", Hints: []string{"respect mark writes another one"}})
+		return v, j, s.refuse(&Refused{Text: "a marker is not taken back with undo", Hints: []string{"respect mark writes another one"}})
+	}
+	if brought {
+		more, err := vet(p, class)
+		if err != nil {
+			return v, j, s.refuse(&Refused{Text: fmt.Sprintf("change %s cannot be taken back from a file: %v", p.Change(), err)})
+		}
+		targets = append(targets, more...)
 	}
 	env, evidence, err := d.environmentOf(ctx, targets)
 	if err != nil {
-		return policy.Verdict{}, Judged{}, d.fromWire(err, false)
+		return v, j, d.fromWire(err, false)
 	}
-	v := s.gate.cfg.Policy.Decide(env, class)
+	v = s.gate.cfg.Policy.Decide(env, class)
+	if len(p.Steps()) > 0 {
+		if schema := s.gate.cfg.Policy.Decide(env, command.Schema); schema.Action < v.Action {
+			v = schema
+		}
+	}
 	return v, Judged{env, evidence, v.Action}, nil
+}
+
+// vet reads all of a plan that was not made here, and of which therefore nothing is believed: the namespaces that it would touch are those of its documents and
+// steps, and only ordinary documents, collections and indexes may be among them. No command of its own is ever sent.
+func vet(p *plan.Plan, class command.Class) (targets []command.Namespace, err error) {
+	if class != command.DocumentWrite && class != command.Schema {
+		return nil, fmt.Errorf("it is %s work", p.Header().Class)
+	}
+	seen := map[string]bool{}
+	look := func(name string) error {
+		if name == "" || seen[name] {
+			return nil
+		}
+		seen[name] = true
+		ns, err := command.ParseNamespace(name)
+		if err != nil {
+			return err
+		}
+		targets = append(targets, ns)
+		return ordinary(ns)
+	}
+	for _, st := range p.Steps() {
+		if st.Do == plan.DoRun {
+			return nil, fmt.Errorf("it ran %s, whose inverse would come from the file", st.Verb)
+		}
+		if err := errors.Join(look(st.NS), look(st.To)); err != nil {
+			return nil, err
+		}
+	}
+	for _, ns := range p.Creates() {
+		if err := look(ns); err != nil {
+			return nil, err
+		}
+	}
+	return targets, p.Items(func(it plan.Item) error { return look(it.NS) })
+}
+
+// ordinary says what is special about a namespace: that a write to it would be more than a write of documents.
+func ordinary(ns command.Namespace) error {
+	for class, cmd := range map[command.Class]bson.D{
+		command.DocumentWrite: {{Key: "delete", Value: ns.Collection}, {Key: "deletes", Value: bson.A{bson.D{{Key: "q", Value: bson.D{}}, {Key: "limit", Value: int32(0)}}}}},
+		command.Schema:        {{Key: "drop", Value: ns.Collection}},
+	} {
+		raw, err := bson.Marshal(cmd)
+		if err != nil {
+			return err
+		}
+		c, err := command.Parse(ns.DB, raw, nil)
+		if err != nil {
+			return err
+		}
+		if c.Class() != class {
+			return fmt.Errorf("%s is no ordinary collection: %s", ns, c.Why())
+		}
+	}
+	return nil
 }
 
 // sameDeployment compares what stays the same when a server restarts.

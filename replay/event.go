@@ -1,7 +1,7 @@
 // Package replay is the vocabulary of audit: what can be said about a session, one event at a time.
 //
-// It imports the standard library only, and so do the packages below it: an auditor must not need to trust what he
-// audits. How events are stored and what makes the store tamper-evident is in replay/journal.
+// It imports the standard library only, and so do the packages below it, but for the signed notes of golang.org/x/mod in replay/journal: an auditor must
+// not need to trust what he audits. How events are stored and what makes the store tamper-evident is in replay/journal.
 package replay
 
 import (
@@ -62,6 +62,7 @@ const (
 	KindRefused  Kind = "refused"  // Refused
 	KindOutput   Kind = "output"   // Output
 	KindRecovery Kind = "recovery" // Recovery: the late outcome of another session's change
+	KindPruned   Kind = "pruned"   // Pruned: recorded before the files are deleted
 	KindSecurity Kind = "security" // Security
 	KindScreen   Kind = "screen"   // Screen: the size of the terminal, at the begin and when it changes
 	KindSeal     Kind = "seal"     // Seal: behind Close the last, without which the end of the session is not sealed
@@ -331,6 +332,13 @@ type Recovery struct {
 	Counts  []Count `json:"counts"`
 	Found   string  `json:"found"` // a sentence
 	After   string  `json:"after,omitempty"`
+}
+
+// Pruned says that the files of a change, its backup among them, are deleted: it cannot be taken back any more.
+type Pruned struct {
+	Change string `json:"change"`
+	Bytes  int64  `json:"bytes"`
+	Why    string `json:"why"` // the rule, in words
 }
 
 // Security is a broken invariant, or an attempt.

@@ -83,6 +83,53 @@ type UndoJSON struct {
 	Reason   string `json:"reason"`
 }
 
+// FullChangeJSON is a change as changes show --json prints it.
+type FullChangeJSON struct {
+	ChangeJSON
+	Class     string         `json:"class"`
+	Manner    string         `json:"manner"` // how the answer came
+	Digest    string         `json:"digest"` // of the plan
+	Facts     []replay.Fact  `json:"facts"`
+	Screen    string         `json:"screen"` // the preview, as it was shown
+	Phrase    string         `json:"phrase"`
+	Answer    string         `json:"answer"`
+	Backup    *replay.Saved  `json:"backup"` // null if none was made
+	Predicted []replay.Count `json:"predicted"`
+	Error     string         `json:"error,omitempty"`
+	Took      float64        `json:"took"` // seconds
+	Batches   int64          `json:"batches"`
+	Found     string         `json:"found,omitempty"` // later, if it was cut off
+	PartlyBy  []string       `json:"partlyUndoneBy"`
+	ResumedBy []string       `json:"resumedBy"`
+	Only      string         `json:"only,omitempty"`
+	Resumes   string         `json:"resumes,omitempty"`
+	Pruned    *replay.Pruned `json:"pruned"` // null if its files are there
+}
+
+// ToFullJSON is all that the record has of a change.
+func ToFullJSON(c *journal.Change) FullChangeJSON {
+	out := FullChangeJSON{
+		ChangeJSON: ToJSON(c), Class: c.Planned.Class, Manner: c.Decided.Manner, Digest: c.Intent.Digest, Facts: notNil(c.Planned.Facts), Screen: c.Decided.Screen,
+		Phrase: c.Decided.Phrase, Answer: c.Decided.Answer, Backup: c.Saved, Predicted: notNil(predicted(c)), PartlyBy: notNil(c.PartlyUndoneBy), ResumedBy: notNil(c.ResumedBy),
+		Only: c.Intent.Only, Resumes: c.Intent.Resumes, Pruned: c.Pruned,
+	}
+	if o := c.Outcome; o != nil {
+		out.Error, out.Took, out.Batches = o.Error, (time.Duration(o.Micros) * time.Microsecond).Seconds(), o.Batches
+	}
+	if c.Recovery != nil {
+		out.Found = c.Recovery.Found
+	}
+	return out
+}
+
+// predicted is what the preview said.
+func predicted(c *journal.Change) []replay.Count {
+	if c.Outcome != nil && c.Outcome.Predicted != nil {
+		return c.Outcome.Predicted
+	}
+	return c.Intent.Counts
+}
+
 // ToJSON is a change for --json.
 func ToJSON(c *journal.Change) ChangeJSON {
 	out := ChangeJSON{
@@ -105,6 +152,8 @@ func undoState(c *journal.Change) UndoJSON {
 	switch {
 	case c.Running:
 		return UndoJSON{false, "it is being carried out by another session"}
+	case c.Pruned != nil:
+		return UndoJSON{false, "its backup was deleted on " + c.PrunedAt.Format("2006-01-02") + ": " + c.Pruned.Why}
 	case c.Status == replay.StatusUndone:
 		return UndoJSON{false, "it was taken back by " + c.UndoneBy}
 	case c.Status == replay.StatusRejected:
@@ -139,56 +188,96 @@ func ListChanges(changes []*journal.Change) string {
 	return b.String()
 }
 
-// ShowChange is all that the record has of one change, for people.
+// ShowChange is all that the record has of one change, for people: what it was, the preview as it was shown, what was answered, what was predicted beside what was
+// done, and what became of it.
 func ShowChange(c *journal.Change) string {
 	var b strings.Builder
 	line := func(name, format string, a ...any) {
-		fmt.Fprintf(&b, "%-12s %s\n", name, render.SafeLines(fmt.Sprintf(format, a...)))
-	}
-	line("change", "%s", c.ID)
-	line("time", "%s", c.Time.UTC().Format(time.RFC3339))
-	line("environment", "%s", c.Intent.Environment)
-	line("deployment", "%s (%s)", c.Intent.Deployment, c.Intent.URI)
-	line("session", "%s", c.Session)
-	line("summary", "%s", c.Intent.Summary)
-	if c.Intent.Undoes != "" {
-		line("undoes", "%s", c.Intent.Undoes)
-	}
-	for _, f := range c.Planned.Facts {
-		line("fact", "%-8s %s: %s", f.Severity, f.Code, f.Text)
-	}
-	line("answered", "%s (%s)", render.Quote(c.Decided.Answer), c.Decided.Manner)
-	if c.Saved != nil {
-		line("backup", "%d document(s), %s, %d file(s)", c.Saved.Documents, render.Bytes(c.Saved.Bytes), len(c.Saved.Files))
+		text := strings.ReplaceAll(render.SafeLines(fmt.Sprintf(format, a...)), "\n", "\n"+strings.Repeat(" ", 13))
+		fmt.Fprintf(&b, "%-12s %s\n", name, text)
 	}
 	status := string(c.Status)
-	if c.CutOff {
+	switch {
+	case c.CutOff:
 		status += ": its session ended in the middle of it"
+	case c.Running:
+		status = "running"
 	}
+	line("change", "%s", c.ID)
 	line("status", "%s", status)
-	if c.Outcome != nil {
-		for _, n := range c.Outcome.Counts {
-			line("did", "%s", did(n))
-		}
-		for _, x := range c.Outcome.Skipped {
-			line("skipped", "%s", x)
-		}
-		for _, x := range c.Outcome.Alarm {
-			line("ALARM", "%s", x)
-		}
-		if c.Outcome.Error != "" {
-			line("stopped", "%s", c.Outcome.Error)
+	line("summary", "%s", c.Intent.Summary)
+	line("environment", "%s", c.Intent.Environment)
+	line("deployment", "%s (%s)", c.Intent.Deployment, c.Intent.URI)
+	line("time", "%s", c.Time.UTC().Format(time.RFC3339))
+	line("session", "%s", c.Session)
+	for _, x := range []struct{ name, id string }{{"undoes", c.Intent.Undoes}, {"only", c.Intent.Only}, {"resumes", c.Intent.Resumes}} {
+		if x.id != "" {
+			line(x.name, "%s", x.id)
 		}
 	}
-	if c.Recovery != nil {
-		line("found later", "%s", c.Recovery.Found)
-	}
+	showAnswer(line, c)
+	showReceipt(line, c)
 	if u := undoState(c); u.Possible {
 		line("undo", "respect undo %s", c.ID)
 	} else {
 		line("undo", "%s", u.Reason)
 	}
+	for _, id := range c.PartlyUndoneBy {
+		line("", "a part was taken back by %s", id)
+	}
+	for _, id := range c.ResumedBy {
+		line("", "what it had left was done by %s", id)
+	}
 	return b.String()
+}
+
+func showAnswer(line func(name, format string, a ...any), c *journal.Change) {
+	if screen := strings.Trim(c.Decided.Screen, "\n"); screen != "" {
+		line("shown", "| %s", strings.ReplaceAll(screen, "\n", "\n| "))
+	} else {
+		for _, f := range c.Planned.Facts {
+			line("fact", "%-8s %s: %s", f.Severity, f.Code, f.Text)
+		}
+	}
+	if c.Decided.Phrase == "" {
+		line("answered", "nothing: policy asks no question")
+	} else {
+		line("answered", "%s (%s)", render.Quote(c.Decided.Answer), c.Decided.Manner)
+	}
+	if c.Saved != nil {
+		line("backup", "%s, %s, %s", plan.Plural(c.Saved.Documents, "document"), render.Bytes(c.Saved.Bytes), plan.Plural(int64(len(c.Saved.Files)), "file"))
+	}
+}
+
+func showReceipt(line func(name, format string, a ...any), c *journal.Change) {
+	actual := []replay.Count(nil)
+	if o := c.Outcome; o != nil {
+		actual = o.Counts
+		if o.Micros > 0 {
+			line("took", "%v, %s", (time.Duration(o.Micros) * time.Microsecond).Round(time.Millisecond), batches(o.Batches))
+		}
+	}
+	if c.Recovery != nil {
+		actual = c.Recovery.Counts
+		line("found later", "%s", c.Recovery.Found)
+	}
+	for _, p := range predicted(c) {
+		line("predicted", "%s", did(p))
+	}
+	for _, n := range actual {
+		line("did", "%s", did(n))
+	}
+	if o := c.Outcome; o != nil {
+		for _, x := range o.Skipped {
+			line("left alone", "%s", x)
+		}
+		for _, x := range o.Alarm {
+			line("ALARM", "%s", x)
+		}
+		if o.Error != "" {
+			line("stopped", "%s", o.Error)
+		}
+	}
 }
 
 func did(c replay.Count) string {
@@ -205,4 +294,11 @@ func did(c replay.Count) string {
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+func batches(n int64) string {
+	if n == 1 {
+		return "1 batch"
+	}
+	return plan.Number(n) + " batches"
 }

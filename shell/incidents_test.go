@@ -111,6 +111,7 @@ func (p *person) Reason(context.Context, environment.Environment) (guard.Answer,
 }
 
 func (p *person) Progress(guard.Progress) guard.Control { return guard.Go }
+func (p *person) Notice(string)                         {}
 func (p *person) Receipt(r guard.Receipt) string        { p.receipts = append(p.receipts, r); return "" }
 
 // session is a shell on a server, with somebody at it.

@@ -22,6 +22,8 @@ type Operator struct {
 	Color bool
 	// Screen is told the size of the terminal before a question is shown. May be nil.
 	Screen func(columns, rows int)
+	// Shown prints text to Err, and has it recorded.
+	Shown func(text string)
 
 	line progressLine
 }
@@ -122,6 +124,14 @@ func (o *Operator) Progress(p guard.Progress) guard.Control {
 	return guard.Go
 }
 
+// Notice implements guard.Operator.
+func (o *Operator) Notice(text string) {
+	o.line.clear(o.Err)
+	if o.Shown != nil {
+		o.Shown(render.SafeLines(text) + "\n")
+	}
+}
+
 // Receipt implements guard.Operator.
 func (o *Operator) Receipt(r guard.Receipt) string {
 	o.line.clear(o.Err)
@@ -187,6 +197,10 @@ func progressText(p guard.Progress) string {
 		return fmt.Sprintf("PAUSED after %s of %s documents: r goes on, s stops", plan.Number(p.Done), plan.Number(p.Total))
 	case p.Waiting != "":
 		return fmt.Sprintf("waiting after %s of %s documents: %s", plan.Number(p.Done), plan.Number(p.Total), p.Waiting)
+	case p.What != "" && p.Total > 0:
+		return fmt.Sprintf("%s: %s of %s%s. s stops", p.What, plan.Number(p.Done), plan.Number(p.Total), left)
+	case p.What != "" && p.Elapsed > 0:
+		return fmt.Sprintf("%s, for %v. s stops", p.What, round(p.Elapsed))
 	case p.What != "":
 		return p.What
 	}
@@ -223,6 +237,9 @@ var errNobody = errors.New("there is no terminal")
 
 // Progress implements guard.Operator.
 func (*Silent) Progress(guard.Progress) guard.Control { return guard.Go }
+
+// Notice implements guard.Operator.
+func (o *Silent) Notice(string) {}
 
 // Receipt implements guard.Operator.
 func (o *Silent) Receipt(r guard.Receipt) string { return receipt(o.Err, o.Style, r) }

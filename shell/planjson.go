@@ -123,9 +123,9 @@ func (s *Shell) planJSON(st *guard.Statement, err error) PlanJSON {
 	return out
 }
 
-func notNil(s []string) []string {
+func notNil[T any](s []T) []T {
 	if s == nil {
-		return []string{}
+		return []T{}
 	}
 	return s
 }

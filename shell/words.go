@@ -27,14 +27,15 @@ type word struct {
 }
 
 var (
-	nothing = regexp.MustCompile(`^$`)
-	oneWord = regexp.MustCompile(`^[^\s()=;]+$`)
-	maybe   = regexp.MustCompile(`^[^\s()=;.]*$`)
-	code    = regexp.MustCompile(`(?s)^\S.*$`)
-	showID  = regexp.MustCompile(`^(?:|list|show\s+\S+)$`)
-	someN   = regexp.MustCompile(`^[1-9][0-9]{0,5}$|^$`)
-	anID    = regexp.MustCompile(`^[^=;].*$`)
-	undoing = regexp.MustCompile(`(?s)^(?:[^\s()=;.{]*)(?:\s*\{.*\})?$`)
+	nothing  = regexp.MustCompile(`^$`)
+	oneOrTwo = regexp.MustCompile(`^[^\s()=;]+(?: [^\s()=;]+)?$`)
+	oneWord  = regexp.MustCompile(`^[^\s()=;]+$`)
+	maybe    = regexp.MustCompile(`^[^\s()=;.]*$`)
+	code     = regexp.MustCompile(`(?s)^\S.*$`)
+	showID   = regexp.MustCompile(`^(?:|list|show\s+\S+)$`)
+	someN    = regexp.MustCompile(`^[1-9][0-9]{0,5}$|^$`)
+	anID     = regexp.MustCompile(`^[^=;].*$`)
+	undoing  = regexp.MustCompile(`(?s)^(?:[^\s()=;.{]*)(?:\s*\{.*\})?$`)
 )
 
 func words() []word {
@@ -67,7 +68,7 @@ func words() []word {
 			return s.Resume(ctx, args, text, manner)
 		}},
 		{"sample", "[N]", "some documents of the last preview, spread over all of it", someN, true, sampleWordRun},
-		{"show", "dbs|collections|…", "what there is", oneWord, false, showWord},
+		{"show", "dbs|collections|users|roles|profile|logs|log [NAME]", "what there is", oneOrTwo, false, showWord},
 		{"undo", "[ID] [{FILTER}]", "take back the last change, or the one with this id, or some of its documents", undoing, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
 			return s.undoArgs(ctx, args, text, manner, guard.Execute)
 		}},
@@ -209,12 +210,67 @@ func showWord(s *Shell, ctx context.Context, args, text, manner string) int {
 			return code
 		}
 		return s.showCollections(reply)
-	case "profile", "users", "roles", "log", "logs", "startupWarnings", "automationNotices", "nonGenuineMongoDBCheck":
-		s.say(fmt.Sprintf("error: show %s is in mongosh and not in respect yet\n", args))
-		return ExitError
+	}
+	what, which, _ := strings.Cut(args, " ")
+	if l, ok := listings[what]; ok && (which == "" || what == "log") {
+		return s.showListing(ctx, l, which, text, manner)
 	}
 	s.say(fmt.Sprintf("error: there is nothing called %s to show; try: show dbs, show collections\n", render.Quote(args)))
 	return ExitError
+}
+
+// listing is something to show that is the list in the reply to a command.
+type listing struct {
+	db   string // "" is the current one
+	cmd  func(coll string) bson.D
+	list []string // where the reply has it
+}
+
+// listings are those, by name, as mongosh has them.
+var listings = map[string]listing{
+	"users": {cmd: func(string) bson.D { return bson.D{{Key: "usersInfo", Value: int32(1)}} }, list: []string{"users"}},
+	"roles": {cmd: func(string) bson.D {
+		return bson.D{{Key: "rolesInfo", Value: int32(1)}, {Key: "showBuiltinRoles", Value: true}}
+	}, list: []string{"roles"}},
+	"profile": {cmd: func(string) bson.D {
+		return bson.D{{Key: "find", Value: "system.profile"}, {Key: "sort", Value: bson.D{{Key: "ts", Value: int32(-1)}}}, {Key: "limit", Value: int32(5)}, {Key: "singleBatch", Value: true}}
+	}, list: []string{"cursor", "firstBatch"}},
+	"logs":            {db: "admin", cmd: func(string) bson.D { return bson.D{{Key: "getLog", Value: "*"}} }, list: []string{"names"}},
+	"log":             {db: "admin", cmd: func(name string) bson.D { return bson.D{{Key: "getLog", Value: name}} }, list: []string{"log"}},
+	"startupWarnings": {db: "admin", cmd: func(string) bson.D { return bson.D{{Key: "getLog", Value: "startupWarnings"}} }, list: []string{"log"}},
+}
+
+// showListing prints such a list: texts a line each, documents as they are printed anywhere.
+func (s *Shell) showListing(ctx context.Context, l listing, which, text, manner string) int {
+	if which == "" {
+		which = "global"
+	}
+	db := l.db
+	if db == "" {
+		_, db = s.vm.Database()
+	}
+	cmd := l.cmd(which)
+	reply, code := s.read(ctx, text, manner, db, cmd)
+	if code != ExitDone {
+		return code
+	}
+	arr, ok := reply.Lookup(l.list...).ArrayOK()
+	values, err := arr.Values()
+	if !ok || err != nil {
+		return s.badReply(cmd[0].Key)
+	}
+	var docs render.List
+	for _, v := range values {
+		if line, ok := v.StringValueOK(); ok {
+			s.out(render.SafeLines(line) + "\n")
+			continue
+		}
+		docs = append(docs, v.Document())
+	}
+	if len(docs) > 0 || len(values) == 0 {
+		s.out(s.list(docs, false))
+	}
+	return ExitDone
 }
 
 func (s *Shell) showDatabases(reply bson.Raw) int {
@@ -298,7 +354,9 @@ func (s *Shell) undoArgs(ctx context.Context, args, text, manner string, mode gu
 type UndoOptions struct {
 	Only string // a filter, as JavaScript; "" for all
 	On   string // the deployment, if it is another than the one where the change was made
-	From string // the directory of a change that was exported elsewhere
+	// Change and Dir are a change that was made in another state directory, and where its files were unpacked; nil and "" for one that was made here.
+	Change *journal.Change
+	Dir    string
 }
 
 // Undo takes back a change, or the last one.
@@ -319,15 +377,17 @@ func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, man
 			return ExitError
 		}
 	}
-	c, code := s.changeNamed(id)
+	c, code := opts.Change, ExitDone
 	if c == nil {
-		return code
+		if c, code = s.changeNamed(id); c == nil {
+			return code
+		}
 	}
 	st, code := s.begin(text, manner, mode)
 	if st == nil {
 		return code
 	}
-	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On})
+	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On, Dir: opts.Dir})
 	return s.ended(st, mode, err, "everything is already as it was before "+c.ID)
 }
 

@@ -1,6 +1,6 @@
 // Mutate removes one check of the guard at a time and looks whether a test turns red.
 //
-//	go run ./.ci/mutate [-set command|gate|js] [-only REGEXP] [-n N] [-time D] [-first] [-list] [-j N] [-tags TAGS]
+//	go run ./.ci/mutate [-set command|gate|js|source] [-only REGEXP] [-n N] [-time D] [-first] [-list] [-j N] [-tags TAGS]
 //
 // A mutant is an altered copy of one file: a row of the table is gone or says Read, a condition never holds or is turned round, half of an && or || is
 // gone, an error is not returned, a case or a statement is gone, a word of a list is gone. It is compiled with "go test -overlay", so that neither the
@@ -51,7 +51,12 @@ var targets = map[string]target{
 	},
 	"js": {
 		files: []string{"shell/js/convert.go"},
-		tests: []tests{{"./shell/js", "."}},
+		tests: []tests{{"./shell/js", "TestConver|TestToBSON|TestPlaces|TestMethodsSend|TestDocuments"}, {"./shell/js", "."}},
+		limit: 2 * time.Minute,
+	},
+	"source": {
+		files: []string{"shell/js/source.go", "shell/js/scan.go", "shell/js/literals.go", "shell/js/code.go"},
+		tests: []tests{{"./shell/js", "TestDeepSources|TestCode|TestAwait|TestSeparated|TestConversion$|TestUnhandled|TestComplete"}, {"./shell/js", "."}},
 		limit: 2 * time.Minute,
 	},
 }
@@ -90,7 +95,7 @@ func main() {
 }
 
 func run() int {
-	set := flag.String("set", "command", "which files: command, gate, js")
+	set := flag.String("set", "command", "which files: command, gate, js, source")
 	only := flag.String("only", "", "only mutants whose line of output matches")
 	n := flag.Int("n", 0, "at most so many, spread evenly; 0: all")
 	limit := flag.Duration("time", time.Hour, "stop after so long")

@@ -118,47 +118,6 @@ func (a *app) plan() *cobra.Command {
 	return c
 }
 
-func (a *app) changes() *cobra.Command {
-	list := func(*cobra.Command, []string) error {
-		changes, err := a.readChanges()
-		if err != nil {
-			return err
-		}
-		if a.flags.json == "" {
-			fmt.Fprint(a.out, shell.ListChanges(changes))
-			return nil
-		}
-		out := []shell.ChangeJSON{}
-		for _, c := range changes {
-			out = append(out, shell.ToJSON(c))
-		}
-		return status(a.printJSON(out))
-	}
-	c := &cobra.Command{Use: "changes", Short: "what was changed from here", Args: noArgs, RunE: list}
-	c.AddCommand(
-		&cobra.Command{Use: "list", Short: "all changes, oldest first", Args: noArgs, RunE: list},
-		&cobra.Command{Use: "show ID", Short: "all that the record has of one change", Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return &usage{text: "which change?", hint: "respect changes lists them"}
-			}
-			changes, err := a.readChanges()
-			if err != nil {
-				return err
-			}
-			c, err := shell.FindChange(changes, args[0])
-			if err != nil {
-				return err
-			}
-			if a.flags.json != "" {
-				return status(a.printJSON(shell.ToJSON(c)))
-			}
-			fmt.Fprint(a.out, shell.ShowChange(c))
-			return nil
-		}},
-	)
-	return c
-}
-
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return &usage{text: fmt.Sprintf("%s takes no argument %q", cmd.CommandPath(), args[0]), hint: cmd.CommandPath() + " --help"}
@@ -166,26 +125,38 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) readChanges() ([]*journal.Change, error) {
-	dir, err := a.stateDir()
-	if err != nil {
-		return nil, err
-	}
-	return shell.ReadChanges(dir)
-}
-
 func (a *app) undo() *cobra.Command {
 	var opts shell.UndoOptions
+	var from string
 	c := &cobra.Command{
 		Use: "undo [ID] [URI|PROFILE]", Short: "take back a change, or the last one", Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.onChange(cmd, args, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if from == "" {
+				return a.onChange(cmd, args, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
+					return s.undo(ctx, d, c.ID, opts)
+				})
+			}
+			id, at, err := a.undoArgs(cmd, args)
+			if err != nil {
+				return err
+			}
+			if at.uri == "" { // a file is not believed where to connect to
+				return &usage{text: "on which deployment?", hint: cmd.CommandPath() + " --from FILE URI"}
+			}
+			b, err := a.bring(from, id)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, b.remove()) }()
+			opts.Change, opts.Dir = b.change, b.files
+			return a.on(cmd, at, b.change, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
 				return s.undo(ctx, d, c.ID, opts)
 			})
 		},
 	}
 	c.Flags().StringVar(&opts.Only, "only", "", "a filter, as JavaScript: take back only documents that match it, as they were or as they are")
 	c.Flags().StringVar(&opts.On, "on", "", "the name of the deployment, if it is another than the one where the change was made")
+	c.Flags().StringVar(&from, "from", "", "a file that respect changes export made, for a change from another machine")
 	return c
 }
 
@@ -214,6 +185,11 @@ func (a *app) onChange(cmd *cobra.Command, args []string, f func(context.Context
 	if err != nil {
 		return err
 	}
+	return a.on(cmd, at, c, f)
+}
+
+// on runs f on a change, at a place or, if it is none, where the change was made.
+func (a *app) on(cmd *cobra.Command, at place, c *journal.Change, f func(context.Context, *session, *guard.Deployment, *journal.Change) int) (err error) {
 	if at.uri == "" {
 		if at, err = a.named(c.Intent.URI); err != nil {
 			return err

@@ -95,7 +95,10 @@ func (s *session) operator() guard.Operator {
 	if s.tty == nil {
 		return &shell.Silent{Err: s.app.err, Style: s.style}
 	}
-	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, Screen: func(columns, rows int) { s.gate.Screen(columns, rows) }}
+	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, Screen: func(columns, rows int) { s.gate.Screen(columns, rows) }, Shown: func(text string) {
+		fmt.Fprint(s.app.err, text)
+		s.gate.Shown(text, true)
+	}}
 }
 
 func (s *session) closeTTY() error {

@@ -81,11 +81,14 @@ type Command struct {
 	live    bool
 }
 
+// Owned says whether a cursor on a namespace was handed to this session by a command of class Read.
+type Owned func(cursor int64, ns Namespace) bool
+
 // Parse reads a command document as it would be sent to database db. It keeps a private copy of the bytes.
 // The error is of bytes that are no command at all, or that carry a field which no user may set, in any environment; a
 // command that is merely not understood has class Unknown and says why.
-// owned says whether a cursor was handed to this session by a command of class Read; nil means none was.
-func Parse(db string, cmd bson.Raw, owned func(cursor int64) bool) (*Command, error) {
+// owned says which cursors are this session's; nil means that none is.
+func Parse(db string, cmd bson.Raw, owned Owned) (*Command, error) {
 	if err := wellFormed(cmd, 0); err != nil {
 		return nil, fmt.Errorf("the command is not valid BSON: %w", err)
 	}
@@ -122,12 +125,8 @@ func wellFormed(doc bson.Raw, depth int) error {
 	if n, _, ok := bsoncore.ReadLength(doc); !ok || int(n) != len(doc) || n < 5 || doc[n-1] != 0 {
 		return errors.New("a document does not end where it says")
 	}
-	elems, err := doc.Elements()
-	if err != nil {
-		return err
-	}
-	for _, e := range elems {
-		switch v := e.Value(); v.Type {
+	return eachElement(doc, func(key []byte, v bson.RawValue) (err error) {
+		switch v.Type {
 		case bson.TypeEmbeddedDocument, bson.TypeArray:
 			err = wellFormed(v.Value, depth+1)
 		case bson.TypeCodeWithScope:
@@ -138,14 +137,38 @@ func wellFormed(doc bson.Raw, depth int) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", e.Key(), err)
+			return fmt.Errorf("%s: %w", key, err)
 		}
+		return nil
+	})
+}
+
+// eachElement hands the elements of a document to f, in order, and allocates nothing: a command may have a hundred thousand statements. Key and value share the
+// document's memory.
+func eachElement(doc bson.Raw, f func(key []byte, v bson.RawValue) error) error {
+	if len(doc) < 5 {
+		return errors.New("a document is too short")
+	}
+	for left := doc[4 : len(doc)-1]; len(left) > 0; {
+		e, next, ok := bsoncore.ReadElement(left)
+		if !ok {
+			return errors.New("a document has an element that does not end")
+		}
+		key := e.KeyBytes()
+		v := bsoncore.Value{Type: bsoncore.Type(e[0]), Data: e[len(key)+2:]}
+		if err := v.Validate(); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		if err := f(key, bson.RawValue{Type: bson.Type(v.Type), Value: v.Data}); err != nil {
+			return err
+		}
+		left = next
 	}
 	return nil
 }
 
 // classify fills in all but bytes and names. Every way out of it that is not sure leaves class Unknown.
-func (c *Command) classify(elems []bson.RawElement, owned func(int64) bool) {
+func (c *Command) classify(elems []bson.RawElement, owned Owned) {
 	r, ok := rowFor(c.name)
 	if !ok {
 		c.unknown(unknownName(c.name))

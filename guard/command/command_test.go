@@ -348,10 +348,11 @@ func TestSystemNamespacesAreRaised(t *testing.T) {
 }
 
 func TestOwnCursorsOnly(t *testing.T) {
-	owned := func(id int64) bool { return id == 7 }
+	owned := func(id int64, ns Namespace) bool { return id == 7 && ns.Collection == "c" }
 	for cmd, want := range map[string]Class{
 		`{"getMore":{"$numberLong":"7"},"collection":"c"}`:                        Read,
 		`{"getMore":{"$numberLong":"8"},"collection":"c"}`:                        Unknown,
+		`{"getMore":{"$numberLong":"7"},"collection":"d"}`:                        Unknown, // our cursor, and not there
 		`{"killCursors":"c","cursors":[{"$numberLong":"7"}]}`:                     Session,
 		`{"killCursors":"c","cursors":[{"$numberLong":"7"},{"$numberLong":"8"}]}`: Operations,
 		`{"killCursors":"c","cursors":[{"$numberLong":"8"},{"$numberLong":"7"}]}`: Operations,

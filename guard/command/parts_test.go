@@ -218,7 +218,7 @@ func TestSources(t *testing.T) {
 			t.Errorf("%s reads %q, want %q", cmd, got, want)
 		}
 	}
-	c, err := Parse("app", js(t, `{"getMore":{"$numberLong":"7"},"collection":"c"}`), func(int64) bool { return true })
+	c, err := Parse("app", js(t, `{"getMore":{"$numberLong":"7"},"collection":"c"}`), func(int64, Namespace) bool { return true })
 	if err != nil || namespaces(c.Sources()) != "app.c" || !slices.Equal(c.Cursors(), []int64{7}) {
 		t.Errorf("getMore reads %v of %v, %v", c.Cursors(), c.Sources(), err)
 	}

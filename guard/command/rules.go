@@ -16,8 +16,8 @@ type rule func(*parsing) error
 type parsing struct {
 	*Command
 	elems []bson.RawElement
-	owned func(int64) bool
-	parse func(db string, cmd bson.Raw, owned func(int64) bool) (*Command, error) // Parse: the table may not refer to itself
+	owned Owned
+	parse func(db string, cmd bson.Raw, owned Owned) (*Command, error) // Parse: the table may not refer to itself
 }
 
 // collection is the command's first value, a collection's name.
@@ -357,7 +357,7 @@ func getMore(p *parsing) error {
 		return errors.New("getMore wants the name of a collection")
 	}
 	p.sources = []Namespace{{DB: p.db, Collection: name}}
-	if p.owned == nil || !p.owned(id) {
+	if p.owned == nil || !p.owned(id, p.sources[0]) {
 		return errors.New(p.why)
 	}
 	p.read()
@@ -374,6 +374,7 @@ func killCursors(p *parsing) error {
 	if err != nil {
 		return err
 	}
+	name, _ := p.elems[0].Value().StringValueOK()
 	own := true
 	for _, v := range values {
 		id, ok := v.Int64OK()
@@ -381,7 +382,7 @@ func killCursors(p *parsing) error {
 			return errors.New("a cursor id is a 64-bit integer")
 		}
 		p.cursors = append(p.cursors, id)
-		own = own && p.owned != nil && p.owned(id)
+		own = own && p.owned != nil && p.owned(id, Namespace{DB: p.db, Collection: name})
 	}
 	if own {
 		p.class, p.why = Session, ""
@@ -590,17 +591,15 @@ func documents(v bson.RawValue) ([]bson.Raw, error) {
 	if !ok {
 		return nil, errors.New("an array of documents was expected")
 	}
-	values, err := arr.Values()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]bson.Raw, len(values))
-	for i, v := range values {
-		if out[i], ok = v.DocumentOK(); !ok {
-			return nil, fmt.Errorf("element %d is not a document", i)
+	var out []bson.Raw
+	return out, eachElement(bson.Raw(arr), func(_ []byte, v bson.RawValue) error {
+		doc, ok := v.DocumentOK()
+		if !ok {
+			return fmt.Errorf("element %d is not a document", len(out))
 		}
-	}
-	return out, nil
+		out = append(out, doc)
+		return nil
+	})
 }
 
 // once is an error if a field stands twice in a document, or is none of those known, if any are given: which of two a server

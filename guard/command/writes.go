@@ -3,7 +3,6 @@ package command
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -74,34 +73,65 @@ func insert(p *parsing) error {
 
 // update: https://www.mongodb.com/docs/manual/reference/command/update/
 func update(p *parsing) error {
-	return p.statements("updates", set("q u c upsert multi collation arrayFilters hint sort"), func(w *Write, s bson.Raw) error {
+	return p.statements("updates", updateFields, func(w *Write, s *statement) error {
 		var err error
-		if w.Multi, err = boolean(s, "multi"); err != nil {
+		if w.Multi, err = truth("multi", s.multi); err != nil {
 			return err
 		}
-		if w.Upsert, err = boolean(s, "upsert"); err != nil {
+		if w.Upsert, err = truth("upsert", s.upsert); err != nil {
 			return err
 		}
-		w.ArrayFilters, w.Sort, w.Constants = s.Lookup("arrayFilters"), s.Lookup("sort"), s.Lookup("c")
-		return w.setUpdate(s.Lookup("u"))
+		w.ArrayFilters, w.Sort, w.Constants = s.arrayFilters, s.sort, s.c
+		return w.setUpdate(s.u)
 	})
 }
 
 // deleteRule: https://www.mongodb.com/docs/manual/reference/command/delete/
 func deleteRule(p *parsing) error {
-	return p.statements("deletes", set("q limit collation hint"), func(w *Write, s bson.Raw) error {
+	return p.statements("deletes", deleteFields, func(w *Write, s *statement) error {
 		w.Op = Delete
-		v, err := s.LookupErr("limit")
-		if err != nil {
+		if s.limit.Type == 0 {
 			return errors.New("delete: limit is missing")
 		}
-		n, ok := v.AsFloat64OK()
+		n, ok := s.limit.AsFloat64OK()
 		if !ok || (n != 0 && n != 1) {
 			return errors.New("delete: limit must be 0 or 1")
 		}
 		w.Multi = n == 0
 		return nil
 	})
+}
+
+// statement is an element of updates or deletes. Fields that it has not are of Type 0.
+type statement struct{ q, u, c, upsert, multi, collation, arrayFilters, hint, sort, limit bson.RawValue }
+
+// place is where a field of a statement goes.
+type place func(*statement) *bson.RawValue
+
+var (
+	updateFields = map[string]place{
+		"q": func(s *statement) *bson.RawValue { return &s.q }, "u": func(s *statement) *bson.RawValue { return &s.u },
+		"c": func(s *statement) *bson.RawValue { return &s.c }, "upsert": func(s *statement) *bson.RawValue { return &s.upsert },
+		"multi": func(s *statement) *bson.RawValue { return &s.multi }, "collation": func(s *statement) *bson.RawValue { return &s.collation },
+		"arrayFilters": func(s *statement) *bson.RawValue { return &s.arrayFilters }, "hint": func(s *statement) *bson.RawValue { return &s.hint },
+		"sort": func(s *statement) *bson.RawValue { return &s.sort },
+	}
+	deleteFields = map[string]place{
+		"q": updateFields["q"], "limit": func(s *statement) *bson.RawValue { return &s.limit }, "collation": updateFields["collation"], "hint": updateFields["hint"],
+	}
+)
+
+// readStatement takes a statement apart. A field that is not known, or stands twice, is an error.
+func readStatement(doc bson.Raw, known map[string]place) (s statement, err error) {
+	err = eachElement(doc, func(key []byte, v bson.RawValue) error {
+		where := known[string(key)]
+		if where == nil || where(&s).Type != 0 {
+			return fmt.Errorf("the field %q is unknown or stands twice", key)
+		}
+		*where(&s) = v
+		return nil
+	})
+	return s, err
 }
 
 // findAndModify: https://www.mongodb.com/docs/manual/reference/command/findAndModify/
@@ -164,7 +194,7 @@ func (p *parsing) common() (Write, error) {
 	return w, nil
 }
 
-func (p *parsing) statements(key string, known map[string]bool, fill func(*Write, bson.Raw) error) error {
+func (p *parsing) statements(key string, known map[string]place, fill func(*Write, *statement) error) error {
 	if err := onCollection(p); err != nil {
 		return err
 	}
@@ -177,37 +207,27 @@ func (p *parsing) statements(key string, known map[string]bool, fill func(*Write
 	if err != nil {
 		return err
 	}
-	for i, s := range docs {
+	p.writes = make([]Write, 0, len(docs))
+	for i, doc := range docs {
 		w := base
-		if err := statement(&w, s, known); err != nil {
-			return fmt.Errorf("%s: %s[%d]: %w", p.name, key, i, err)
+		s, err := readStatement(doc, known)
+		if err == nil {
+			var ok bool
+			if w.Filter, ok = s.q.DocumentOK(); !ok {
+				err = errors.New("the filter q is not a document")
+			}
+			w.Collation, w.Hint = s.collation, s.hint
 		}
-		if err := fill(&w, s); err != nil {
+		if err == nil {
+			err = fill(&w, &s)
+		}
+		if err != nil {
+			p.writes = nil
 			return fmt.Errorf("%s: %s[%d]: %w", p.name, key, i, err)
 		}
 		p.writes = append(p.writes, w)
 	}
 	return nonEmpty(p)
-}
-
-func statement(w *Write, s bson.Raw, known map[string]bool) error {
-	elems, err := s.Elements()
-	if err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for _, e := range elems {
-		if !known[e.Key()] || seen[e.Key()] {
-			return fmt.Errorf("the field %q is unknown or stands twice", e.Key())
-		}
-		seen[e.Key()] = true
-	}
-	var ok bool
-	if w.Filter, ok = s.Lookup("q").DocumentOK(); !ok {
-		return errors.New("the filter q is not a document")
-	}
-	w.Collation, w.Hint = s.Lookup("collation"), s.Lookup("hint")
-	return nil
 }
 
 // setUpdate tells operators from a replacement as the server does: by the first field.
@@ -221,15 +241,15 @@ func (w *Write) setUpdate(u bson.RawValue) error {
 	if !ok {
 		return errors.New("the update is neither a document nor a pipeline")
 	}
-	elems, err := doc.Elements()
-	if err != nil {
-		return err
-	}
-	operators := 0
-	for _, e := range elems {
-		if strings.HasPrefix(e.Key(), "$") {
+	operators, fields := 0, 0
+	err := eachElement(doc, func(key []byte, _ bson.RawValue) error {
+		if fields++; len(key) > 0 && key[0] == '$' {
 			operators++
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	switch operators {
 	case 0:
@@ -237,7 +257,7 @@ func (w *Write) setUpdate(u bson.RawValue) error {
 			return errors.New("multi is not allowed with a replacement document: did you forget $set?")
 		}
 		w.Op, w.Doc = Replace, doc
-	case len(elems):
+	case fields:
 		w.Op = Update
 	default:
 		return errors.New("the update mixes operators and fields")
@@ -254,8 +274,12 @@ func nonEmpty(p *parsing) error {
 
 // boolean reads an option that must be a boolean or a number; a missing one or null is false.
 func boolean(doc bson.Raw, key string) (bool, error) {
-	v, err := doc.LookupErr(key)
-	if err != nil || v.Type == bson.TypeNull {
+	return truth(key, doc.Lookup(key))
+}
+
+// truth is the value of an option; Type 0 is a missing one.
+func truth(key string, v bson.RawValue) (bool, error) {
+	if v.Type == 0 || v.Type == bson.TypeNull {
 		return false, nil
 	}
 	if b, ok := v.BooleanOK(); ok {

@@ -59,7 +59,7 @@ func (p *Plan) Derive(it Item, before, after bson.Raw) (Derived, error) {
 	s.doc(func() {
 		switch {
 		case it.Op == "insert":
-			err = d.insert(&s, it, w, after)
+			err = d.insert(&s, it, w, after, p.header.Road)
 		case it.Op == "update" && !typed:
 			err = errors.New("an update without a typed statement")
 		case it.Op == "update":
@@ -139,9 +139,20 @@ func (s *statement) still(before bson.Raw, road Road, touched []string) {
 }
 
 // insert: an upsert that will insert creates the planned document only if still nothing matches.
-func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw) error {
+func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw, road Road) error {
 	if len(after) < 5 {
 		return errors.New("an insert without a document")
+	}
+	if it.Command < 0 && road == RoadExpr && unusual(after, false) { // an undo
+		d.Command = "update"
+		s.sub("q", func() {
+			s.byID(after.Lookup("_id"))
+			s.b = append(s.b, nothingMatches...)
+		})
+		s.literally(after)
+		s.flag("multi", false)
+		s.flag("upsert", true)
+		return nil
 	}
 	if !it.Upsert || w.Op == command.Replace {
 		d.Command = "insert"
@@ -179,11 +190,54 @@ func (d *Derived) whole(s *statement, it Item, w command.Write, before, after bs
 		s.b = bsoncore.AppendInt32Element(s.b, "limit", 1)
 	} else {
 		d.Command = "update"
-		s.document("u", after)
+		if it.Command < 0 && unusual(after, true) {
+			s.literally(after)
+		} else {
+			s.document("u", after)
+		}
 		s.flag("multi", false)
 	}
 	s.put("collation", w.Collation)
 	return nil
+}
+
+// unusual says whether a server would not store a document as it is given: in insert and in replacements it puts the current time where a field holds
+// Timestamp(0, 0), and in replacements it refuses names that begin with $. Such documents existed all the same, and an undo brings them back.
+// Sources: https://www.mongodb.com/docs/manual/reference/bson-types/#timestamps, …/core/dot-dollar-considerations/,
+// https://jira.mongodb.org/browse/SERVER-88750.
+func unusual(doc bson.Raw, replacement bool) bool {
+	elems, err := doc.Elements()
+	if err != nil {
+		return false
+	}
+	for _, e := range elems {
+		if replacement && strings.HasPrefix(e.Key(), "$") {
+			return true
+		}
+		if t, i, ok := e.Value().TimestampOK(); ok && t == 0 && i == 0 && e.Key() != "_id" {
+			return true
+		}
+	}
+	return false
+}
+
+// nothingMatches is $nor: [{}] as the element of a filter: with it and an _id, an upsert creates the document or fails for its _id, and changes none.
+var nothingMatches = func() []byte {
+	s := statement{}
+	s.doc(func() {
+		at, b := bsoncore.AppendArrayElementStart(s.b, "$nor")
+		s.b = bsoncore.AppendDocumentElement(b, "0", bson.Raw{5, 0, 0, 0, 0})
+		s.end(at)
+	})
+	return s.b[4 : len(s.b)-1]
+}()
+
+// literally is an update that makes the document what is given, as the server stores what a pipeline computes: u: [{$replaceWith: {$literal: doc}}].
+func (s *statement) literally(doc bson.Raw) {
+	at, b := bsoncore.AppendArrayElementStart(s.b, "u")
+	s.b = b
+	s.sub("0", func() { s.sub("$replaceWith", func() { s.document("$literal", doc) }) })
+	s.end(at)
 }
 
 func (d *Derived) update(s *statement, it Item, w command.Write, before bson.Raw, road Road) error {

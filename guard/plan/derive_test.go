@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -121,6 +122,41 @@ func TestPlaced(t *testing.T) {
 		}
 		if err != nil || text(t, bson.Raw(got.Value)) != c.want {
 			t.Errorf("%s %s: %v (%v), want %s", c.filter, c.update, got, err, c.want)
+		}
+	}
+}
+
+// TestUndoOfUnusualDocuments: what a server would not store as it is given is given to it in another way.
+func TestUndoOfUnusualDocuments(t *testing.T) {
+	t.Parallel()
+	usual := raw(t, `{"_id": 1, "a": {"$timestamp": {"t": 1, "i": 0}}, "in": {"$x": 1, "b.c": {"$timestamp": {"t": 0, "i": 0}}}, "a.b": 1}`)
+	zero := raw(t, `{"_id": {"k": {"$timestamp": {"t": 0, "i": 0}}}, "at": {"$timestamp": {"t": 0, "i": 0}}}`)
+	dollar := raw(t, `{"_id": 1, "a": 2}`)
+	dollar = bson.Raw(append([]byte(nil), dollar...))
+	dollar[len(dollar)-7] = '$' // a field named $
+	before := raw(t, `{"_id": 1}`)
+	for _, c := range []struct {
+		name, op      string
+		road          Road
+		before, after bson.Raw
+		want          string
+	}{
+		{"replace", "replace", RoadExpr, before, usual, `"u":{"_id":1,"a":`},
+		{"replace with Timestamp(0, 0)", "replace", RoadExpr, before, zero, `"u":[{"$replaceWith":{"$literal":{"_id":{"k":{"$timestamp":{"t":0,"i":0}}},"at":{"$timestamp":{"t":0,"i":0}}}}}],"multi":false}`},
+		{"replace with $", "replace", RoadExpr, before, dollar, `"u":[{"$replaceWith":{"$literal":{"_id":1,"$":2}}}]`},
+		{"insert", "insert", RoadExpr, nil, usual, `{"_id":1,"a":{"$timestamp"`},
+		{"insert with $", "insert", RoadExpr, nil, dollar, `{"_id":1,"$":2}`},
+		{"insert with Timestamp(0, 0)", "insert", RoadExpr, nil, zero, `{"q":{"_id":{"k":{"$timestamp":{"t":0,"i":0}}},"$nor":[{}]},"u":[{"$replaceWith":{"$literal":{"_id":`},
+		{"insert with Timestamp(0, 0), by fields", "insert", RoadFields, nil, zero, `{"_id":{"k"`},
+	} {
+		p := &Plan{header: Header{Road: c.road, Undoes: "x"}}
+		d, err := p.Derive(Item{Command: -1, Op: c.op}, c.before, c.after)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if got := text(t, d.Statement); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
 }

@@ -69,6 +69,8 @@ const (
 	VolatileBackup    = "volatile-backup"
 	NotAtomic         = "not-atomic"
 	OtherDeployment   = "other-deployment" // an undo is to be made elsewhere than the change was
+	LowersMarker      = "lowers-marker"
+	FromFile          = "from-file" // an undo of a change that was made in another state directory
 
 	Estimate = "estimate" // only a sample was looked at
 	Part     = "part"     // some of the documents that were planned before

@@ -200,6 +200,9 @@ func (p *Plan) Commands() []*command.Command { return p.commands }
 // Steps are the parts of schema work, in order. Callers must not modify the slice.
 func (p *Plan) Steps() []Step { return p.steps }
 
+// Creates are the namespaces that did not exist and that the plan's inserts create. Callers must not modify the slice.
+func (p *Plan) Creates() []string { return p.totals.Creates }
+
 // Counts say what the plan does in each namespace. Callers must not modify the slice.
 func (p *Plan) Counts() []replay.Count { return p.totals.Counts }
 

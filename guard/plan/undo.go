@@ -41,7 +41,7 @@ func Undo(ctx context.Context, cfg Config, change *Plan, after []string, saved [
 	if err != nil {
 		return nil, err
 	}
-	u := &undo{Builder: b, asked: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, vacated: map[string]bool{}}
+	u := &undo{Builder: b, asked: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, vacated: map[string]bool{}, unique: map[string]*order{}}
 	if len(only) > 5 {
 		if u.only, err = update.ParseFilter(only); err != nil {
 			return nil, joinDiscard(fmt.Errorf("%w: %v", ErrNoPart, err), b)
@@ -80,6 +80,7 @@ type undo struct {
 	nothing   int64           // documents that are already as before
 	unapplied int64           // documents that the change never touched
 	vacated   map[string]bool // names that an earlier step of this undo makes free
+	unique    map[string]*order
 }
 
 func (u *undo) plan(ctx context.Context) (*Plan, error) {
@@ -96,6 +97,9 @@ func (u *undo) plan(ctx context.Context) (*Plan, error) {
 			return nil, err
 		}
 		start = end
+	}
+	if err := u.release(); err != nil {
+		return nil, err
 	}
 	steps, facts, err := u.steps(ctx)
 	if err != nil {
@@ -167,16 +171,13 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 			back = append(back, *r)
 		}
 	}
-	if back, err = u.withoutTaken(ctx, ns, info, back); err != nil {
-		return err
-	}
-	for _, r := range back {
-		if err := u.put(r.item, r.now, foreseen{after: r.target}, r.target != nil, 0); err != nil {
-			return err
-		}
-		u.count(r.item)
-	}
-	return nil
+	return u.inOrder(ctx, ns, info, back)
+}
+
+// restored puts one document into the plan.
+func (u *undo) restored(r restore) error {
+	u.count(r.item)
+	return u.put(r.item, r.now, foreseen{after: r.target}, r.target != nil, 0)
 }
 
 // restore is one document to put back.
@@ -296,60 +297,6 @@ func (u *undo) count(it Item) {
 	case "delete":
 		c.Deleted++
 	}
-}
-
-// withoutTaken leaves out documents whose unique values somebody else holds now: putting them back would fail.
-func (u *undo) withoutTaken(ctx context.Context, ns command.Namespace, info *collectionInfo, back []restore) ([]restore, error) {
-	for _, index := range info.indexes {
-		unique, _ := index.Lookup("unique").BooleanOK()
-		name, _ := index.Lookup("name").StringValueOK()
-		keys, ok := index.Lookup("key").DocumentOK()
-		if !unique || !ok || name == "_id_" {
-			continue
-		}
-		elems, err := keys.Elements()
-		if err != nil {
-			return nil, err
-		}
-		var free []restore
-		for _, r := range back {
-			holder, err := u.holder(ctx, ns, elems, r)
-			if err != nil {
-				return nil, err
-			}
-			if holder.Type != 0 {
-				u.conflict(r.item, fmt.Sprintf("its value for the unique index %s is taken by the document with _id %s", name, holder))
-				continue
-			}
-			free = append(free, r)
-		}
-		back = free
-	}
-	return back, nil
-}
-
-// holder is the _id of another document that has the values which r would need; Type 0 if there is none. Arrays are not looked into:
-// the server then answers with a duplicate key, which is reported as a skipped document.
-func (u *undo) holder(ctx context.Context, ns command.Namespace, keys []bson.RawElement, r restore) (id bson.RawValue, err error) {
-	if r.target == nil {
-		return id, nil
-	}
-	filter := bson.D{}
-	for _, k := range keys {
-		v, ok := update.Lookup(r.target, k.Key())
-		if !ok {
-			return id, nil
-		}
-		filter = append(filter, bson.E{Key: k.Key(), Value: bson.D{{Key: "$eq", Value: v}}})
-	}
-	filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$ne", Value: r.target.Lookup("_id")}}})
-	cmd := bson.D{{Key: "find", Value: ns.Collection}, {Key: "filter", Value: filter}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}}
-	err = iterate(ctx, u.cfg.Reader, ns.DB, cmd, func(doc bson.Raw) error {
-		v := doc.Lookup("_id")
-		id = bson.RawValue{Type: v.Type, Value: bytes.Clone(v.Value)}
-		return nil
-	})
-	return id, err
 }
 
 // facts of an undo: what it leaves alone.

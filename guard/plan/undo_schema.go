@@ -140,38 +140,67 @@ func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *coll
 	} else if got.SHA256 != want.SHA256 {
 		return fmt.Errorf("the backup %s has hash %s, the record says %s: it was changed", name, got.SHA256, want.SHA256)
 	}
-	return eachDocument(name, func(doc bson.Raw) error {
+	var group []bson.Raw
+	size := 0
+	err := eachDocument(name, func(doc bson.Raw) error {
 		if mine, err := u.wanted(doc, nil); err != nil || !mine {
 			return err
 		}
-		u.stats[ns.String()].count.Matched++
-		it := Item{Command: -1, NS: ns.String(), Op: "insert", ID: idText(doc.Lookup("_id"))}
-		if now.exists {
-			have, err := u.find(ctx, ns, doc.Lookup("_id"))
-			switch {
-			case err != nil:
-				return err
-			case have != nil && bytes.Equal(have, doc):
-				u.nothing++
-				u.stats[ns.String()].count.Unchanged++
-				return nil
-			case have != nil:
-				u.conflict(it, "it exists again: somebody else created it since")
-				return nil
-			}
+		group, size = append(group, bytes.Clone(doc)), size+len(doc)
+		if len(group) < maxGroup && size < maxGroupBytes {
+			return nil
 		}
-		u.stats[ns.String()].count.Inserted++
-		return u.put(it, nil, foreseen{after: doc}, true, 0)
+		err := u.insertGroup(ctx, ns, now, group)
+		group, size = nil, 0
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	return u.insertGroup(ctx, ns, now, group)
 }
 
-func (u *undo) find(ctx context.Context, ns command.Namespace, id bson.RawValue) (found bson.Raw, err error) {
-	cmd := bson.D{{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$eq", Value: id}}}}}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}}
-	err = iterate(ctx, u.cfg.Reader, ns.DB, cmd, func(doc bson.Raw) error {
-		found = bytes.Clone(doc)
-		return nil
-	})
-	return found, err
+// maxGroupBytes is how much of a backup is compared with the collection in one round trip.
+const maxGroupBytes = 8 << 20
+
+// insertGroup plans the insertion of those documents that are not there.
+func (u *undo) insertGroup(ctx context.Context, ns command.Namespace, now *collectionInfo, docs []bson.Raw) error {
+	there := map[IDHash]bson.Raw{}
+	if now.exists && len(docs) > 0 {
+		ids := bson.A{}
+		for _, doc := range docs {
+			ids = append(ids, doc.Lookup("_id"))
+		}
+		err := iterate(ctx, u.cfg.Reader, ns.DB, bson.D{
+			{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}},
+		}, func(doc bson.Raw) error {
+			there[KeyOf(doc.Lookup("_id"))] = bytes.Clone(doc)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read the documents of %s: %w", ns, err)
+		}
+	}
+	count := &u.stats[ns.String()].count
+	for _, doc := range docs {
+		id := doc.Lookup("_id")
+		it := Item{Command: -1, NS: ns.String(), Op: "insert", ID: idText(id)}
+		count.Matched++
+		switch have := there[KeyOf(id)]; {
+		case have != nil && bytes.Equal(have, doc):
+			u.nothing++
+			count.Unchanged++
+			continue
+		case have != nil:
+			u.conflict(it, "it exists again: somebody else created it since")
+			continue
+		}
+		count.Inserted++
+		if err := u.put(it, nil, foreseen{after: doc}, true, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (u *undo) undropIndexes(ctx context.Context, s Step) ([]Step, []Fact, error) {

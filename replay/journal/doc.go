@@ -54,7 +54,8 @@
 //
 // When a seal is durable in the journal, its note is appended, behind an empty line, to heads.notes and to the witness that the first line names in "witness":
 // a file, best on another machine's disk, which may be shared by many state directories. A note that a crash cut off is the beginning of one that a
-// journal has. Of each session every note but the last must stand in heads.notes: a crash may come between the two files.
+// journal has. Where it fails, it is appended together with the next one; so the
+// last notes of a session may be missing in heads.notes, and none that stands before another one.
 //
 // # What it proves
 //

@@ -27,6 +27,9 @@ type Change struct {
 	UndoneBy string // the change that took it back, if one did
 	// PartlyUndoneBy are the changes that took a part of it back and stand; ResumedBy those that did what it had left.
 	PartlyUndoneBy, ResumedBy []string
+	// Pruned says that its files were deleted, at PrunedAt; nil if they were not.
+	Pruned   *replay.Pruned
+	PrunedAt time.Time
 }
 
 // AfterHash is the hash of after.idx that the record has, or "".
@@ -91,7 +94,7 @@ func (f *folder) change(id string, s *Session) *Change {
 func (f *folder) event(s *Session, e replay.Event) error {
 	var body struct{ Change string }
 	switch e.Kind {
-	case replay.KindPlanned, replay.KindDecided, replay.KindSaved, replay.KindIntent, replay.KindOutcome, replay.KindRecovery:
+	case replay.KindPlanned, replay.KindDecided, replay.KindSaved, replay.KindIntent, replay.KindOutcome, replay.KindRecovery, replay.KindPruned:
 		if err := e.Decode(&body); err != nil {
 			return err
 		}
@@ -125,6 +128,9 @@ func (f *folder) event(s *Session, e replay.Event) error {
 	case replay.KindRecovery:
 		c.Recovery = new(replay.Recovery)
 		return e.Decode(c.Recovery)
+	case replay.KindPruned:
+		c.Pruned, c.PrunedAt = new(replay.Pruned), e.Time
+		return e.Decode(c.Pruned)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ const indexFile = "journal.idx"
 // indexed are the kinds that tell of changes and of the session itself.
 var indexed = map[replay.Kind]bool{
 	replay.KindOpen: true, replay.KindConnect: true, replay.KindReason: true, replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true,
-	replay.KindIntent: true, replay.KindOutcome: true, replay.KindRefused: true, replay.KindRecovery: true, replay.KindSecurity: true, replay.KindClose: true,
+	replay.KindIntent: true, replay.KindOutcome: true, replay.KindRefused: true, replay.KindRecovery: true, replay.KindPruned: true, replay.KindSecurity: true, replay.KindClose: true,
 }
 
 // index are the places of indexed lines, in order.

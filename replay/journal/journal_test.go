@@ -106,7 +106,7 @@ func TestEveryFlippedBitIsReported(t *testing.T) {
 		for bit := range 8 {
 			bad := bytes.Clone(good)
 			bad[i] ^= 1 << bit
-			_, _, err := Scan(bytes.NewReader(bad), func(replay.Event) error { return nil })
+			_, _, err := Scan(bytes.NewReader(bad), false, func(replay.Event) error { return nil })
 			torn := i == len(good)-1 // without its newline the last line is torn, which is reported as such
 			if err == nil && !torn {
 				t.Fatalf("flipping bit %d of byte %d (%q) is not reported", bit, i, good[i])

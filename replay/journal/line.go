@@ -46,6 +46,21 @@ func encodeLine(e *replay.Event) []byte {
 	return b.Bytes()
 }
 
+// Line is an event as it stands in its file, with its newline.
+func Line(e replay.Event) ([]byte, error) {
+	body, err := e.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	want := e.Hash
+	e.Body = body
+	line := encodeLine(&e)
+	if e.Hash != want {
+		return nil, fmt.Errorf("%w: seq %d", ErrHash, e.Seq)
+	}
+	return line, nil
+}
+
 // encodeBody writes a body as JSON with everything hostile escaped.
 func encodeBody(body any) (json.RawMessage, error) {
 	var b bytes.Buffer

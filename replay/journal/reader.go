@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,14 +114,19 @@ func readSession(stateDir, id string, keep bool, said claims) (*Session, error) 
 	}
 	defer f.Close() // read only
 	s := &Session{ID: id, Live: live}
+	s.read(f, f.Name(), keep, said)
+	return s, nil
+}
+
+// read reads a journal whose file has a name. said is what others have of it.
+func (s *Session) read(r io.Reader, name string, keep bool, said claims) {
 	claimed := map[uint64]claims{}
 	for _, c := range said {
 		claimed[c.seq] = append(claimed[c.seq], c)
 	}
-	name := f.Name()
 	c := ending{}
 	var before claims // what was said of the line before
-	torn, line, err := Scan(f, func(e replay.Event) error {
+	torn, line, err := Scan(r, !keep, func(e replay.Event) error {
 		if err := c.follow(e); err != nil {
 			return err
 		}
@@ -145,11 +151,10 @@ func readSession(stateDir, id string, keep bool, said claims) (*Session, error) 
 	s.Closed = c.closed
 	if err != nil {
 		s.Closed = false
-		s.Problems = append(s.Problems, Problem{Session: id, Line: line, Err: err})
-		return s, nil
+		s.Problems = append(s.Problems, Problem{Session: s.ID, Line: line, Err: err})
+		return
 	}
 	s.missing(said)
-	return s, nil
 }
 
 // take checks what one line says, and remembers it. before is what is said of the line before it.

@@ -12,11 +12,11 @@ import (
 
 // Scan reads lines and hands each verified event to each, in order. It stops at the first line that does not verify, whose
 // problem is returned with its line number. torn is the length of an incomplete last line. Memory is bounded by a few parts of the file and its longest line.
-// An event and what it holds may be kept.
+// An event and what it holds may be kept, unless passing is set: then it belongs to each until that returns, and memory is used again.
 //
 //	reader ─► parts of whole lines ─► parsed and hashed on all processors ─► in order: chain ─► each
-func Scan(r io.Reader, each func(replay.Event) error) (torn, line int, err error) {
-	s := scan{parts: make(chan *part, runtime.GOMAXPROCS(0)+1), quit: make(chan struct{})}
+func Scan(r io.Reader, passing bool, each func(replay.Event) error) (torn, line int, err error) {
+	s := scan{parts: make(chan *part, runtime.GOMAXPROCS(0)+1), quit: make(chan struct{}), free: make(chan []byte, runtime.GOMAXPROCS(0)+3)}
 	go s.read(r)
 	defer s.end()
 	c := chain{prev: zeroHash}
@@ -35,6 +35,12 @@ func Scan(r io.Reader, each func(replay.Event) error) (torn, line int, err error
 			return 0, line + 1, p.err
 		}
 		torn = p.torn
+		if passing {
+			select {
+			case s.free <- p.buf:
+			default:
+			}
+		}
 	}
 	return torn, line + 1, nil
 }
@@ -62,7 +68,8 @@ const partSize = 1 << 20
 // part are whole lines, one behind the other, and what they say.
 type part struct {
 	lines  []byte
-	at     int64 // where they begin in the file
+	buf    []byte // that they stand in
+	at     int64  // where they begin in the file
 	events []replay.Event
 	torn   int
 	err    error
@@ -93,6 +100,19 @@ func (p *part) parse() {
 type scan struct {
 	parts chan *part
 	quit  chan struct{}
+	free  chan []byte // buffers that may be used again
+}
+
+// buffer is one of so many bytes, with anything in it.
+func (s *scan) buffer(n int) []byte {
+	select {
+	case b := <-s.free:
+		if cap(b) >= n {
+			return b[:n]
+		}
+	default:
+	}
+	return make([]byte, n)
 }
 
 // read cuts the file into parts. It ends when the file does, or when nobody wants more.
@@ -100,8 +120,8 @@ func (s *scan) read(r io.Reader) {
 	defer close(s.parts)
 	var rest []byte
 	at := int64(0)
-	hand := func(lines []byte, err error) bool {
-		p := &part{lines: lines, at: at, done: make(chan struct{})}
+	hand := func(lines, buf []byte, err error) bool {
+		p := &part{lines: lines, buf: buf, at: at, done: make(chan struct{})}
 		at += int64(len(lines))
 		if err != nil {
 			p.err = err
@@ -117,26 +137,26 @@ func (s *scan) read(r io.Reader) {
 		}
 	}
 	for size := 16 << 10; ; size = min(4*size, partSize) {
-		buf := make([]byte, len(rest)+size)
+		buf := s.buffer(len(rest) + size) // rest may stand in a buffer that is free already: nobody else writes to those
 		n := copy(buf, rest)
 		m, err := io.ReadFull(r, buf[n:])
 		buf = buf[:n+m]
 		switch {
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 			if len(buf) > 0 {
-				hand(buf, nil)
+				hand(buf, buf, nil)
 			}
 			return
 		case err != nil:
-			hand(nil, err)
+			hand(nil, nil, err)
 			return
 		}
 		end := bytes.LastIndexByte(buf, '\n') + 1
 		if end == 0 && len(buf) > maxLine {
-			hand(nil, fmt.Errorf("%w: longer than %d bytes", ErrFormat, maxLine))
+			hand(nil, nil, fmt.Errorf("%w: longer than %d bytes", ErrFormat, maxLine))
 			return
 		}
-		if end > 0 && !hand(buf[:end:end], nil) {
+		if end > 0 && !hand(buf[:end:end], buf, nil) {
 			return
 		}
 		rest = buf[end:]

@@ -213,12 +213,26 @@ func (w *Writer) Seal() error {
 	if err := w.Sync(); err != nil {
 		return err
 	}
-	for _, name := range w.witnesses {
-		if err := w.witness(name, signed); err != nil {
-			return fmt.Errorf("journal: seal %w: %w", ErrWitness, err)
+	var failed []error
+	for i := range w.witnesses {
+		p := &w.witnesses[i]
+		p.behind = append(append(p.behind, '\n'), signed...)
+		if err := w.witness(p.name, p.behind); err != nil {
+			failed = append(failed, err)
+			continue
 		}
+		p.behind = nil
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("journal: seal %w: %w", ErrWitness, errors.Join(failed...))
 	}
 	return nil
+}
+
+// witness is a file that has the seals as well.
+type witness struct {
+	name   string
+	behind []byte // notes that could not be written yet, each behind an empty line: a note that a crash cut off before it must not swallow it
 }
 
 // appendSeal signs the last line and appends the note right behind it.
@@ -236,16 +250,15 @@ func (w *Writer) appendSeal() ([]byte, error) {
 	return signed, w.append(replay.KindSeal, replay.Seal{Note: string(signed)})
 }
 
-// witness appends a note to a file in one write, so that the notes of several processes do not mix. It begins with an empty line: a note that a crash cut off
-// before it must not swallow it.
-func (w *Writer) witness(name string, signed []byte) (err error) {
+// witness appends notes to a file in one write, so that those of several processes do not mix.
+func (w *Writer) witness(name string, notes []byte) (err error) {
 	made := !exists(name)
 	f, err := w.fs.Append(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(append([]byte("\n"), signed...)); err != nil {
+	if _, err := f.Write(notes); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil || !made {

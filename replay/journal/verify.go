@@ -184,7 +184,8 @@ func (n *witnessNote) beginningOf(known map[string]bool) bool {
 	return false
 }
 
-// cover compares the seals of sessions with heads.notes, which has them all but for the last before a crash, and with the witness.
+// cover compares the seals of sessions with heads.notes and the witness. The last ones may be missing there, after a crash or where the file could not be
+// written; none that stands before another one.
 func (r *Record) cover(heads, witness []*witnessNote) {
 	has := func(notes []*witnessNote) map[string]bool {
 		m := map[string]bool{}
@@ -195,14 +196,15 @@ func (r *Record) cover(heads, witness []*witnessNote) {
 	}
 	inHeads, inWitness := has(heads), has(witness)
 	for _, s := range r.Sessions {
-		for i, n := range s.notes {
-			last := i == len(s.notes)-1
-			if !last && !inHeads[n.text] {
-				r.Problems = append(r.Problems, Problem{Session: s.ID, Line: n.line, Err: fmt.Errorf("%w: its seal is not in %s", ErrMissing, headsFile)})
+		later := false
+		for _, n := range slices.Backward(s.notes) {
+			if later && !inHeads[n.text] {
+				r.Problems = append(r.Problems, Problem{Session: s.ID, Line: n.line, Err: fmt.Errorf("%w: its seal is not in %s, which has later ones", ErrMissing, headsFile)})
 			}
-			if last {
-				s.Witnessed = inWitness[n.text]
-			}
+			later = later || inHeads[n.text]
+		}
+		if len(s.notes) > 0 {
+			s.Witnessed = inWitness[s.notes[len(s.notes)-1].text]
 		}
 	}
 }

@@ -26,7 +26,7 @@ type Writer struct {
 	lock *durable.Lock
 	key  *Key
 
-	witnesses []string
+	witnesses []witness
 	sealing   sync.Mutex // one seal at a time, so that they stand in the same order everywhere
 
 	mu    sync.Mutex
@@ -77,9 +77,9 @@ func Create(c Config) (*Writer, error) {
 	first := replay.Open{Format: Format, Session: id, Previous: previous, Who: c.Who, Build: c.Build, Witness: c.Witness, Policy: c.Policy, Output: c.Output}
 	if c.Key != nil {
 		first.Key = c.Key.Public()
-		w.witnesses = append(w.witnesses, filepath.Join(c.Dir, headsFile))
+		w.witnesses = append(w.witnesses, witness{name: filepath.Join(c.Dir, headsFile)})
 		if c.Witness != "" {
-			w.witnesses = append(w.witnesses, c.Witness)
+			w.witnesses = append(w.witnesses, witness{name: c.Witness})
 		}
 	}
 	if err := w.open(first); err != nil {

@@ -2,6 +2,7 @@ package js
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -34,9 +35,16 @@ func (c *collection) reply(cmd bson.D) bson.Raw { return c.vm.reply(c.send(cmd))
 const (
 	writeOptions = "writeConcern comment maxTimeMS "
 	// of findOneAndDelete, and of its two siblings
-	findOneDeleteOptions = writeOptions + "sort projection collation hint let includeResultMetadata"
-	findOneOptions       = writeOptions + "upsert arrayFilters collation hint let bypassDocumentValidation sort projection returnDocument returnNewDocument new includeResultMetadata"
-	findOptions          = "sort projection limit skip hint batchSize maxTimeMS collation comment allowDiskUse let explain"
+	findOneDeleteOptions = writeOptions + "sort projection collation hint let includeResultMetadata explain"
+	findOneOptions       = writeOptions + "explain upsert arrayFilters collation hint let bypassDocumentValidation sort projection returnDocument returnNewDocument new includeResultMetadata"
+	// of find that the command has under the same names, and those that a method of the cursor has
+	findFields  = "projection sort limit skip hint batchSize singleBatch maxTimeMS collation comment allowDiskUse let noCursorTimeout tailable awaitData min max returnKey showRecordId allowPartialResults oplogReplay"
+	findOptions = findFields + " maxAwaitTimeMS explain " + readOptions
+	// of every method that reads
+	readOptions = "readConcern readPreference"
+	// of an aggregation, under the same names in the command
+	aggregateFields  = "allowDiskUse maxTimeMS bypassDocumentValidation collation hint comment let writeConcern"
+	aggregateOptions = aggregateFields + " cursor batchSize maxAwaitTimeMS explain " + readOptions
 )
 
 func collectionMethods() []method[*collection] {
@@ -47,53 +55,70 @@ func collectionMethods() []method[*collection] {
 	}
 	return []method[*collection]{
 		{"aggregate", "pipeline, options", "run an aggregation pipeline", func(vm *VM, c *collection, a args) goja.Value { return aggregateOn(vm, c.db, c, a) }},
+		{"analyzeShardKey", "key, options", "how a shard key would do", func(vm *VM, c *collection, a args) goja.Value {
+			orderMatters(a, 0, "the shard key")
+			cmd := bson.D{{Key: "analyzeShardKey", Value: c.full()}, {Key: "key", Value: a.doc(0, "key")}}
+			return vm.documentObject(c.onAdmin(a.withFields(1, cmd)))
+		}},
 		{"bulkWrite", "operations, options", "several writes at once", bulkWrite},
 		{"checkMetadataConsistency", "options", "whether a cluster's metadata agree", func(vm *VM, c *collection, a args) goja.Value {
 			cmd := a.opts(0, "checkIndexes").copyTo(bson.D{{Key: "checkMetadataConsistency", Value: c.name}}, "checkIndexes")
 			return vm.cursorObject(&cursor{vm: vm, db: c.db, command: cmd})
 		}},
+		{"compactStructuredEncryptionData", "", "tidy up what Queryable Encryption has left", func(vm *VM, c *collection, _ args) goja.Value {
+			return vm.documentObject(c.reply(bson.D{{Key: "compactStructuredEncryptionData", Value: c.name}}))
+		}},
+		{"configureQueryAnalyzer", "options", "sample queries for analyzeShardKey()", func(vm *VM, c *collection, a args) goja.Value {
+			a.need(0, "options")
+			return vm.documentObject(c.onAdmin(a.withFields(0, bson.D{{Key: "configureQueryAnalyzer", Value: c.full()}})))
+		}},
 		{"convertToCapped", "bytes", "make this collection capped", func(vm *VM, c *collection, a args) goja.Value {
 			return vm.documentObject(c.reply(bson.D{{Key: "convertToCapped", Value: c.name}, {Key: "size", Value: a.raw(0, "size")}}))
 		}},
-		{"count", "filter", "count matching documents (deprecated: countDocuments)", countDocuments},
+		{"count", "filter, options", "count matching documents (deprecated: countDocuments)", func(vm *VM, c *collection, a args) goja.Value {
+			return vm.number(c.reply(countCommand(c, a)).Lookup("n"))
+		}},
 		{"countDocuments", "filter, options", "count matching documents", countDocuments},
-		{"createIndex", "keys, options", "build an index", func(vm *VM, c *collection, a args) goja.Value {
+		{"createIndex", "keys, options, commitQuorum", "build an index", func(vm *VM, c *collection, a args) goja.Value {
 			return createIndexes(vm, c, a, []goja.Value{a.at(0)})
 		}},
-		{"createIndexes", "[keys], options", "build several indexes", func(vm *VM, c *collection, a args) goja.Value {
+		{"createIndexes", "[keys], options, commitQuorum", "build several indexes", func(vm *VM, c *collection, a args) goja.Value {
 			return createIndexes(vm, c, a, list(vm, a.at(0)))
 		}},
+		{"createSearchIndex", "name, type, definition", "build a search index", createSearchIndex},
+		{"createSearchIndexes", "[{ name, type, definition }]", "build several search indexes", createSearchIndexes},
 		{"dataSize", "", "bytes of all documents", size("size")},
 		{"deleteMany", "filter, options", "delete all matching documents", func(vm *VM, c *collection, a args) goja.Value { return deleteDocs(vm, c, a, 0) }},
 		{"deleteOne", "filter, options", "delete one matching document", func(vm *VM, c *collection, a args) goja.Value { return deleteDocs(vm, c, a, 1) }},
 		{"distinct", "field, filter, options", "the values of a field", distinct},
-		{"drop", "", "drop this collection", dropCollection},
+		{"drop", "options", "drop this collection", dropCollection},
 		{"dropIndex", "name", "drop an index", dropIndex},
 		{"dropIndexes", "names", "drop indexes; all but _id_ without an argument", dropIndex},
+		{"dropSearchIndex", "name", "drop a search index", func(_ *VM, c *collection, a args) goja.Value {
+			c.reply(bson.D{{Key: "dropSearchIndex", Value: c.name}, {Key: "name", Value: a.text(0)}})
+			return goja.Undefined()
+		}},
+		{"ensureIndex", "keys, options, commitQuorum", "build an index (deprecated: createIndex)", func(vm *VM, c *collection, a args) goja.Value {
+			return createIndexes(vm, c, a, []goja.Value{a.at(0)})
+		}},
 		{"estimatedDocumentCount", "options", "the number of documents, from metadata", func(vm *VM, c *collection, a args) goja.Value {
-			cmd := a.opts(0, "maxTimeMS comment").copyTo(bson.D{{Key: "count", Value: c.name}}, "maxTimeMS", "comment")
-			return vm.number(c.reply(cmd).Lookup("n"))
+			o := a.opts(0, "maxTimeMS comment "+readOptions)
+			return vm.number(c.reply(o.reading(o.copyTo(bson.D{{Key: "count", Value: c.name}}, "maxTimeMS comment"))).Lookup("n"))
 		}},
 		{"exists", "", "what the server knows of this collection, or null", func(vm *VM, c *collection, _ args) goja.Value {
-			cur := &cursor{vm: vm, db: c.db, command: bson.D{{Key: "listCollections", Value: int32(1)}, {Key: "filter", Value: bson.D{{Key: "name", Value: c.name}}}}}
-			if doc := cur.nextRaw(); doc != nil {
+			if doc := c.info(); doc != nil {
 				return vm.documentObject(doc)
 			}
 			return goja.Null()
 		}},
 		{"explain", "verbosity", "explain what follows: db.c.explain().find()", func(vm *VM, c *collection, a args) goja.Value {
-			v := "queryPlanner"
-			if a.has(0) {
-				v = options{args: a, elems: explainElem(a)}.explain()
-			}
-			return vm.explainableObject(&explainable{coll: c, verbosity: v})
+			return vm.explainableObject(&explainable{coll: c, verbosity: verbosity(a, 0)})
 		}},
 		{"find", "filter, projection, options", "find documents", find},
 		{"findAndModify", "{ query, update, … }", "change or remove one document and return it", findAndModifyRaw},
 		{"findOne", "filter, projection, options", "find one document", findOne},
 		{"findOneAndDelete", "filter, options", "delete one document and return it", func(vm *VM, c *collection, a args) goja.Value {
-			o := a.opts(1, findOneDeleteOptions)
-			return vm.findAndModify(c, a, o, bson.E{Key: "remove", Value: true})
+			return vm.findAndModify(c, a, a.opts(1, findOneDeleteOptions), bson.E{Key: "remove", Value: true})
 		}},
 		{"findOneAndReplace", "filter, replacement, options", "replace one document and return it", func(vm *VM, c *collection, a args) goja.Value {
 			return findOneAndChange(vm, c, a, replacement(a, 1))
@@ -117,9 +142,7 @@ func collectionMethods() []method[*collection] {
 		{"getMongo", "", "the connection", func(vm *VM, c *collection, _ args) goja.Value { return vm.mongoObject(c.db.target) }},
 		{"getName", "", "this collection's name", text("name")},
 		{"getPlanCache", "", "the plans that the server keeps", func(vm *VM, c *collection, _ args) goja.Value {
-			obj := vm.rt.NewDynamicObject(&planCache{coll: c})
-			vm.must(obj.SetPrototype(vm.protos.planCache))
-			return obj
+			return vm.shellObject(&planCache{coll: c}, vm.protos.planCache)
 		}},
 		{"getSearchIndexes", "name", "the search indexes", func(vm *VM, c *collection, a args) goja.Value {
 			which := bson.D{}
@@ -128,11 +151,14 @@ func collectionMethods() []method[*collection] {
 			}
 			return vm.cursorObject(c.stage("$listSearchIndexes", which))
 		}},
+		{"getShardDistribution", "", "what lies on which shard", shardDistribution},
 		{"getShardVersion", "", "what a shard knows of this collection's distribution", func(vm *VM, c *collection, _ args) goja.Value {
 			return vm.documentObject(vm.reply(vm.send(c.db.target, "admin", bson.D{{Key: "getShardVersion", Value: c.db.name + "." + c.name}})))
 		}},
 		{"help", "", "what a collection can do", func(vm *VM, _ *collection, _ args) goja.Value { return vm.printHelp("Collection") }},
 		{"hideIndex", "name", "hide an index from the planner", hideIndex(true)},
+		{"initializeOrderedBulkOp", "", "several writes, one after the other", func(vm *VM, c *collection, _ args) goja.Value { return vm.bulkObject(&bulk{coll: c, ordered: true}) }},
+		{"initializeUnorderedBulkOp", "", "several writes, in any order", func(vm *VM, c *collection, _ args) goja.Value { return vm.bulkObject(&bulk{coll: c}) }},
 		{"insert", "document or [documents]", "insert (deprecated: insertOne, insertMany)", func(vm *VM, c *collection, a args) goja.Value {
 			if obj, ok := a.at(0).(*goja.Object); ok && obj.ClassName() == "Array" {
 				return insertMany(vm, c, a)
@@ -142,18 +168,19 @@ func collectionMethods() []method[*collection] {
 		{"insertMany", "[documents], options", "insert documents", insertMany},
 		{"insertOne", "document, options", "insert one document", insertOne},
 		{"isCapped", "", "whether this collection is capped", func(vm *VM, c *collection, _ args) goja.Value {
-			b, _ := c.reply(bson.D{{Key: "collStats", Value: c.name}}).Lookup("capped").BooleanOK()
+			b, _ := c.info().Lookup("options", "capped").BooleanOK()
 			return vm.rt.ToValue(b)
 		}},
 		{"latencyStats", "options", "how long operations took", func(vm *VM, c *collection, a args) goja.Value {
-			o := bson.D{}
-			if doc := a.optDoc(0, "options"); doc != nil {
-				o = bson.D{{Key: "histograms", Value: doc.Lookup("histograms")}}
-			}
+			o := a.opts(0, "histograms").copyTo(bson.D{}, "histograms")
 			return c.stage("$collStats", bson.D{{Key: "latencyStats", Value: o}}).toArray()
 		}},
 		{"mapReduce", "map, reduce, options", "map and reduce (deprecated: aggregate)", func(vm *VM, c *collection, a args) goja.Value {
-			return vm.documentObject(c.reply(mapReduce(c, a)))
+			cmd, v := mapReduce(c, a)
+			if v != "" {
+				return vm.explained(c.db, cmd, v)
+			}
+			return vm.documentObject(c.reply(cmd))
 		}},
 		{"reIndex", "", "drop and build all indexes", func(vm *VM, c *collection, _ args) goja.Value {
 			return vm.documentObject(c.reply(bson.D{{Key: "reIndex", Value: c.name}}))
@@ -165,21 +192,22 @@ func collectionMethods() []method[*collection] {
 		}},
 		{"runCommand", "command", "run a command; it passes the same guard", func(vm *VM, c *collection, a args) goja.Value {
 			if name, ok := exported[string](a.at(0)); ok {
-				cmd := bson.D{{Key: name, Value: c.name}}
-				if o := a.optDoc(1, "options"); o != nil {
-					elems, err := o.Elements()
-					a.check(err)
-					for _, e := range elems {
-						cmd = append(cmd, bson.E{Key: e.Key(), Value: e.Value()})
+				a.reads = slices.Contains(readCommands, name)
+				cmd := a.withFields(1, bson.D{{Key: name, Value: c.name}})
+				for _, e := range cmd[1:] {
+					if e.Key == name {
+						a.fail("%s cannot be among the options too", name)
 					}
 				}
 				return vm.documentObject(c.reply(cmd))
 			}
+			if a.has(1) {
+				a.fail("options come after the name of a command; a document has its own")
+			}
 			return runCommand(vm, c.db, c.db.name, a)
 		}},
-		{"stats", "", "sizes of this collection", func(vm *VM, c *collection, a args) goja.Value {
-			cmd := a.opts(0, "scale").copyTo(bson.D{{Key: "collStats", Value: c.name}}, "scale")
-			return vm.documentObject(c.reply(cmd))
+		{"stats", "scale or options", "sizes of this collection", func(vm *VM, c *collection, a args) goja.Value {
+			return vm.documentObject(collectionStats(c, a))
 		}},
 		{"storageSize", "", "bytes on disk", size("storageSize")},
 		{"totalIndexSize", "", "bytes of all indexes", size("totalIndexSize")},
@@ -200,14 +228,123 @@ func collectionMethods() []method[*collection] {
 		{"updateOne", "filter, update, options", "update one matching document", func(vm *VM, c *collection, a args) goja.Value {
 			return updateDocs(vm, c, a, operators(a, 1), false)
 		}},
+		{"updateSearchIndex", "name, definition", "change a search index", func(_ *VM, c *collection, a args) goja.Value {
+			c.reply(bson.D{{Key: "updateSearchIndex", Value: c.name}, {Key: "name", Value: a.text(0)}, {Key: "definition", Value: a.doc(1, "definition")}})
+			return goja.Undefined()
+		}},
 		{"validate", "options", "check this collection's data", func(vm *VM, c *collection, a args) goja.Value {
+			const known = "full repair fixMultikey metadata checkBSONConformance background"
 			cmd := bson.D{{Key: "validate", Value: c.name}}
 			if full, ok := exported[bool](a.at(0)); ok {
 				return vm.documentObject(c.reply(append(cmd, bson.E{Key: "full", Value: full})))
 			}
-			return vm.documentObject(c.reply(a.opts(0, "full repair metadata checkBSONConformance").copyTo(cmd, "full", "repair", "metadata", "checkBSONConformance")))
+			return vm.documentObject(c.reply(a.opts(0, known).copyTo(cmd, known)))
+		}},
+		{"watch", "pipeline, options", "changes of this collection as they happen", func(vm *VM, c *collection, a args) goja.Value {
+			return watch(vm, c.db, c.name, c.full(), a, nil)
 		}},
 	}
+}
+
+func (c *collection) full() string { return c.db.name + "." + c.name }
+
+// onAdmin sends a command that names the collection to the database admin.
+func (c *collection) onAdmin(cmd bson.D) bson.Raw {
+	return c.vm.reply(c.vm.send(c.db.target, "admin", cmd))
+}
+
+// createSearchIndex takes a name, a type and a definition, all but the last optional, or one description.
+// Source: https://www.mongodb.com/docs/manual/reference/method/db.collection.createSearchIndex/
+func createSearchIndex(vm *VM, c *collection, a args) goja.Value {
+	spec, i := bson.D{{Key: "name", Value: "default"}}, 0
+	if name, ok := exported[string](a.at(0)); ok {
+		spec[0].Value, i = name, 1
+	}
+	if kind, ok := exported[string](a.at(i)); ok && i == 1 {
+		spec, i = append(spec, bson.E{Key: "type", Value: kind}), 2
+	}
+	doc := a.doc(i, "definition")
+	if doc.Lookup("definition").Type == bson.TypeEmbeddedDocument { // a description
+		spec = fieldsOf(a, bson.D{}, doc, "")
+	} else {
+		spec = append(spec, bson.E{Key: "definition", Value: doc})
+		if kind, ok := exported[string](a.at(i + 1)); ok {
+			spec = append(spec, bson.E{Key: "type", Value: kind})
+		}
+	}
+	return vm.rt.ToValue(c.searchIndexes(bson.A{spec})[0])
+}
+
+func createSearchIndexes(vm *VM, c *collection, a args) goja.Value {
+	specs := bson.A{}
+	for i, v := range list(vm, a.at(0)) {
+		spec, err := vm.toDocument(v, fmt.Sprintf("specs[%d]", i), false)
+		a.check(err)
+		specs = append(specs, spec)
+	}
+	return vm.rt.NewArray(c.searchIndexes(specs)...)
+}
+
+// searchIndexes builds search indexes and returns their names.
+func (c *collection) searchIndexes(specs bson.A) []any {
+	var names []any
+	if arr, ok := c.reply(bson.D{{Key: "createSearchIndexes", Value: c.name}, {Key: "indexes", Value: specs}}).Lookup("indexesCreated").ArrayOK(); ok {
+		values, err := arr.Values()
+		if err != nil {
+			c.vm.throw(err)
+		}
+		for _, v := range values {
+			name, _ := doc(v).Lookup("name").StringValueOK()
+			names = append(names, name)
+		}
+	}
+	for len(names) < len(specs) { // a server that says none
+		names = append(names, "")
+	}
+	return names
+}
+
+// info is what the server knows of the collection; nil if there is none.
+func (c *collection) info() bson.Raw {
+	cur := &cursor{vm: c.vm, db: c.db, command: bson.D{{Key: "listCollections", Value: int32(1)}, {Key: "filter", Value: bson.D{{Key: "name", Value: c.name}}}}}
+	return cur.nextRaw()
+}
+
+// collectionStats: a number is the scale. The details of indexes are left out unless they are asked for, as in mongosh.
+// Source: https://www.mongodb.com/docs/manual/reference/method/db.collection.stats/
+func collectionStats(c *collection, a args) bson.Raw {
+	o := options{args: a}
+	if n, isNumber := a.scale(0); isNumber {
+		o.add("scale", n)
+	} else {
+		o = a.opts(0, "scale indexDetails indexDetailsKey indexDetailsName")
+	}
+	of, _ := o.get("indexDetailsName").StringValueOK()
+	if key, ok := o.get("indexDetailsKey").DocumentOK(); ok {
+		if of != "" {
+			a.fail("indexDetailsKey and indexDetailsName say the same: one of them is enough")
+		}
+		for cur := indexes(c.vm, c); cur.fill(); {
+			if doc := cur.nextRaw(); doc.Lookup("key").Equal(rawOf(key)) {
+				of, _ = doc.Lookup("name").StringValueOK()
+			}
+		}
+	}
+	elems, err := c.reply(o.copyTo(bson.D{{Key: "collStats", Value: c.name}}, "scale")).Elements()
+	a.check(err)
+	out := bson.D{}
+	for _, e := range elems {
+		details, isDoc := e.Value().DocumentOK()
+		switch {
+		case e.Key() != "indexDetails" || !isDoc:
+			out = append(out, bson.E{Key: e.Key(), Value: e.Value()})
+		case o.truthy("indexDetails") && of == "":
+			out = append(out, bson.E{Key: e.Key(), Value: details})
+		case o.truthy("indexDetails"):
+			out = append(out, bson.E{Key: e.Key(), Value: bson.D{{Key: of, Value: orNull(details.Lookup(of))}}})
+		}
+	}
+	return rawOf(out).Document()
 }
 
 // stage is a cursor over an aggregation of one stage.
@@ -217,26 +354,24 @@ func (c *collection) stage(name string, arg any) *cursor {
 
 // mapReduce: map and reduce are functions or their text; the third argument is a document with out, or out itself.
 // Source: https://www.mongodb.com/docs/manual/reference/method/db.collection.mapReduce/
-func mapReduce(c *collection, a args) bson.D {
-	cmd := bson.D{{Key: "mapReduce", Value: c.name}}
+func mapReduce(c *collection, a args) (cmd bson.D, explain string) {
+	cmd = bson.D{{Key: "mapReduce", Value: c.name}}
 	for i, name := range []string{"map", "reduce"} {
 		a.need(i, name)
-		conv := &converter{vm: a.vm}
-		cmd = append(cmd, bson.E{Key: name, Value: conv.value(a.at(i), name, name)})
-		if conv.err != nil {
-			a.check(conv.err)
-		}
+		code, err := (&converter{vm: a.vm}).convert(a.at(i), name, name)
+		a.check(err)
+		cmd = append(cmd, bson.E{Key: name, Value: code})
 	}
 	if out, ok := exported[string](a.at(2)); ok {
-		return append(cmd, bson.E{Key: "out", Value: out})
+		return append(cmd, bson.E{Key: "out", Value: out}), ""
 	}
 	a.need(2, "out")
 	const known = "out query sort limit finalize scope jsMode verbose collation bypassDocumentValidation maxTimeMS comment writeConcern"
-	o := a.opts(2, known)
+	o := a.opts(2, known+" explain")
 	if o.get("out").Type == 0 {
 		a.fail("the option out is missing: {inline: 1} returns the result")
 	}
-	return o.copyTo(cmd, strings.Fields(known)...)
+	return o.copyTo(cmd, known), o.explain()
 }
 
 func hideIndex(hidden bool) func(*VM, *collection, args) goja.Value {
@@ -273,7 +408,7 @@ func planCacheMethods() []method[*planCache] {
 			pipeline := bson.A{bson.D{{Key: "$planCacheStats", Value: bson.D{}}}}
 			for i, v := range list(vm, a.at(0)) {
 				if a.has(0) {
-					stage, err := vm.toDocument(v, fmt.Sprintf("pipeline[%d]", i))
+					stage, err := vm.toDocument(v, fmt.Sprintf("pipeline[%d]", i), a.reads)
 					a.check(err)
 					pipeline = append(pipeline, stage)
 				}
@@ -285,11 +420,16 @@ func planCacheMethods() []method[*planCache] {
 	}
 }
 
-func explainElem(a args) []bson.RawElement {
-	raw := bson.Raw(rawOf(bson.D{{Key: "explain", Value: a.raw(0, "verbosity")}}).Value)
-	elems, err := raw.Elements()
-	a.check(err)
-	return elems
+// verbosity is an argument of explain. true and false mean what they meant in the old shell.
+// Source: https://www.mongodb.com/docs/manual/reference/method/db.collection.explain/
+func verbosity(a args, i int) string {
+	if b, ok := exported[bool](a.at(i)); ok {
+		return map[bool]string{true: "allPlansExecution", false: "queryPlanner"}[b]
+	}
+	if !a.has(i) {
+		return "queryPlanner"
+	}
+	return verbosityOf(a, a.raw(i, "verbosity"))
 }
 
 func size(field string) func(*VM, *collection, args) goja.Value {
@@ -308,7 +448,7 @@ func indexes(vm *VM, c *collection) *cursor {
 	return &cursor{vm: vm, db: c.db, command: bson.D{{Key: "listIndexes", Value: c.name}}}
 }
 
-// list is a JavaScript array's elements.
+// list is a JavaScript array's elements, or else the value alone.
 func list(vm *VM, v goja.Value) []goja.Value {
 	if a, ok := export[*array](v); ok {
 		out := make([]goja.Value, a.Len())
@@ -318,13 +458,19 @@ func list(vm *VM, v goja.Value) []goja.Value {
 		return out
 	}
 	obj, ok := v.(*goja.Object)
-	if !ok || obj.ClassName() != "Array" {
+	if _, isProxy := export[goja.Proxy](v); !ok || isProxy || obj.ClassName() != "Array" {
 		return []goja.Value{v}
+	}
+	if err := vm.readable(); err != nil {
+		vm.throw(err)
 	}
 	lv, _ := vm.property(obj, "length")
 	n, _ := exported[int64](lv)
-	out := make([]goja.Value, 0, min(n, maxArray))
-	for i := range int(min(n, maxArray)) {
+	if n > maxArray {
+		vm.throw(&Refusal{Text: fmt.Sprintf("an array of %d elements is too long", n), Hint: "send it in parts"})
+	}
+	out := make([]goja.Value, 0, n)
+	for i := range int(n) {
 		e, _ := vm.property(obj, itoa(i))
 		if e == nil {
 			e = goja.Undefined()
@@ -345,20 +491,27 @@ func newFind(vm *VM, c *collection, a args) *cursor {
 		filter = bson.Raw{5, 0, 0, 0, 0}
 	}
 	o := a.opts(2, findOptions)
-	cmd := bson.D{{Key: "find", Value: c.name}, {Key: "filter", Value: filter}}
+	cur := &cursor{vm: vm, db: c.db, command: bson.D{{Key: "find", Value: c.name}, {Key: "filter", Value: filter}}, explained: o.explain(), await: o.get("maxAwaitTimeMS")}
 	if p := a.optDoc(1, "projection"); p != nil {
-		cmd = append(cmd, bson.E{Key: "projection", Value: p})
-		cmd = o.copyTo(cmd, "sort", "limit", "skip", "hint", "batchSize", "maxTimeMS", "collation", "comment", "allowDiskUse", "let")
-	} else {
-		cmd = o.copyTo(cmd, "projection", "sort", "limit", "skip", "hint", "batchSize", "maxTimeMS", "collation", "comment", "allowDiskUse", "let")
+		cur.set("projection", p)
 	}
-	return &cursor{vm: vm, db: c.db, command: cmd, explained: o.explain()}
+	for _, e := range o.reading(o.copyTo(nil, findFields)) {
+		if e.Key != "projection" || !a.has(1) {
+			cur.set(e.Key, e.Value)
+		}
+	}
+	if n := o.get("limit"); n.Type != 0 {
+		cur.limit(n)
+	}
+	return cur
 }
 
 func findOne(vm *VM, c *collection, a args) goja.Value {
 	cur := newFind(vm, c, a)
-	cur.set("limit", int64(1))
-	cur.set("singleBatch", true)
+	if cur.explained != "" {
+		return cur.explain(cur.explained)
+	}
+	cur.limit(int64(-1))
 	if doc := cur.nextRaw(); doc != nil {
 		return vm.documentObject(doc)
 	}
@@ -372,7 +525,7 @@ func countDocuments(vm *VM, c *collection, a args) goja.Value {
 	if filter == nil {
 		filter = bson.Raw{5, 0, 0, 0, 0}
 	}
-	o := a.opts(1, "limit skip hint maxTimeMS collation comment")
+	o := a.opts(1, "limit skip hint maxTimeMS collation comment "+readOptions)
 	pipeline := bson.A{bson.D{{Key: "$match", Value: filter}}}
 	for _, s := range []string{"skip", "limit"} {
 		if v := o.get(s); v.Type != 0 {
@@ -380,27 +533,56 @@ func countDocuments(vm *VM, c *collection, a args) goja.Value {
 		}
 	}
 	pipeline = append(pipeline, bson.D{{Key: "$group", Value: bson.D{{Key: "_id", Value: int32(1)}, {Key: "n", Value: bson.D{{Key: "$sum", Value: int32(1)}}}}}})
-	cmd := o.copyTo(bson.D{{Key: "aggregate", Value: c.name}, {Key: "pipeline", Value: pipeline}, {Key: "cursor", Value: bson.D{}}}, "hint", "maxTimeMS", "collation", "comment")
-	cur := &cursor{vm: vm, db: c.db, command: cmd}
+	cmd := o.copyTo(bson.D{{Key: "aggregate", Value: c.name}, {Key: "pipeline", Value: pipeline}, {Key: "cursor", Value: bson.D{}}}, "hint maxTimeMS collation comment")
+	cur := &cursor{vm: vm, db: c.db, command: o.reading(cmd)}
 	if doc := cur.nextRaw(); doc != nil {
 		return vm.number(doc.Lookup("n"))
 	}
 	return vm.rt.ToValue(0)
 }
 
-func distinct(vm *VM, c *collection, a args) goja.Value {
-	cmd := bson.D{{Key: "distinct", Value: c.name}, {Key: "key", Value: a.text(0)}}
-	if q := a.optDoc(1, "filter"); q != nil {
+// countCommand is the command count, which what mongosh deprecates still sends.
+func countCommand(c *collection, a args) bson.D {
+	cmd := bson.D{{Key: "count", Value: c.name}}
+	if q := a.optDoc(0, "filter"); q != nil {
 		cmd = append(cmd, bson.E{Key: "query", Value: q})
 	}
-	cmd = a.opts(2, "collation maxTimeMS comment hint").copyTo(cmd, "collation", "maxTimeMS", "comment", "hint")
+	const known = "limit skip hint maxTimeMS collation comment"
+	o := a.opts(1, known+" "+readOptions)
+	return o.reading(o.copyTo(cmd, known))
+}
+
+func distinct(vm *VM, c *collection, a args) goja.Value {
+	cmd, v := distinctCommand(c, a)
+	if v != "" {
+		return vm.explained(c.db, cmd, v)
+	}
 	return vm.fromRaw(c.reply(cmd).Lookup("values"))
 }
 
+func distinctCommand(c *collection, a args) (cmd bson.D, explain string) {
+	cmd = bson.D{{Key: "distinct", Value: c.name}, {Key: "key", Value: a.text(0)}}
+	if q := a.optDoc(1, "filter"); q != nil {
+		cmd = append(cmd, bson.E{Key: "query", Value: q})
+	}
+	o := a.opts(2, "collation maxTimeMS comment hint explain "+readOptions)
+	return o.reading(o.copyTo(cmd, "collation maxTimeMS comment hint")), o.explain()
+}
+
 func aggregateOn(vm *VM, d *database, c *collection, a args) goja.Value {
-	var pipeline bson.RawValue
+	cur, pipeline := newAggregate(vm, d, c, a)
+	if cur.explained != "" {
+		return cur.explain(cur.explained)
+	}
+	if writes(pipeline) {
+		cur.begin() // mongosh runs $out and $merge at once
+	}
+	return vm.cursorObject(cur)
+}
+
+// newAggregate takes a pipeline and options, or stages as arguments.
+func newAggregate(vm *VM, d *database, c *collection, a args) (cur *cursor, pipeline bson.RawValue) {
 	o := options{args: a}
-	const known = "allowDiskUse cursor maxTimeMS bypassDocumentValidation readConcern collation hint comment let explain batchSize"
 	first, isArray := a.at(0).(*goja.Object)
 	if isArray = isArray && first.ClassName() == "Array"; isArray || len(a.values) == 0 {
 		if len(a.values) == 0 {
@@ -408,7 +590,7 @@ func aggregateOn(vm *VM, d *database, c *collection, a args) goja.Value {
 		} else {
 			pipeline = a.raw(0, "pipeline")
 		}
-		o = a.opts(1, known)
+		o = a.opts(1, aggregateOptions)
 	} else { // stages as arguments
 		stages := bson.A{}
 		for i := range a.values {
@@ -429,28 +611,18 @@ func aggregateOn(vm *VM, d *database, c *collection, a args) goja.Value {
 		}
 	}
 	cmd := bson.D{{Key: "aggregate", Value: on}, {Key: "pipeline", Value: pipeline}, {Key: "cursor", Value: cursorDoc}}
-	cmd = o.copyTo(cmd, "allowDiskUse", "maxTimeMS", "bypassDocumentValidation", "readConcern", "collation", "hint", "comment", "let")
-	cur := &cursor{vm: vm, db: d, command: cmd, explained: o.explain()}
-	if cur.explained != "" {
-		return cur.explain(cur.explained)
-	}
-	if writes(pipeline) {
-		cur.begin() // mongosh runs $out and $merge at once
-	}
-	return vm.cursorObject(cur)
+	cmd = o.reading(o.copyTo(cmd, aggregateFields))
+	return &cursor{vm: vm, db: d, command: cmd, explained: o.explain(), await: o.get("maxAwaitTimeMS")}, pipeline
 }
 
 // writes says whether a pipeline ends in $out or $merge: it is then run at once. What may write is decided elsewhere.
 func writes(pipeline bson.RawValue) bool {
-	values, err := pipeline.Array().Values()
-	if err != nil || len(values) == 0 {
+	arr, ok := pipeline.ArrayOK()
+	values, err := arr.Values()
+	if !ok || err != nil || len(values) == 0 {
 		return false
 	}
-	doc, ok := values[len(values)-1].DocumentOK()
-	if !ok {
-		return false
-	}
-	e, err := doc.IndexErr(0)
+	e, err := doc(values[len(values)-1]).IndexErr(0)
 	return err == nil && (e.Key() == "$out" || e.Key() == "$merge")
 }
 
@@ -460,10 +632,19 @@ func (vm *VM) explained(d *database, cmd bson.D, verbosity string) goja.Value {
 }
 
 func dropCollection(vm *VM, c *collection, a args) goja.Value {
-	a.opts(0, "writeConcern")
-	reply := c.reply(bson.D{{Key: "drop", Value: c.name}})
-	_, err := reply.LookupErr("ns")
-	return vm.rt.ToValue(err == nil)
+	cmd := a.opts(0, "writeConcern comment").copyTo(bson.D{{Key: "drop", Value: c.name}}, "writeConcern comment")
+	dropped := false
+	ex := vm.rt.Try(func() {
+		_, err := c.reply(cmd).LookupErr("ns")
+		dropped = err == nil
+	})
+	if ex == nil {
+		return vm.rt.ToValue(dropped)
+	}
+	if obj, ok := ex.Value().(*goja.Object); ok && vm.described() == "" && vm.ownText(obj, "codeName") == "NamespaceNotFound" {
+		return vm.rt.ToValue(false) // there was nothing to drop: before MongoDB 7.0 that was an error
+	}
+	return vm.throw(ex)
 }
 
 func dropIndex(vm *VM, c *collection, a args) goja.Value {
@@ -480,35 +661,40 @@ func dropIndex(vm *VM, c *collection, a args) goja.Value {
 
 func createIndexes(vm *VM, c *collection, a args, patterns []goja.Value) goja.Value {
 	a.need(0, "key pattern")
-	o := a.optDoc(1, "options")
+	o := a.opts(1, "name "+indexOptions+" "+indexCommandOptions)
 	specs := bson.A{}
 	var names []any
 	for i, p := range patterns {
-		orderMatters(args{vm, a.method, patterns}, i, "the key pattern")
-		keys, err := vm.toDocument(p, "keys")
+		orderMatters(a.with(patterns...), i, "the key pattern")
+		keys, err := vm.toDocument(p, "keys", false)
 		a.check(err)
 		name := indexName(keys)
-		spec := bson.D{{Key: "key", Value: keys}}
-		if o != nil {
-			elems, err := o.Elements()
-			a.check(err)
-			for _, e := range elems {
-				if e.Key() == "name" {
-					name, _ = e.Value().StringValueOK()
-					continue
-				}
-				spec = append(spec, bson.E{Key: e.Key(), Value: e.Value()})
+		if v := o.get("name"); v.Type != 0 {
+			given, ok := v.StringValueOK()
+			if name = given; !ok || name == "" {
+				a.fail("the name of an index must be a string, and not an empty one")
 			}
 		}
-		specs = append(specs, append(spec, bson.E{Key: "name", Value: name}))
+		specs = append(specs, append(o.copyTo(bson.D{{Key: "key", Value: keys}}, indexOptions), bson.E{Key: "name", Value: name}))
 		names = append(names, name)
 	}
-	c.reply(bson.D{{Key: "createIndexes", Value: c.name}, {Key: "indexes", Value: specs}})
-	if a.method == "createIndex" {
-		return vm.rt.ToValue(names[0])
+	cmd := o.copyTo(bson.D{{Key: "createIndexes", Value: c.name}, {Key: "indexes", Value: specs}}, indexCommandOptions)
+	if a.has(2) {
+		cmd = append(cmd, bson.E{Key: "commitQuorum", Value: a.raw(2, "commitQuorum")})
 	}
-	return vm.rt.NewArray(names...)
+	c.reply(cmd)
+	if a.method == "createIndexes" {
+		return vm.rt.NewArray(names...)
+	}
+	return vm.rt.ToValue(names[0])
 }
+
+// Source: https://www.mongodb.com/docs/manual/reference/command/createIndexes/
+const (
+	indexOptions = "background unique partialFilterExpression sparse expireAfterSeconds hidden storageEngine weights default_language language_override textIndexVersion 2dsphereIndexVersion " +
+		"bits min max bucketSize collation wildcardProjection prepareUnique clustered"
+	indexCommandOptions = "commitQuorum writeConcern comment maxTimeMS"
+)
 
 // indexName is what drivers call an index: a_1_b_-1.
 // Source: https://github.com/mongodb/specifications/blob/master/source/index-management/index-management.md
@@ -545,9 +731,7 @@ type explainable struct {
 }
 
 func (vm *VM) explainableObject(e *explainable) goja.Value {
-	obj := vm.rt.NewDynamicObject(e)
-	vm.must(obj.SetPrototype(vm.protos.explainable))
-	return obj
+	return vm.shellObject(e, vm.protos.explainable)
 }
 
 func explainableMethods() []method[*explainable] {
@@ -557,29 +741,24 @@ func explainableMethods() []method[*explainable] {
 		}
 	}
 	return []method[*explainable]{
-		{"aggregate", "pipeline", "explain an aggregation", run(func(c *collection, a args) bson.D {
-			return bson.D{{Key: "aggregate", Value: c.name}, {Key: "pipeline", Value: a.raw(0, "pipeline")}, {Key: "cursor", Value: bson.D{}}}
+		{"aggregate", "pipeline, options", "explain an aggregation", run(func(c *collection, a args) bson.D {
+			cur, _ := newAggregate(c.vm, c.db, c, a)
+			return cur.command
 		})},
-		{"count", "filter", "explain a count", run(func(c *collection, a args) bson.D {
-			cmd := bson.D{{Key: "count", Value: c.name}}
-			if q := a.optDoc(0, "filter"); q != nil {
-				cmd = append(cmd, bson.E{Key: "query", Value: q})
-			}
+		{"count", "filter, options", "explain a count", run(countCommand)},
+		{"distinct", "field, filter, options", "explain a distinct", run(func(c *collection, a args) bson.D {
+			cmd, _ := distinctCommand(c, a)
 			return cmd
 		})},
-		{"distinct", "field, filter", "explain a distinct", run(func(c *collection, a args) bson.D {
-			cmd := bson.D{{Key: "distinct", Value: c.name}, {Key: "key", Value: a.text(0)}}
-			if q := a.optDoc(1, "filter"); q != nil {
-				cmd = append(cmd, bson.E{Key: "query", Value: q})
-			}
-			return cmd
-		})},
-		{"find", "filter, projection", "explain a find", func(vm *VM, e *explainable, a args) goja.Value {
+		{"find", "filter, projection, options", "explain a find", func(vm *VM, e *explainable, a args) goja.Value {
 			cur := newFind(vm, e.coll, a)
 			cur.explained = e.verbosity
 			return vm.cursorObject(cur)
 		}},
-		{"findAndModify", "{ query, update, … }", "explain a findAndModify", run(func(c *collection, a args) bson.D { return findAndModifyCommand(c, a) })},
+		{"findAndModify", "{ query, update, … }", "explain a findAndModify", run(func(c *collection, a args) bson.D {
+			cmd, _ := findAndModifyCommand(c, a)
+			return cmd
+		})},
 		{"findOneAndDelete", "filter, options", "explain it", run(func(c *collection, a args) bson.D {
 			return findOneCommand(c, a, a.opts(1, findOneDeleteOptions), bson.E{Key: "remove", Value: true})
 		})},
@@ -591,16 +770,21 @@ func explainableMethods() []method[*explainable] {
 		})},
 		{"getCollection", "", "the collection", func(_ *VM, e *explainable, _ args) goja.Value { return e.coll.db.collection(e.coll.name) }},
 		{"getVerbosity", "", "how much is explained", func(vm *VM, e *explainable, _ args) goja.Value { return vm.rt.ToValue(e.verbosity) }},
-		{"mapReduce", "map, reduce, options", "explain a mapReduce", run(mapReduce)},
-		{"remove", "filter", "explain a delete", run(func(c *collection, a args) bson.D {
-			return bson.D{{Key: "delete", Value: c.name}, {Key: "deletes", Value: bson.A{bson.D{{Key: "q", Value: a.doc(0, "filter")}, {Key: "limit", Value: int32(0)}}}}}
+		{"mapReduce", "map, reduce, options", "explain a mapReduce", run(func(c *collection, a args) bson.D {
+			cmd, _ := mapReduce(c, a)
+			return cmd
+		})},
+		{"remove", "filter, options", "explain a delete", run(func(c *collection, a args) bson.D {
+			cmd, _ := removeCommand(c, a)
+			return cmd
 		})},
 		{"setVerbosity", "verbosity", "how much is explained", func(vm *VM, e *explainable, a args) goja.Value {
-			e.verbosity = options{args: a, elems: explainElem(a)}.explain()
+			e.verbosity = verbosity(a, 0)
 			return vm.explainableObject(e)
 		}},
-		{"update", "filter, update", "explain an update", run(func(c *collection, a args) bson.D {
-			return bson.D{{Key: "update", Value: c.name}, {Key: "updates", Value: bson.A{bson.D{{Key: "q", Value: a.doc(0, "filter")}, {Key: "u", Value: a.raw(1, "update")}}}}}
+		{"update", "filter, update, options", "explain an update", run(func(c *collection, a args) bson.D {
+			cmd, _ := updateCommand(c, a, a.raw(1, "update"), a.opts(2, updateOptions+" multi").truthy("multi"))
+			return cmd
 		})},
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/dop251/goja"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"respect/shell/render"
 )
 
 // converter turns JavaScript into BSON, once and strictly. What JavaScript would turn into {} or null without a word is refused by
@@ -21,12 +23,45 @@ type converter struct {
 	vm   *VM
 	seen []*goja.Object
 	err  *Refusal
+	// reads says that the value belongs to a read. Only there is a toBSON called, as a driver calls it: once, and what it returns is the value. In what writes
+	// it is refused: what is previewed is what stands there.
+	reads bool
 }
 
+// onlyReads are the methods whose arguments belong to reads. The gate knows nothing of them: it judges what is sent.
+var onlyReads = map[string]bool{
+	"Collection.aggregate": true, "Collection.count": true, "Collection.countDocuments": true, "Collection.distinct": true, "Collection.find": true, "Collection.findOne": true,
+	"Cursor.collation": true, "Cursor.max": true, "Cursor.min": true, "Cursor.projection": true, "Cursor.sort": true, "Database.aggregate": true,
+	"Explainable.aggregate": true, "Explainable.count": true, "Explainable.distinct": true, "Explainable.find": true, "PlanCache.list": true,
+}
+
+// readCommand says whether a command's document is that of a read by its name, its first field.
+func (vm *VM) readCommand(v goja.Value) bool {
+	obj, ok := v.(*goja.Object)
+	if _, isProxy := export[goja.Proxy](v); !ok || isProxy || vm.readable() != nil {
+		return false
+	}
+	keys := obj.Keys()
+	if own, _ := vm.property(obj, "toBSON"); own != nil || len(keys) == 0 {
+		return false
+	}
+	return slices.Contains(readCommands, keys[0])
+}
+
+var readCommands = []string{"aggregate", "count", "distinct", "find"}
+
 // toRaw converts a value that is called name, for example "filter".
-func (vm *VM) toRaw(v goja.Value, name string) (bson.RawValue, error) {
-	c := &converter{vm: vm}
-	out := c.value(v, name, "")
+func (vm *VM) toRaw(v goja.Value, name string, reads bool) (bson.RawValue, error) {
+	c := &converter{vm: vm, reads: reads}
+	return c.convert(v, name, "")
+}
+
+// convert converts a whole value; key is the field that it stands in.
+func (c *converter) convert(v goja.Value, name, key string) (bson.RawValue, error) {
+	if err := c.vm.readable(); err != nil {
+		return bson.RawValue{}, err
+	}
+	out := c.value(v, name, key)
 	if c.err != nil {
 		return bson.RawValue{}, c.err
 	}
@@ -34,8 +69,8 @@ func (vm *VM) toRaw(v goja.Value, name string) (bson.RawValue, error) {
 }
 
 // toDocument converts a value that must be a plain document.
-func (vm *VM) toDocument(v goja.Value, name string) (bson.Raw, error) {
-	raw, err := vm.toRaw(v, name)
+func (vm *VM) toDocument(v goja.Value, name string, reads bool) (bson.Raw, error) {
+	raw, err := vm.toRaw(v, name, reads)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +107,6 @@ func (c *converter) refuse(code, hint, format string, a ...any) bson.RawValue {
 var codeFields = []string{"$where", "map", "reduce", "finalize", "body", "init", "accumulate", "merge", "$code"}
 
 func (c *converter) value(v goja.Value, path, key string) bson.RawValue {
-	if c.err != nil {
-		return bson.RawValue{Type: bson.TypeNull}
-	}
 	switch {
 	case v == nil || goja.IsUndefined(v):
 		return c.refuse("undefined-value", "did a look-up return nothing?", "%s is undefined", path)
@@ -117,10 +149,7 @@ func (c *converter) text(v goja.Value, s, path string) bson.RawValue {
 }
 
 func loneSurrogate(v goja.Value) bool {
-	s, ok := v.(goja.String)
-	if !ok {
-		return true
-	}
+	s := v.(goja.String) // what is exported as a string is one
 	for i := 0; i < s.Length(); i++ {
 		r := rune(s.CharAt(i))
 		if !utf16.IsSurrogate(r) {
@@ -134,7 +163,10 @@ func loneSurrogate(v goja.Value) bool {
 }
 
 func (c *converter) number(f float64, path string) bson.RawValue {
-	if f == math.Trunc(f) && math.Abs(f) >= 1<<53 && math.Abs(f) < 1<<63 {
+	if typed := c.vm.inexact[math.Abs(f)]; typed != "" {
+		return c.refuse("", "write it as NumberDecimal('…'), in quotation marks, or with an exponent if the digits do not matter", "%s was typed as %s, and a JavaScript number has lost some of the digits", path, render.Safe(typed))
+	}
+	if math.Abs(f) >= 1<<53 && math.Abs(f) < 1<<63 { // it has no fraction: there is no room for one
 		return c.refuse("", "write it as NumberLong('…'), in quotation marks, or as Double(…) if the digits do not matter", "%s is an integer beyond 2^53: as a JavaScript number it may have lost digits", path)
 	}
 	return numberToRaw(f)
@@ -145,7 +177,7 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 		return c.refuse("", "", "%s contains itself", path)
 	}
 	if len(c.seen) > 150 { // the server's limit is 180 levels: https://www.mongodb.com/docs/manual/reference/limits/
-		return c.refuse("", "", "%s… is nested deeper than %d levels", path[:min(len(path), 60)], len(c.seen))
+		return c.refuse("", "", "%s… is nested deeper than %d levels", strings.ToValidUTF8(path[:min(len(path), 60)], ""), len(c.seen))
 	}
 	c.seen = append(c.seen, obj)
 	defer func() { c.seen = c.seen[:len(c.seen)-1] }()
@@ -156,14 +188,15 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 		return c.array(x.slots, path)
 	case *wrapped:
 		return x.raw
-	case *lazy:
-		return c.plain(obj, path)
-	case *database, *collection, *cursor, *mongo, *explainable, *planCache, *replicaSet, *sharding:
-		return c.refuse("", "", "%s is a %s of the shell, not a value", path, strings.TrimPrefix(fmt.Sprintf("%T", x), "*js."))
+	case *database, *collection, *cursor, *mongo, *explainable, *planCache, *replicaSet, *sharding, *bulk, *bulkFind, *stream, *session:
+		return c.refuse("", "", "%s is %s of the shell, not a value", path, article(strings.TrimPrefix(fmt.Sprintf("%T", x), "*js.")))
 	case goja.Proxy:
 		return c.refuse("", "", "%s is a Proxy: what it says may differ each time it is asked", path)
 	case *goja.Promise:
 		return c.refuse("", "await it first", "%s is a Promise, not a value", path)
+	}
+	if constant, ok := c.vm.constants[obj]; ok {
+		return constant
 	}
 	if _, isFunc := goja.AssertFunction(obj); isFunc {
 		if slices.Contains(codeFields, key) {
@@ -197,7 +230,7 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 }
 
 func article(noun string) string {
-	if strings.ContainsRune("AEIOU", rune(noun[0])) {
+	if strings.ContainsRune("AEIOUaeiou", rune(noun[0])) {
 		return "an " + noun
 	}
 	return "a " + noun
@@ -208,6 +241,9 @@ func (c *converter) function(obj *goja.Object, path string) bson.RawValue {
 	text, err := c.vm.functionText(obj)
 	if err != nil {
 		return c.refuse("", "", "%s is a function whose text cannot be had", path)
+	}
+	if strings.Contains(text, "eval("+checked+"(") {
+		return c.refuse("", "write it where it is used", "%s is a function that was made by eval and calls eval", path)
 	}
 	if strings.HasSuffix(text, "{ [native code] }") {
 		return c.refuse("", "write a function of your own", "%s is a function of the shell, which a server has not", path)
@@ -263,25 +299,48 @@ func (c *converter) regexp(obj *goja.Object, path string) bson.RawValue {
 	if strings.ContainsRune(pattern, 0) {
 		return c.refuse("", "write it as \\0", "%s holds a NUL character, which ends a pattern in BSON", path)
 	}
-	slices.Sort(flags)
 	if pattern == "(?:)" {
 		pattern = ""
 	}
-	return rawOf(bson.Regex{Pattern: strings.ReplaceAll(pattern, `\/`, `/`), Options: string(flags)})
+	return rawOf(bson.Regex{Pattern: unescaped(pattern), Options: string(flags)})
+}
+
+// unescaped is a pattern without the escapes that only a literal needs: of the slash, by a script, and by the engine as \u002f, which a server does not know; and
+// of the line ends that the engine writes so. A backslash that is escaped itself escapes nothing.
+func unescaped(pattern string) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		if pattern[i] != '\\' || i+1 == len(pattern) {
+			b.WriteByte(pattern[i])
+			continue
+		}
+		i++
+		switch code, _, _ := strings.Cut(pattern[i:min(i+5, len(pattern))], "\\"); {
+		case pattern[i] == '/':
+			b.WriteByte('/')
+		case strings.EqualFold(code, "u002f"):
+			b.WriteByte('/')
+			i += 4
+		case code == "u2028" || code == "u2029":
+			b.WriteString(map[string]string{"u2028": "\u2028", "u2029": "\u2029"}[code])
+			i += 4
+		default:
+			b.WriteByte('\\')
+			b.WriteByte(pattern[i])
+		}
+	}
+	return b.String()
 }
 
 // list converts a JavaScript array. Holes are refused: they would become null.
 func (c *converter) list(obj *goja.Object, path string) bson.RawValue {
-	lv, getter := c.vm.property(obj, "length")
-	if getter || lv == nil {
-		return c.refuse("", "", "%s is no ordinary array", path)
-	}
+	lv, _ := c.vm.property(obj, "length") // every array has one, which cannot be defined anew
 	n := int(lv.ToInteger())
 	if n > maxArray {
 		return c.refuse("", "", "%s is too long", path)
 	}
 	for _, key := range obj.Keys() {
-		if i, ok := arrayIndex(key); !ok || i >= int64(n) {
+		if _, ok := arrayIndex(key); !ok {
 			return c.refuse("", "", "%s is an array with a field %q beside its elements", path, key)
 		}
 	}
@@ -331,11 +390,15 @@ func (c *converter) slot(s *slot, path, key string) bson.RawValue {
 // plain converts an object's own enumerable properties, in order. Getters are refused: they may answer otherwise the next time.
 func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 	keys := obj.Keys()
-	if v, _ := c.vm.property(obj, "toBSON"); v != nil {
-		return c.refuse("", "", "%s has a toBSON, which is not called here", path)
-	}
 	if _, ours := inner(obj).(*lazy); !ours {
 		names := obj.GetOwnPropertyNames()
+		if slices.Contains(names, "toBSON") {
+			if v, getter := c.vm.property(obj, "toBSON"); getter {
+				return c.refuse("", "", "%s has a toBSON that is computed by a getter", path)
+			} else if f, ok := goja.AssertFunction(v); ok {
+				return c.toBSON(obj, f, path)
+			}
+		}
 		for _, key := range names {
 			if len(names) != len(keys) && !slices.Contains(keys, key) {
 				return c.refuse("", "use a plain object", "%s has the hidden field %q, which would be left out", path, key)
@@ -345,9 +408,17 @@ func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 	if typed := c.vm.reordered[fields(keys)]; typed != nil && !anyOrder[lastOf(path)] {
 		return c.refuse("", "EJSON.parse('{…}') keeps the order", "%s was typed with the fields %s, and JavaScript puts those that are numbers first", path, strings.Join(typed, ", "))
 	}
+	var seen []string
 	return c.build(bson.TypeEmbeddedDocument, path, len(keys), func(i int) (string, bson.RawValue) {
 		at := join(path, keys[i])
 		v, getter := c.vm.property(obj, keys[i])
+		if strings.ContainsRune(keys[i], utf8.RuneError) {
+			// The engine gives half of a surrogate pair as U+FFFD, and knows no field of that name, or one more.
+			if v == nil && !getter || slices.Contains(seen, keys[i]) {
+				return keys[i], c.refuse("", "", "a field name in %s holds half of a surrogate pair, which is no character", path)
+			}
+			seen = append(seen, keys[i])
+		}
 		if getter {
 			return keys[i], c.refuse("", "", "%s is computed by a getter, which may answer otherwise the next time", at)
 		}
@@ -355,19 +426,59 @@ func (c *converter) plain(obj *goja.Object, path string) bson.RawValue {
 	})
 }
 
+// toBSON asks an object what it is in BSON, once. What it says is converted like anything else, and those bytes are the value: nothing is asked again.
+func (c *converter) toBSON(obj *goja.Object, f goja.Callable, path string) bson.RawValue {
+	if !c.reads {
+		return c.refuse("", "write out what it would return", "%s has a toBSON, which is called in reads alone", path)
+	}
+	v, err := f(obj)
+	if err == nil {
+		err = c.vm.readable() // it is a script's code, and may have done anything
+	}
+	if err != nil {
+		c.vm.throw(err)
+	}
+	path += ".toBSON()"
+	if again, ok := v.(*goja.Object); ok && inner(again) == nil {
+		if own, _ := c.vm.property(again, "toBSON"); own != nil {
+			return c.refuse("", "", "%s has a toBSON itself", path)
+		}
+	}
+	return c.value(v, path, "")
+}
+
 // anyOrder are documents whose fields mean the same in any order.
 var anyOrder = map[string]bool{"filter": true, "query": true, "q": true, "$match": true, "projection": true, "fields": true, "$project": true, "options": true}
 
 func lastOf(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 
-func join(path, key string) string {
-	if path == "" {
-		return key
+func join(path, key string) string { return path + "." + key }
+
+// described is a field of property descriptors that a script has given to Object.prototype, or "". To describe a property the engine makes an object and
+// sets its fields as a script would: a setter among them would run a script's code wherever a value is read.
+func (vm *VM) described() string {
+	for _, key := range vm.objectProto.GetOwnPropertyNames() {
+		switch key {
+		case "value", "writable", "get", "set", "enumerable", "configurable":
+			return key
+		}
 	}
-	return path + "." + key
+	return ""
 }
 
-// property reads an own data property without running code; getter says that it is an accessor. Nil if there is none.
+// readable refuses to read values that cannot be read without running a script's code.
+func (vm *VM) readable() error {
+	if key := vm.described(); key != "" {
+		return &Refusal{Text: "Object.prototype has a property " + key + ": values cannot be read without running it", Hint: "delete Object.prototype." + key}
+	}
+	return nil
+}
+
+// notRead stands for what cannot be read.
+const notRead = "[not read: Object.prototype was changed]"
+
+// property reads an own data property without running code; getter says that it is an accessor. Nil if there is none. Requires described() == "", and
+// an object that is no Proxy.
 func (vm *VM) property(obj *goja.Object, key string) (v goja.Value, getter bool) {
 	switch x := inner(obj).(type) {
 	case *document:

@@ -2,6 +2,8 @@ package js
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/dop251/goja"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -17,12 +19,14 @@ type cursor struct {
 	command   bson.D
 	explained string // verbosity: the cursor is an explanation instead
 	maps      []goja.Callable
+	await     bson.RawValue // milliseconds that a getMore waits for what is not there yet; Type 0: what the server thinks
 
 	begun  bool
 	closed bool
 	ns     string
 	id     int64
 	buffer []bson.Raw
+	token  bson.RawValue // of a change stream: where it stands
 }
 
 // fixedObject is an object with no properties but its prototype's.
@@ -34,11 +38,7 @@ func (fixedObject) Has(string) bool             { return false }
 func (fixedObject) Delete(string) bool          { return false }
 func (fixedObject) Keys() []string              { return nil }
 
-func (vm *VM) cursorObject(c *cursor) goja.Value {
-	obj := vm.rt.NewDynamicObject(c)
-	vm.must(obj.SetPrototype(vm.protos.cursor))
-	return obj
-}
+func (vm *VM) cursorObject(c *cursor) goja.Value { return vm.shellObject(c, vm.protos.cursor) }
 
 // set changes the command before it is sent.
 func (c *cursor) set(key string, v any) {
@@ -49,6 +49,28 @@ func (c *cursor) set(key string, v any) {
 		}
 	}
 	c.command = append(c.command, bson.E{Key: key, Value: v})
+}
+
+// limit is mongosh's: a negative number is a single batch of so many.
+func (c *cursor) limit(v any) {
+	n, ok := rawOf(v).AsInt64OK()
+	if ok && n < 0 {
+		c.set("limit", -n)
+		c.set("singleBatch", true)
+		return
+	}
+	c.set("limit", v)
+}
+
+// tailing says that a cursor goes on when all has been read.
+func (c *cursor) tailing() bool {
+	for _, e := range c.command {
+		if e.Key == "tailable" {
+			on, _ := rawOf(e.Value).BooleanOK()
+			return on
+		}
+	}
+	return false
 }
 
 func (c *cursor) begin() {
@@ -64,8 +86,11 @@ func (c *cursor) take(reply bson.Raw, batch string) {
 	if !ok {
 		return
 	}
-	c.id = cur.Lookup("id").AsInt64()
+	c.id, _ = cur.Lookup("id").AsInt64OK()
 	c.ns, _ = cur.Lookup("ns").StringValueOK()
+	if t := cur.Lookup("postBatchResumeToken"); t.Type != 0 {
+		c.token = t
+	}
 	arr, ok := cur.Lookup(batch).ArrayOK()
 	if !ok {
 		return
@@ -75,24 +100,51 @@ func (c *cursor) take(reply bson.Raw, batch string) {
 		c.vm.throw(err)
 	}
 	for _, v := range values {
-		c.buffer = append(c.buffer, v.Document())
+		d, ok := v.DocumentOK()
+		if !ok {
+			c.vm.throw(errors.New("the server sent a batch with what is no document"))
+		}
+		c.buffer = append(c.buffer, d)
 	}
 }
 
-// fill makes sure that there is a document in the buffer, if there is one at all.
+// fill makes sure that there is a document in the buffer, if there is one at all. For a cursor that goes on it waits until there is.
 func (c *cursor) fill() bool {
 	c.begin()
 	for len(c.buffer) == 0 && c.id != 0 && !c.closed {
-		cmd := bson.D{{Key: "getMore", Value: c.id}, {Key: "collection", Value: c.collection()}}
-		for _, e := range c.command {
-			if e.Key == "batchSize" {
-				cmd = append(cmd, e)
+		c.more()
+		if len(c.buffer) == 0 && c.tailing() { // a server that waits has waited already
+			if err := c.vm.cfg.Sleep(c.vm.ctx, 50*time.Millisecond); err != nil {
+				c.vm.throw(err)
 			}
 		}
-		c.id = 0
-		c.take(c.vm.reply(c.vm.send(c.db.target, c.db.name, cmd)), "nextBatch")
 	}
 	return len(c.buffer) > 0
+}
+
+// look is fill that asks once: what goes on may have nothing now.
+func (c *cursor) look() bool {
+	if c.tailing() && c.begun && len(c.buffer) == 0 && c.id != 0 && !c.closed {
+		c.more()
+	}
+	if c.begin(); c.tailing() {
+		return len(c.buffer) > 0
+	}
+	return c.fill()
+}
+
+func (c *cursor) more() {
+	cmd := bson.D{{Key: "getMore", Value: c.id}, {Key: "collection", Value: c.collection()}}
+	for _, e := range c.command {
+		if e.Key == "batchSize" {
+			cmd = append(cmd, e)
+		}
+	}
+	if c.await.Type != 0 {
+		cmd = append(cmd, bson.E{Key: "maxTimeMS", Value: c.await})
+	}
+	c.id = 0
+	c.take(c.vm.reply(c.vm.send(c.db.target, c.db.name, cmd)), "nextBatch")
 }
 
 // collection is the part of the cursor's namespace behind the database.
@@ -105,7 +157,13 @@ func (c *cursor) collection() string {
 
 // nextRaw is the next document as the server sent it, or nil.
 func (c *cursor) nextRaw() bson.Raw {
-	if !c.fill() {
+	c.fill()
+	return c.buffered()
+}
+
+// buffered is the next document of those that are here.
+func (c *cursor) buffered() bson.Raw {
+	if len(c.buffer) == 0 {
 		return nil
 	}
 	doc := c.buffer[0]
@@ -114,8 +172,10 @@ func (c *cursor) nextRaw() bson.Raw {
 }
 
 // next is the next document, after the functions given to map; nil at the end.
-func (c *cursor) next() goja.Value {
-	doc := c.nextRaw()
+func (c *cursor) next() goja.Value { return c.mapped(c.nextRaw()) }
+
+// mapped is what the functions given to map make of a document.
+func (c *cursor) mapped(doc bson.Raw) goja.Value {
 	if doc == nil {
 		return nil
 	}
@@ -175,6 +235,7 @@ func asNumber(key string) func(*cursor, args) {
 
 func cursorMethods() []method[*cursor] {
 	return []method[*cursor]{
+		modifier("addOption", "flag", "a flag of the old shell: DBQuery.Option", onFind(addOption)),
 		modifier("allowDiskUse", "true", "let the server use disk for sorting", func(c *cursor, a args) { c.set("allowDiskUse", !a.has(0) || a.at(0).ToBoolean()) }),
 		modifier("allowPartialResults", "", "do without shards that are down", onFind(func(c *cursor, _ args) { c.set("allowPartialResults", true) })),
 		modifier("batchSize", "n", "how many documents a round trip brings", asBatchSize),
@@ -184,11 +245,7 @@ func cursorMethods() []method[*cursor] {
 		{"count", "", "how many documents match", cursorCount},
 		{"disableBlockWarnings", "", "does nothing: there are no such warnings", func(vm *VM, c *cursor, _ args) goja.Value { return vm.cursorObject(c) }},
 		{"explain", "verbosity", "how the server would do it", func(vm *VM, c *cursor, a args) goja.Value {
-			v := "queryPlanner"
-			if a.has(0) {
-				v = options{args: a, elems: explainElem(a)}.explain()
-			}
-			return c.explain(v)
+			return c.explain(verbosity(a, 0))
 		}},
 		{"finish", "", "the explanation, after explain().find()", func(vm *VM, c *cursor, _ args) goja.Value {
 			if c.explained == "" {
@@ -202,8 +259,12 @@ func cursorMethods() []method[*cursor] {
 				a.fail("a function was expected")
 			}
 			for v := c.next(); v != nil; v = c.next() {
-				if _, err := f(goja.Undefined(), v); err != nil {
+				r, err := f(goja.Undefined(), v)
+				if err != nil {
 					return vm.throw(err)
+				}
+				if on, isBool := exported[bool](r); isBool && !on { // as in mongosh, false ends it
+					break
 				}
 			}
 			return goja.Undefined()
@@ -222,7 +283,13 @@ func cursorMethods() []method[*cursor] {
 			}
 			return vm.rt.ToValue(n)
 		}},
-		modifier("limit", "n", "at most n documents", asNumber("limit")),
+		modifier("limit", "n", "at most n documents", func(c *cursor, a args) {
+			n := a.raw(0, "limit")
+			if _, ok := n.AsInt64OK(); !ok {
+				a.fail("a number was expected")
+			}
+			c.limit(n)
+		}),
 		{"map", "function", "change each document with a function", func(vm *VM, c *cursor, a args) goja.Value {
 			f, ok := goja.AssertFunction(a.at(0))
 			if !ok {
@@ -232,6 +299,12 @@ func cursorMethods() []method[*cursor] {
 			return vm.cursorObject(c)
 		}},
 		modifier("max", "{ field: value }", "an index's keys below this", onFind(asDoc("max"))),
+		modifier("maxAwaitTimeMS", "milliseconds", "how long to wait for what is not there yet", func(c *cursor, a args) {
+			c.await = a.raw(0, "maxAwaitTimeMS")
+			if _, ok := c.await.AsInt64OK(); !ok {
+				a.fail("a number was expected")
+			}
+		}),
 		modifier("maxTimeMS", "milliseconds", "stop after this time", asNumber("maxTimeMS")),
 		modifier("min", "{ field: value }", "an index's keys from this on", onFind(asDoc("min"))),
 		{"next", "", "the next document, or null", func(vm *VM, c *cursor, _ args) goja.Value {
@@ -241,20 +314,34 @@ func cursorMethods() []method[*cursor] {
 			return goja.Null()
 		}},
 		modifier("noCursorTimeout", "", "the server keeps the cursor for as long as the session lives", onFind(func(c *cursor, _ args) { c.set("noCursorTimeout", true) })),
+		modifier("oplogReplay", "", "does nothing since MongoDB 4.4", onFind(func(c *cursor, _ args) { c.set("oplogReplay", true) })),
 		{"objsLeftInBatch", "", "documents that were sent and not read", func(vm *VM, c *cursor, _ args) goja.Value { return vm.rt.ToValue(len(c.buffer)) }},
 		{"pretty", "", "does nothing: all is printed pretty", func(vm *VM, c *cursor, _ args) goja.Value { return vm.cursorObject(c) }},
 		modifier("projection", "{ field: 1 }", "which fields to bring", asDoc("projection")),
 		modifier("readConcern", "level", "how well confirmed what is read must be", func(c *cursor, a args) { c.set("readConcern", bson.D{{Key: "level", Value: a.text(0)}}) }),
-		modifier("readPref", "mode", "where to read: here it is the server that the shell is connected to", func(_ *cursor, a args) { readPreference(a) }),
+		modifier("readPref", "mode", "where to read: here it is the server that the shell is connected to", func(_ *cursor, a args) { a.vm.readPreference(a, a.text(0)) }),
 		modifier("returnKey", "true", "only an index's keys", onFind(asFlag("returnKey"))),
 		modifier("showRecordId", "true", "the server's own number of each document too", onFind(asFlag("showRecordId"))),
 		{"size", "", "how many documents match, with skip and limit", cursorCount},
 		modifier("skip", "n", "leave out the first n", asNumber("skip")),
-		modifier("sort", "{ field: 1 }", "in which order", func(c *cursor, a args) { orderMatters(a, 0, "sort"); c.set("sort", a.raw(0, "sort")) }),
+		modifier("sort", "{ field: 1 }", "in which order", func(c *cursor, a args) {
+			if field, ok := exported[string](a.at(0)); ok { // as drivers take it
+				c.set("sort", bson.D{{Key: field, Value: int32(1)}})
+				return
+			}
+			orderMatters(a, 0, "sort")
+			c.set("sort", a.doc(0, "sort"))
+		}),
+		modifier("tailable", "{ awaitData: true }", "go on when all was read, on a capped collection", onFind(func(c *cursor, a args) {
+			c.set("tailable", true)
+			if a.opts(0, "awaitData").truthy("awaitData") {
+				c.set("awaitData", true)
+			}
+		})),
 		{"toArray", "", "all documents as an array", func(_ *VM, c *cursor, _ args) goja.Value { return c.toArray() }},
-		{"tryNext", "", "the next document, or null", func(_ *VM, c *cursor, _ args) goja.Value {
-			if v := c.next(); v != nil {
-				return v
+		{"tryNext", "", "the next document, or null if there is none now", func(_ *VM, c *cursor, _ args) goja.Value {
+			if c.look(); len(c.buffer) > 0 {
+				return c.mapped(c.buffered())
 			}
 			return goja.Null()
 		}},
@@ -275,14 +362,35 @@ func onFind(set func(*cursor, args)) func(*cursor, args) {
 	}
 }
 
-// readPreference takes every mode that the one server may answer.
-func readPreference(a args) {
-	switch mode := a.text(0); mode {
+// readPreference takes every mode, and changes nothing: there is one server to read from. A person who wants a secondary is told.
+func (vm *VM) readPreference(a args, mode string) {
+	switch mode {
 	case "primary", "primaryPreferred", "secondaryPreferred", "nearest":
 	case "secondary":
-		a.check(&Refusal{Text: a.method + ": respect reads from the one server that it is connected to", Hint: "to read from a secondary, connect to it"})
+		vm.warn("%s: reads go to the server that the shell is connected to; to read from a secondary, connect to it", a.method)
 	default:
 		a.fail("there is no read preference %q", mode)
+	}
+}
+
+// addOption sets the flags of the old wire protocol.
+// Source: https://www.mongodb.com/docs/manual/reference/method/cursor.addOption/
+func addOption(c *cursor, a args) {
+	flags, ok := a.raw(0, "flag").AsInt64OK()
+	if !ok {
+		a.fail("a number was expected")
+	}
+	for _, f := range []struct {
+		bit  int64
+		name string // of the command's field; "": nothing is to be done
+	}{{2, "tailable"}, {4, ""}, {8, "oplogReplay"}, {16, "noCursorTimeout"}, {32, "awaitData"}, {128, "allowPartialResults"}} {
+		if flags&f.bit != 0 && f.name != "" {
+			c.set(f.name, true)
+		}
+		flags &^= f.bit
+	}
+	if flags != 0 {
+		a.fail("there is no flag %d", flags)
 	}
 }
 
@@ -319,7 +427,7 @@ func cursorCount(vm *VM, c *cursor, a args) goja.Value {
 	return vm.number(vm.reply(vm.send(c.db.target, c.db.name, cmd)).Lookup("n"))
 }
 
-// Page fetches the next documents of a cursor, up to BatchSize, while the statement that made it runs: functions given to map may issue
+// Page fetches the next documents of a cursor, up to BatchSize or what a script said instead, while the statement that made it runs: functions given to map may issue
 // commands. more says that there are others, for It.
 func (vm *VM) Page(ctx context.Context, r Result) (docs render.List, more bool, err error) {
 	err = vm.run(ctx, func() error {
@@ -335,31 +443,29 @@ func (vm *VM) pageOf(c *cursor) (docs render.List, more bool, err error) {
 		return docs, false, err
 	}
 	vm.it = c
-	err = vm.inEngine(func() {
-		for len(docs) < BatchSize {
-			if len(c.maps) == 0 {
-				doc := c.nextRaw()
-				if doc == nil {
-					return
-				}
-				docs = append(docs, doc)
-				continue
-			}
-			v := c.next()
-			if v == nil {
-				return
-			}
-			docs = append(docs, vm.tree(v))
-		}
-		more = c.fill()
-	})
+	err = vm.inEngine(func() { docs, more = c.page() })
 	if err != nil {
 		return nil, false, err
 	}
-	if !more {
+	if !more && !c.tailing() {
 		vm.it = nil
 	}
 	return docs, more, nil
+}
+
+// page is the next documents, as they are printed, and whether there are more.
+func (c *cursor) page() (docs render.List, more bool) {
+	for len(docs) < c.vm.pageSize {
+		if !c.look() {
+			return docs, false
+		}
+		if doc := c.buffered(); len(c.maps) == 0 {
+			docs = append(docs, doc)
+		} else {
+			docs = append(docs, c.vm.tree(c.mapped(doc)))
+		}
+	}
+	return docs, c.look()
 }
 
 // It is Page for the cursor that was shown last. ok is false if there is none.

@@ -3,12 +3,13 @@ package js
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dop251/goja"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/shell/render"
 )
@@ -42,6 +43,10 @@ func globals() []global {
 			t, db := vm.connect(a)
 			return vm.databaseObject(&database{vm: vm, target: t, name: db})
 		}},
+		{"convertShardKeyToHashed", "value", "the hash by which a hashed index has a value", func(vm *VM, a args) goja.Value {
+			t, _ := vm.Database()
+			return hashed(vm, t, a)
+		}},
 		{"version", "", "the version of this shell", func(vm *VM, _ args) goja.Value { return vm.rt.ToValue(vm.cfg.Version) }},
 	}
 }
@@ -57,7 +62,16 @@ func quoted(v any) any {
 func (vm *VM) print(a args) {
 	var parts []string
 	for _, v := range a.values {
-		parts = append(parts, render.Value(vm.tree(v)))
+		c, ok := export[*cursor](v)
+		switch {
+		case !ok:
+			parts = append(parts, render.Value(vm.tree(v)))
+		case c.explained != "":
+			parts = append(parts, render.Value(vm.tree(c.explain(c.explained))))
+		default: // as at the prompt
+			docs, _ := c.page()
+			parts = append(parts, render.Value(docs))
+		}
 	}
 	vm.cfg.Print(strings.Join(parts, " "))
 }
@@ -93,9 +107,28 @@ func (vm *VM) defineGlobals() {
 	vm.protos.planCache = install(vm, "PlanCache", planCacheMethods())
 	vm.protos.replicaSet = install(vm, "rs", replicaSetMethods())
 	vm.protos.sharding = install(vm, "sh", shardingMethods())
+	vm.protos.bulk = install(vm, "Bulk", bulkMethods())
+	vm.protos.bulkFind = install(vm, "BulkFind", bulkFindMethods())
+	vm.protos.stream = install(vm, "ChangeStream", streamMethods())
+	vm.protos.session = install(vm, "Session", sessionMethods())
 	vm.method(vm.protos.database, "toString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(fmt.Sprint(vm.tree(this))) })
 	vm.method(vm.protos.collection, "toString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(fmt.Sprint(vm.tree(this))) })
-	vm.iterable()
+	vm.iterable(vm.protos.cursor, func(this goja.Value) func() goja.Value {
+		c, ok := export[*cursor](this)
+		if !ok {
+			vm.typeError("not a cursor")
+		}
+		return c.next
+	})
+	vm.iterable(vm.protos.stream, func(this goja.Value) func() goja.Value {
+		s, ok := export[*stream](this)
+		if !ok {
+			vm.typeError("not a change stream")
+		}
+		return s.try
+	})
+	vm.boundStrings()
+	vm.boundJSON()
 	global := vm.rt.GlobalObject()
 	for _, g := range globals() {
 		vm.method(global, g.name, func(_ goja.Value, a args) goja.Value { return g.fn(vm, a) })
@@ -104,8 +137,12 @@ func (vm *VM) defineGlobals() {
 		t, _ := vm.connect(a)
 		return vm.mongoObject(t)
 	}})
-	for _, name := range strings.Fields(notYetGlobals) {
-		vm.notYetGlobal(name)
+	for _, m := range absent {
+		for _, name := range strings.Fields(m.names) {
+			if m.object == "" {
+				vm.absentGlobal(name, m)
+			}
+		}
 	}
 	vm.global("rs", &replicaSet{}, vm.protos.replicaSet)
 	vm.global("sh", &sharding{}, vm.protos.sharding)
@@ -114,8 +151,9 @@ func (vm *VM) defineGlobals() {
 		vm.method(console, name, func(_ goja.Value, a args) goja.Value { vm.print(a); return goja.Undefined() })
 	}
 	vm.must(global.Set("console", console))
+	vm.defineSettings()
 	vm.must(global.Set("EJSON", vm.ejson()))
-	for _, p := range []*goja.Object{vm.protos.database, vm.protos.collection, vm.protos.cursor, vm.protos.mongo, vm.protos.explainable, vm.protos.planCache, vm.protos.replicaSet, vm.protos.sharding} {
+	for _, p := range []*goja.Object{vm.protos.database, vm.protos.collection, vm.protos.cursor, vm.protos.mongo, vm.protos.explainable, vm.protos.planCache, vm.protos.replicaSet, vm.protos.sharding, vm.protos.bulk, vm.protos.bulkFind, vm.protos.stream, vm.protos.session} {
 		vm.freeze(p)
 	}
 	for _, p := range vm.protos.types {
@@ -123,11 +161,55 @@ func (vm *VM) defineGlobals() {
 	}
 }
 
+// defineSettings makes mongosh's config, and the old shell's name for the one setting that is here.
+func (vm *VM) defineSettings() {
+	const name = "displayBatchSize"
+	set := func(a args, v goja.Value) {
+		n, ok := exported[int64](v)
+		if !ok || n < 1 || n > 10_000 {
+			a.fail("%s is a number from 1 to 10000", name)
+		}
+		vm.pageSize = int(n)
+	}
+	known := func(a args) {
+		if key := a.text(0); key != name {
+			a.check(&Refusal{Text: a.method + ": respect has no setting " + render.Quote(key), Hint: "there is " + name + ", the number of documents on a page; the rest are flags: respect --help"})
+		}
+	}
+	config := vm.rt.NewObject()
+	vm.method(config, "get", func(_ goja.Value, a args) goja.Value { known(a); return vm.rt.ToValue(vm.pageSize) })
+	vm.method(config, "set", func(_ goja.Value, a args) goja.Value {
+		known(a)
+		set(a, a.at(1))
+		return vm.rt.ToValue("Setting \"" + name + "\" has been changed")
+	})
+	vm.method(config, "reset", func(_ goja.Value, a args) goja.Value {
+		known(a)
+		vm.pageSize = BatchSize
+		return vm.rt.ToValue("Setting \"" + name + "\" has been reset to its default value")
+	})
+	vm.must(vm.rt.GlobalObject().Set("config", config))
+	query := vm.rt.NewObject()
+	get := func(goja.FunctionCall) goja.Value { return vm.rt.ToValue(vm.pageSize) }
+	put := func(call goja.FunctionCall) goja.Value {
+		set(args{vm: vm, method: "DBQuery.shellBatchSize"}, call.Argument(0))
+		return goja.Undefined()
+	}
+	vm.must(query.DefineAccessorProperty("shellBatchSize", vm.rt.ToValue(get), vm.rt.ToValue(put), goja.FLAG_FALSE, goja.FLAG_TRUE))
+	option := vm.rt.NewObject()
+	for _, f := range []struct {
+		name string
+		bit  int
+	}{{"tailable", 2}, {"slaveOk", 4}, {"oplogReplay", 8}, {"noTimeout", 16}, {"awaitData", 32}, {"exhaust", 64}, {"partial", 128}} {
+		vm.put(option, f.name, f.bit)
+	}
+	vm.put(query, "Option", option)
+	vm.must(vm.rt.GlobalObject().Set("DBQuery", query))
+}
+
 // global is an object with methods that scripts know by a name.
 func (vm *VM) global(name string, o goja.DynamicObject, proto *goja.Object) {
-	obj := vm.rt.NewDynamicObject(o)
-	vm.must(obj.SetPrototype(proto))
-	vm.must(vm.rt.GlobalObject().Set(name, obj))
+	vm.must(vm.rt.GlobalObject().Set(name, vm.shellObject(o, proto)))
 }
 
 func (vm *VM) freeze(obj *goja.Object) {
@@ -139,17 +221,49 @@ func (vm *VM) freeze(obj *goja.Object) {
 	vm.must(err)
 }
 
-// words of the shell are no functions here.
-var words = map[string]bool{"cls": true, "exit": true, "help": true, "it": true, "quit": true, "show": true}
+// maxString is how long a string may become at once, as in V8. Longer ones would take the process's memory.
+const maxString = 1<<29 - 24
 
-// notYetGlobal answers for a name of mongosh: as a function, and as an object whose every method answers.
-func (vm *VM) notYetGlobal(name string) {
-	refuse := func() goja.Value {
-		if words[name] {
-			return vm.throw(&Refusal{Text: name + " is a word of the shell, not a function", Hint: "type it as a line of its own, without brackets"})
+// boundStrings bounds the methods that make long strings of short ones.
+func (vm *VM) boundStrings() {
+	proto := vm.rt.Get("String").ToObject(vm.rt).Get("prototype").ToObject(vm.rt)
+	for _, name := range []string{"repeat", "padStart", "padEnd"} {
+		original, ok := goja.AssertFunction(proto.Get(name))
+		if !ok {
+			panic("js: internal error: no String.prototype." + name)
 		}
-		return vm.throw(&Refusal{Text: name + " is in mongosh and not in respect yet", Hint: "db.runCommand() sends any command, through the same guard"})
+		f := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
+			values := slices.Clone(call.Arguments)
+			this := call.This
+			if len(values) > 0 && !goja.IsUndefined(this) && !goja.IsNull(this) {
+				if isObject(this) { // a script's toString is asked once
+					this = vm.rt.ToValue(this.String())
+				}
+				n := values[0].ToFloat()
+				values[0] = vm.rt.ToValue(n)
+				if s, ok := this.(goja.String); ok && name == "repeat" {
+					n *= float64(s.Length())
+				} else if name == "repeat" {
+					n *= 32 // longer than any number is
+				}
+				if n > maxString {
+					panic(vm.errorObject("RangeError", "a string of that length is too long", nil))
+				}
+			}
+			v, err := original(this, values...)
+			if err != nil {
+				return vm.throw(err)
+			}
+			return v
+		}).(*goja.Object)
+		vm.must(f.DefineDataProperty("name", vm.rt.ToValue(name), goja.FLAG_FALSE, goja.FLAG_TRUE, goja.FLAG_FALSE))
+		vm.must(proto.DefineDataProperty(name, f, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 	}
+}
+
+// absentGlobal answers for a name that is not here: as a function, and as an object whose every method answers.
+func (vm *VM) absentGlobal(name string, m missing) {
+	refuse := func() goja.Value { return vm.throw(m.refusal(name)) }
 	target := vm.rt.ToValue(func(call goja.ConstructorCall) *goja.Object { refuse(); return nil }).(*goja.Object)
 	p := vm.rt.NewProxy(target, &goja.ProxyTrapConfig{
 		Get: func(_ *goja.Object, property string, _ goja.Value) goja.Value {
@@ -162,26 +276,23 @@ func (vm *VM) notYetGlobal(name string) {
 	vm.must(vm.rt.GlobalObject().DefineDataProperty(name, vm.rt.ToValue(p), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 }
 
-// iterable lets for…of read a cursor.
-func (vm *VM) iterable() {
-	next := func(this goja.Value) goja.Value {
-		c, ok := export[*cursor](this)
-		if !ok {
-			return vm.typeError("not a cursor")
-		}
+// iterable lets for…of read a cursor, and what is there of a change stream.
+func (vm *VM) iterable(proto *goja.Object, next func(this goja.Value) func() goja.Value) {
+	iterator := func(this goja.Value) goja.Value {
+		f := next(this)
 		it := vm.rt.NewObject()
 		vm.method(it, "next", func(goja.Value, args) goja.Value {
 			r := vm.rt.NewObject()
-			v := c.next()
-			vm.must(r.Set("done", v == nil))
+			v := f()
+			vm.put(r, "done", v == nil)
 			if v != nil {
-				vm.must(r.Set("value", v))
+				vm.put(r, "value", v)
 			}
 			return r
 		})
 		return it
 	}
-	vm.must(vm.protos.cursor.DefineDataPropertySymbol(goja.SymIterator, vm.rt.ToValue(func(call goja.FunctionCall) goja.Value { return next(call.This) }), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
+	vm.must(proto.DefineDataPropertySymbol(goja.SymIterator, vm.rt.ToValue(func(call goja.FunctionCall) goja.Value { return iterator(call.This) }), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
 }
 
 // load runs a file in the same statement: what it writes is planned with the rest.
@@ -212,14 +323,16 @@ func load(vm *VM, a args) goja.Value {
 // ReadFile reads a script from disk, up to 64 MiB.
 func ReadFile(name string) ([]byte, error) {
 	const limit = 64 << 20
-	fi, err := os.Stat(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if fi.Size() > limit {
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, limit+1)) // a device has no size, and may have no end
+	if err == nil && len(src) > limit {
 		return nil, fmt.Errorf("%s is larger than %d MiB", name, limit>>20)
 	}
-	return os.ReadFile(name)
+	return src, err
 }
 
 // Sleep waits, or until ctx ends.
@@ -232,40 +345,6 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// ejson is Extended JSON.
-// Source: https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/
-func (vm *VM) ejson() *goja.Object {
-	obj := vm.rt.NewObject()
-	vm.method(obj, "stringify", func(_ goja.Value, a args) goja.Value {
-		raw := a.raw(0, "value")
-		canonical := false
-		for i := 1; i < len(a.values); i++ { // (value, options) or (value, replacer, indent, options)
-			if o, ok := a.values[i].(*goja.Object); ok && o.ClassName() == "Object" {
-				if v, _ := vm.property(o, "relaxed"); v != nil {
-					canonical = !v.ToBoolean()
-				}
-			}
-		}
-		b, err := bson.MarshalExtJSON(bson.D{{Key: "v", Value: raw}}, canonical, false)
-		if err != nil {
-			return vm.throw(err)
-		}
-		s := string(b)
-		return vm.rt.ToValue(s[len(`{"v":`) : len(s)-1])
-	})
-	vm.method(obj, "parse", func(_ goja.Value, a args) goja.Value {
-		var d struct {
-			V bson.RawValue `bson:"v"`
-		}
-		if err := bson.UnmarshalExtJSON([]byte(`{"v":`+a.text(0)+`}`), false, &d); err != nil {
-			return vm.typeError("EJSON.parse: %v", err)
-		}
-		return vm.fromRaw(d.V)
-	})
-	vm.freeze(obj)
-	return obj
 }
 
 // printHelp lists an object's methods.

@@ -5,6 +5,8 @@
 //	                                           └► convert.go: JavaScript to BSON, once and strictly ─► Runner.Run(bytes)
 //	reply ─► value.go: documents that keep the BSON types of what nobody touched ─► tree.go ─► text, running no user code
 //
+// Every text that becomes code, typed, loaded or made at run time, is looked at before it is compiled: source.go, scan.go, literals.go, code.go.
+//
 // It decides nothing: every command goes to the Runner as bytes, whatever called it. It has no timers, no require, no process, no
 // files except load(). What mongosh has and this package has not says so by name (notyet.go).
 //
@@ -15,15 +17,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/dop251/goja"
-	"github.com/dop251/goja/ast"
-	"github.com/dop251/goja/token"
+	"github.com/dop251/goja/parser"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/shell/render"
@@ -81,6 +83,7 @@ type Config struct {
 	// Connect opens another deployment and says which database its connection string names. Nil: there are no others.
 	Connect  func(ctx context.Context, uri string) (t Target, db string, err error)
 	Print    func(text string)                 // print(), console.log(): one call a line, already safe
+	Warn     func(text string)                 // what nobody printed and a person should know; nil: it is not said
 	ReadFile func(name string) ([]byte, error) // load(); nil: there is none
 	NewID    func() bson.ObjectID
 	Sleep    func(ctx context.Context, d time.Duration) error
@@ -89,30 +92,36 @@ type Config struct {
 
 // VM is a JavaScript world with a current database.
 type VM struct {
-	cfg     Config
-	rt      *goja.Runtime
-	ctx     context.Context // of the statement that runs; nil between statements
-	db      *goja.Object
-	current *database
-	protos  protos
-	aborted error
-	it      *cursor // what "it" goes on with
-	loading int
-	name    string // of the statement
-	src     string
+	cfg      Config
+	rt       *goja.Runtime
+	ctx      context.Context // of the statement that runs; nil between statements
+	db       *goja.Object
+	current  *database
+	protos   protos
+	aborted  error
+	it       *cursor // what "it" goes on with
+	pageSize int     // how many documents a page has
+	loading  int
+	ignored  []*goja.Promise // that were rejected, and that nobody looks at
+	beyond   int             // calls of the Runner that have not returned
+	name     string          // of the statement
+	src      string
 	pristine
-	// reordered are the fields of object literals that JavaScript does not keep in the order they were typed in: see literals.go.
+	// reordered are the fields of object literals that JavaScript does not keep in the order they were typed in, inexact the numbers that are not what
+	// was typed: see literals.go.
 	reordered map[string][]string
+	inexact   map[float64]string
 }
 
 // pristine are built-ins taken before any user code could replace them.
 type pristine struct {
 	objectProto, arrayProto, dateProto, regexpProto *goja.Object
-	descriptor, keys                                goja.Callable
+	descriptor, keys, parseJSON                     goja.Callable
 	funcToString, regexpSource                      callOn
 	regexpFlags                                     []regexpFlag
-	newDate, newRegExp, newError                    goja.Constructor
-	builtins                                        map[*goja.Object]string // prototypes of Map, Set and their kind
+	newDate, newRegExp, newError, newSyntaxError    goja.Constructor
+	builtins                                        map[*goja.Object]string        // prototypes of Map, Set and their kind
+	constants                                       map[*goja.Object]bson.RawValue // MinKey and MaxKey, which are values without being called
 }
 
 // callOn is a built-in method as a function of its object.
@@ -123,19 +132,32 @@ type regexpFlag struct {
 	get  callOn
 }
 
+// maxCalls is how deep functions may call each other.
+const maxCalls = 2000
+
 // BatchSize is how many documents are shown at a time.
 const BatchSize = 20
 
 // New makes a VM whose db is the named database of t.
 func New(cfg Config, t Target, db string) (*VM, error) {
-	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}}
-	vm.rt.SetMaxCallStackSize(2000)
-	vm.rt.SetParserOptions()
+	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}, inexact: map[float64]string{}, pageSize: BatchSize}
+	vm.rt.SetMaxCallStackSize(maxCalls)
+	vm.rt.SetPromiseRejectionTracker(func(p *goja.Promise, op goja.PromiseRejectionOperation) {
+		vm.ignored = slices.DeleteFunc(vm.ignored, func(q *goja.Promise) bool { return p == q })
+		if op == goja.PromiseRejectionReject {
+			vm.ignored = append(vm.ignored, p)
+		}
+	})
+	vm.rt.SetParserOptions(parser.WithDisableSourceMaps) // by default a comment in a script makes the parser read a file
 	if err := vm.keepPristine(); err != nil {
+		return nil, err
+	}
+	if err := vm.defineCode(); err != nil {
 		return nil, err
 	}
 	vm.defineTypes()
 	vm.defineGlobals()
+	vm.defineDB()
 	vm.Use(t, db)
 	return vm, nil
 }
@@ -146,13 +168,14 @@ func (vm *VM) keepPristine() error {
 		return vm.rt.GlobalObject().Get(class).ToObject(vm.rt).Get("prototype").ToObject(vm.rt)
 	}
 	vm.objectProto, vm.arrayProto, vm.dateProto, vm.regexpProto = proto("Object"), proto("Array"), proto("Date"), proto("RegExp")
-	var ok1, ok2, ok3, ok4, ok5 bool
+	var ok1, ok2, ok3, ok4, ok5, ok6 bool
 	vm.descriptor, ok1 = goja.AssertFunction(object.Get("getOwnPropertyDescriptor"))
 	vm.keys, ok2 = goja.AssertFunction(object.Get("keys"))
 	vm.newDate, ok3 = goja.AssertConstructor(vm.rt.Get("Date"))
 	vm.newRegExp, ok4 = goja.AssertConstructor(vm.rt.Get("RegExp"))
 	vm.newError, ok5 = goja.AssertConstructor(vm.rt.Get("Error"))
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
+	vm.newSyntaxError, ok6 = goja.AssertConstructor(vm.rt.Get("SyntaxError"))
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
 		return errors.New("js: internal error: the engine lacks a built-in")
 	}
 	vm.builtins = map[*goja.Object]string{}
@@ -232,15 +255,29 @@ func (vm *VM) Filter(ctx context.Context, src string) (raw bson.Raw, err error) 
 func (vm *VM) Use(t Target, db string) {
 	vm.current = &database{vm: vm, target: t, name: db}
 	vm.db = vm.databaseObject(vm.current)
-	vm.must(vm.rt.GlobalObject().Set("db", vm.db))
 }
 
-// Database is the name of the current database, which a script may have changed by assigning to db.
-func (vm *VM) Database() (Target, string) {
-	if d, ok := export[*database](vm.rt.Get("db")); ok {
-		return d.target, d.name
+// Database is the name of the current database, which a script may have changed by assigning to db. It runs no code of a script.
+func (vm *VM) Database() (Target, string) { return vm.current.target, vm.current.name }
+
+// defineDB makes db a property that cannot be defined anew: what is set is a database, and looking at it is asking nobody.
+func (vm *VM) defineDB() {
+	get := func(goja.FunctionCall) goja.Value { return vm.db }
+	set := func(call goja.FunctionCall) goja.Value {
+		d, ok := export[*database](call.Argument(0))
+		if !ok {
+			return vm.typeError("db must be a database: use another name for what is none")
+		}
+		vm.current, vm.db = d, call.Argument(0).ToObject(vm.rt)
+		return goja.Undefined()
 	}
-	return vm.current.target, vm.current.name
+	vm.must(vm.rt.GlobalObject().DefineAccessorProperty("db", vm.rt.ToValue(get), vm.rt.ToValue(set), goja.FLAG_FALSE, goja.FLAG_TRUE))
+}
+
+func (vm *VM) warn(format string, a ...any) {
+	if vm.cfg.Warn != nil {
+		vm.cfg.Warn(fmt.Sprintf(format, a...))
+	}
 }
 
 func (vm *VM) must(err error) {
@@ -268,19 +305,24 @@ func (vm *VM) Eval(ctx context.Context, name, src string) (Result, error) {
 		return Result{}, err
 	}
 	vm.name, vm.src = name, src
-	var v goja.Value
-	err = vm.run(ctx, func() (err error) {
-		v, err = vm.rt.RunProgram(p)
-		return err
+	var r Result
+	err = vm.run(ctx, func() error {
+		v, err := vm.rt.RunProgram(p)
+		if err != nil {
+			return err
+		}
+		if p, ok := export[*goja.Promise](v); ok {
+			r, err = vm.settled(p)
+			return err
+		}
+		c, _ := export[*cursor](v)
+		r = Result{v: v, cursor: c}
+		return nil
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	c, _ := export[*cursor](v)
-	if p, ok := export[*goja.Promise](v); ok {
-		return vm.settled(p)
-	}
-	return Result{v: v, cursor: c}, nil
+	return r, nil
 }
 
 // settled is what an async function came to: its jobs have all run when the statement ends.
@@ -290,49 +332,111 @@ func (vm *VM) settled(p *goja.Promise) (Result, error) {
 		c, _ := export[*cursor](p.Result())
 		return Result{v: p.Result(), cursor: c}, nil
 	case goja.PromiseStateRejected:
-		return Result{}, &Exception{text: vm.errorText(p.Result())}
+		vm.ignored = slices.DeleteFunc(vm.ignored, func(q *goja.Promise) bool { return p == q })
+		at, direct := vm.thrownAt(p.Result())
+		return Result{}, vm.uncaught(p.Result(), at, direct)
 	}
 	return Result{}, errors.New("the promise is never settled: there are no timers here")
 }
 
 // run calls f with ctx as the context of all commands. Ending ctx interrupts the script.
 func (vm *VM) run(ctx context.Context, f func() error) error {
-	vm.ctx, vm.aborted = ctx, nil
+	vm.ctx, vm.aborted, vm.ignored = ctx, nil, nil
 	vm.rt.ClearInterrupt()
-	stop := context.AfterFunc(ctx, func() { vm.rt.Interrupt(context.Canceled) })
-	err := f()
-	stop()
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { vm.rt.Interrupt(context.Canceled); close(interrupted) })
+	err := vm.survive(f)
+	if !stop() {
+		<-interrupted // it must not come upon the next statement
+	}
 	vm.ctx = nil
 	vm.rt.ClearInterrupt()
-	if vm.aborted != nil {
+	switch {
+	case vm.aborted != nil:
 		return vm.aborted
+	case err == nil && len(vm.ignored) > 0:
+		v := vm.ignored[0].Result()
+		at, direct := vm.thrownAt(v)
+		ex := vm.uncaught(v, at, direct)
+		ex.text = "(in a promise) " + ex.text
+		return ex
 	}
 	return vm.explain(err)
+}
+
+// survive calls f. What goes wrong in Go (a string or a buffer longer than memory can be, a reply that is not what it should be) ends the statement and not the
+// process.
+// What goes wrong beyond, in the Runner, is not ours to go on from.
+func (vm *VM) survive(f func() error) (err error) {
+	vm.beyond = 0
+	defer func() {
+		x := recover()
+		if failed, ok := x.(error); ok && vm.beyond == 0 {
+			vm.rt.Interrupt(nil) // and whatever is queued in the engine goes with the statement
+			_, _ = vm.rt.RunString("0")
+			err = fmt.Errorf("RangeError: the JavaScript engine cannot do this: %w", failed)
+			return
+		}
+		if x != nil {
+			panic(x)
+		}
+	}()
+	return f()
 }
 
 // explain makes an engine's error one for people.
 func (vm *VM) explain(err error) error {
 	var interrupted *goja.InterruptedError
+	var overflow *goja.StackOverflowError
 	var ex *goja.Exception
 	switch {
 	case errors.As(err, &interrupted):
 		return ErrInterrupted
+	case errors.As(err, &overflow):
+		return fmt.Errorf("RangeError: functions call each other deeper than %d levels", maxCalls)
 	case errors.As(err, &ex):
-		text := vm.errorText(ex.Value())
-		if m := uncallable.FindStringSubmatch(text); m != nil {
-			text = vm.notCallable(ex, m[1])
-		}
-		return &Exception{text: text, at: position(ex)}
+		return vm.uncaught(ex.Value(), position(ex), len(ex.Stack()) > 0 && ex.Stack()[0].SrcName() == vm.name)
 	}
 	return err
 }
 
+// uncaught is what was thrown, or what a promise was rejected with, at a place. direct says that it was thrown there, and not by a function of the language that
+// was called there.
+func (vm *VM) uncaught(v goja.Value, at place, direct bool) *Exception {
+	text := vm.errorText(v)
+	if m := uncallable.FindStringSubmatch(text); m != nil {
+		callee := ""
+		if direct {
+			callee = vm.callee(at)
+		}
+		text = vm.notCallable(callee, m[1])
+	}
+	return &Exception{text: text, at: at.String()}
+}
+
+// thrownAt is where an error says that it was made: that of a rejected promise is known from its stack alone.
+func (vm *VM) thrownAt(v goja.Value) (at place, direct bool) {
+	obj, ok := v.(*goja.Object)
+	if !ok || obj.ClassName() != "Error" || vm.described() != "" {
+		return place{}, false
+	}
+	stack := vm.ownText(obj, "stack")
+	if m := stackLine.FindStringSubmatchIndex(stack); m != nil {
+		at.file = stack[m[2]:m[3]]
+		at.line, _ = strconv.Atoi(stack[m[4]:m[5]])
+		at.column, _ = strconv.Atoi(stack[m[6]:m[7]])
+		direct = !strings.Contains(stack[:m[0]], "\tat ")
+	}
+	return at, direct
+}
+
+var stackLine = regexp.MustCompile(`\tat (?:[^\n]* \()?([^\s()]+):(\d+):(\d+)\(`)
+
 // uncallable is what the engine says when something is called that is no function; in it, perhaps, what that is.
-var uncallable = regexp.MustCompile(`^TypeError: (?:Dynamic object is not callable|Not a function: \[object Object\]|(?:Value is not an object|Not a function): (.*))$`)
+var uncallable = regexp.MustCompile(`^TypeError: (?:what was called is not a function|Not a function: \[object Object\]|(?:Value is not an object|Not a function): (.*))$`)
 
 // notCallable says what was called that is no function: db.users.fnid() is the collection users.fnid, db.c.find()() a cursor.
-func (vm *VM) notCallable(ex *goja.Exception, value string) string {
-	callee := vm.callee(ex)
+func (vm *VM) notCallable(callee, value string) string {
 	if word := lastWord.FindString(callee); value == "" && (word != "" || callee == "") {
 		return vm.noFunction(word)
 	}
@@ -347,17 +451,15 @@ func (vm *VM) notCallable(ex *goja.Exception, value string) string {
 }
 
 // callee is the expression that was called, as it stands in the statement.
-func (vm *VM) callee(ex *goja.Exception) string {
-	st := ex.Stack()
-	if len(st) == 0 || st[0].SrcName() != vm.name {
+func (vm *VM) callee(at place) string {
+	if at.file != vm.name {
 		return ""
 	}
-	p := st[0].Position()
 	lines := strings.Split(vm.src, "\n")
-	if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || p.Column > len(lines[p.Line-1]) {
+	if at.line < 1 || at.line > len(lines) || at.column < 1 || at.column > len(lines[at.line-1]) {
 		return ""
 	}
-	s := lines[p.Line-1][:p.Column-1]
+	s := lines[at.line-1][:at.column-1]
 	depth, i := 0, len(s)
 	for ; i > 0; i-- {
 		switch c := s[i-1]; {
@@ -397,13 +499,27 @@ func (e *Exception) Error() string {
 	return "Uncaught " + e.text + " (" + e.at + ")"
 }
 
-func position(ex *goja.Exception) string {
+// place is where in a script something stands; empty if that is not known.
+type place struct {
+	file         string
+	line, column int
+}
+
+func (p place) String() string {
+	if p.file == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d:%d", render.Safe(p.file), p.line, p.column)
+}
+
+// position is where something was thrown: in the script's own text.
+func position(ex *goja.Exception) place {
 	for _, f := range ex.Stack() {
 		if p := f.Position(); p.Line > 0 && f.SrcName() != "" && f.SrcName() != "<native>" {
-			return fmt.Sprintf("%s:%d:%d", render.Safe(f.SrcName()), p.Line, p.Column)
+			return place{f.SrcName(), p.Line, p.Column}
 		}
 	}
-	return ""
+	return place{}
 }
 
 var noMember = regexp.MustCompile(`Object has no member '([^']+)'`)
@@ -411,12 +527,18 @@ var noMember = regexp.MustCompile(`Object has no member '([^']+)'`)
 // errorText is an exception's text, made without running user code.
 func (vm *VM) errorText(v goja.Value) string {
 	obj, ok := v.(*goja.Object)
-	if !ok || obj.ClassName() != "Error" {
+	switch {
+	case !ok || obj.ClassName() != "Error":
 		return vm.thrownText(v)
+	case vm.described() != "":
+		return notRead
 	}
 	name, message := vm.ownText(obj, "name"), vm.ownText(obj, "message")
 	if m := noMember.FindStringSubmatch(message); m != nil {
 		return vm.noFunction(m[1])
+	}
+	if message == "Dynamic object is not callable" { // a collection, mostly
+		message = "what was called is not a function"
 	}
 	if name == "" {
 		name = "Error"
@@ -439,7 +561,7 @@ func (vm *VM) thrownText(v goja.Value) string {
 	return text
 }
 
-// ownText reads a data property of an error, from it or from its prototypes, running nothing.
+// ownText reads a data property of an error, from it or from its prototypes. Requires described() == "".
 func (vm *VM) ownText(obj *goja.Object, key string) string {
 	for o := obj; o != nil; o = o.Prototype() {
 		if _, isProxy := inner(o).(goja.Proxy); isProxy {
@@ -455,11 +577,13 @@ func (vm *VM) ownText(obj *goja.Object, key string) string {
 }
 
 // abort ends the statement from inside a function that the engine called: it unwinds the script, and no catch and no finally sees it.
-// The engine knows one such error, its own for interrupts; what it means is in vm.aborted.
+// The engine knows one such error, its own for interrupts; what it means is in vm.aborted. The engine still closes iterators on its way out: the
+// interrupt ends what that calls.
 func (vm *VM) abort(err error) goja.Value {
 	if vm.aborted == nil {
 		vm.aborted = err
 	}
+	vm.rt.Interrupt(err)
 	panic(&goja.InterruptedError{})
 }
 
@@ -501,15 +625,20 @@ func (vm *VM) throw(err error) goja.Value {
 func (vm *VM) errorObject(name, message string, more map[string]any) *goja.Object {
 	obj, err := vm.newError(nil, vm.rt.ToValue(message))
 	vm.must(err)
-	vm.must(obj.Set("name", name))
+	vm.put(obj, "name", name)
 	for k, v := range more {
-		vm.must(obj.Set(k, v))
+		vm.put(obj, k, v)
 	}
 	return obj
 }
 
+// put makes a field of a new object. Setting it would run the setters that a script gave to a prototype.
+func (vm *VM) put(obj *goja.Object, key string, v any) {
+	vm.must(obj.DefineDataProperty(key, vm.rt.ToValue(v), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_TRUE))
+}
+
 func (vm *VM) typeError(format string, a ...any) goja.Value {
-	panic(vm.rt.NewTypeError(fmt.Sprintf(format, a...)))
+	panic(vm.rt.NewTypeError("%s", fmt.Sprintf(format, a...)))
 }
 
 // inner is the Go value behind an object of ours, a Proxy, a Promise or a Date; nil for any other. The engine's own Export copies an object and runs
@@ -525,6 +654,7 @@ var innerTypes = map[reflect.Type]bool{
 	reflect.TypeFor[*document](): true, reflect.TypeFor[*array](): true, reflect.TypeFor[*wrapped](): true, reflect.TypeFor[*lazy](): true,
 	reflect.TypeFor[*database](): true, reflect.TypeFor[*collection](): true, reflect.TypeFor[*cursor](): true, reflect.TypeFor[*mongo](): true,
 	reflect.TypeFor[*explainable](): true, reflect.TypeFor[*planCache](): true, reflect.TypeFor[*replicaSet](): true, reflect.TypeFor[*sharding](): true,
+	reflect.TypeFor[*bulk](): true, reflect.TypeFor[*bulkFind](): true, reflect.TypeFor[*stream](): true, reflect.TypeFor[*session](): true,
 	reflect.TypeFor[goja.Proxy](): true, reflect.TypeFor[*goja.Promise](): true, reflect.TypeFor[time.Time](): true,
 }
 
@@ -547,134 +677,6 @@ func exported[T any](v goja.Value) (T, bool) {
 	}
 	t, ok := v.Export().(T)
 	return t, ok
-}
-
-// compile parses a statement. Top-level let and const become var: what a person declared at the prompt can be declared again.
-// maxNesting is how deep brackets may stand in each other. The parser's stack cannot be bounded, and its overflow ends the process.
-const maxNesting = 5000
-
-// tooDeep counts brackets without looking where they stand: in a string they count too.
-func tooDeep(src string) bool {
-	depth := 0
-	for i := range len(src) {
-		switch src[i] {
-		case '(', '[', '{':
-			if depth++; depth > maxNesting {
-				return true
-			}
-		case ')', ']', '}':
-			depth = max(depth-1, 0)
-		}
-	}
-	return false
-}
-
-func (vm *VM) compile(name, src string) (*goja.Program, error) {
-	if tooDeep(src) {
-		return nil, fmt.Errorf("SyntaxError: brackets are nested deeper than %d levels", maxNesting)
-	}
-	prg, err := goja.Parse(name, src)
-	if err != nil {
-		return nil, syntaxError(err)
-	}
-	reordered, err := literalsOf(prg)
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(vm.reordered, reordered)
-	b := []byte(src)
-	for _, s := range prg.Body {
-		d, ok := s.(*ast.LexicalDeclaration)
-		if !ok {
-			continue
-		}
-		i := int(d.Idx) - 1
-		switch {
-		case d.Token == token.LET && strings.HasPrefix(src[i:], "let"):
-			copy(b[i:], "var")
-		case d.Token == token.CONST && strings.HasPrefix(src[i:], "const"):
-			copy(b[i:], "var  ")
-		}
-	}
-	p, err := goja.Compile(name, string(b), false)
-	if err != nil {
-		return nil, syntaxError(err)
-	}
-	return p, nil
-}
-
-func syntaxError(err error) error {
-	text := strings.TrimPrefix(err.Error(), "SyntaxError: ")
-	return fmt.Errorf("SyntaxError: %s", render.SafeLines(text))
-}
-
-// Complete says whether src is a whole statement; if not, more lines are wanted. What is wrong in another way is whole: evaluating it
-// says what is wrong.
-func Complete(src string) bool {
-	if tooDeep(src) {
-		return true // running it says so
-	}
-	_, err := goja.Parse("", src)
-	if err == nil {
-		return true
-	}
-	if strings.Contains(err.Error(), "Unexpected end of input") {
-		return false
-	}
-	return !open(src)
-}
-
-// open says whether src ends inside a template literal or a block comment, which the parser reports as an illegal token.
-func open(src string) bool {
-	const (
-		code = iota
-		single
-		double
-		template
-		line
-		block
-	)
-	state := code
-	for i := 0; i < len(src); i++ {
-		c, next := src[i], byte(0)
-		if i+1 < len(src) {
-			next = src[i+1]
-		}
-		switch state {
-		case code:
-			switch {
-			case c == '\'':
-				state = single
-			case c == '"':
-				state = double
-			case c == '`':
-				state = template
-			case c == '/' && next == '/':
-				state = line
-			case c == '/' && next == '*':
-				state = block
-				i++
-			}
-		case single, double, template:
-			quote := map[int]byte{single: '\'', double: '"', template: '`'}[state]
-			switch {
-			case c == '\\':
-				i++
-			case c == quote, c == '\n' && state != template:
-				state = code
-			}
-		case line:
-			if c == '\n' {
-				state = code
-			}
-		case block:
-			if c == '*' && next == '/' {
-				state = code
-				i++
-			}
-		}
-	}
-	return state == template || state == block
 }
 
 // place names where in the script a command is issued.
@@ -700,19 +702,32 @@ func (vm *VM) sendRaw(t Target, db string, raw bson.Raw) Reply {
 	if vm.ctx == nil {
 		panic("js: internal error: a command outside of a statement")
 	}
+	vm.goOn()
+	vm.beyond++
 	r, err := vm.cfg.Runner.Run(vm.ctx, t, db, raw, vm.place())
+	vm.beyond--
 	if err != nil {
 		vm.throw(err)
 	}
 	return r
 }
 
+// goOn does not return if the statement has ended: whatever the engine calls on its way out, nothing more is sent.
+func (vm *VM) goOn() {
+	if vm.aborted != nil {
+		vm.abort(vm.aborted)
+	}
+}
+
 func (vm *VM) reply(r Reply) bson.Raw {
+	vm.goOn()
 	ctx := vm.ctx
 	if ctx == nil {
 		ctx = context.Background() // the statement is over: what is read now was settled with it
 	}
+	vm.beyond++
 	raw, err := r.Raw(ctx)
+	vm.beyond--
 	if err != nil {
 		vm.throw(err)
 	}

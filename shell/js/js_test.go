@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -248,16 +250,55 @@ func TestStopEndsTheStatement(t *testing.T) {
 	}
 }
 
+// The engine closes iterators and generators on its way out of a statement that was ended. What it calls there runs no further.
+func TestNothingRunsAfterTheStop(t *testing.T) {
+	t.Parallel()
+	for _, js := range []string{
+		`for (const x of {[Symbol.iterator]() { return {next() { return {value: 1} }, return() { db.d.drop() }} }}) db.end.drop()`,
+		`for (const x of {[Symbol.iterator]() { return {next() { return {value: 1} }, return() { db.d.drop() }} }}) db.end.deleteMany()`,
+		`const [a] = {[Symbol.iterator]() { return {next() { db.end.drop() }, return() { db.d.drop() }} }}`,
+		`function* g() { try { yield 1 } finally { db.d.drop() } }; for (const x of g()) db.end.drop()`,
+		`function* g() { try { yield 1 } finally { while (true) {} } }; for (const x of g()) db.end.drop()`,
+		`function* g() { try { yield* h() } finally { db.d.drop() } }; function* h() { try { yield 1 } finally { print('h') } }; for (const x of g()) db.end.drop()`,
+		`new Map([[1, 2]]).forEach(() => { try { db.end.drop() } finally { db.d.drop() } })`,
+		`new Set({[Symbol.iterator]() { return {next() { return {value: db.end.drop()} }, return() { db.d.drop() }} }})`,
+		`Promise.all({[Symbol.iterator]() { return {next() { return {value: db.end.drop()} }, return() { db.d.drop() }} }})`,
+		`Array.from({[Symbol.iterator]() { return {next() { return {value: 1} }, return() { db.d.drop() }} }}, () => db.end.drop())`,
+		`(async () => { try { db.end.drop() } finally { db.d.drop() } })().finally(() => db.d.drop())`,
+		`Promise.resolve().then(() => db.d.drop()); db.end.drop()`,
+	} {
+		f := &fake{answer: func(_ string, cmd bson.Raw) (bson.D, error) {
+			if s, _ := cmd.Lookup("drop").StringValueOK(); s == "end" {
+				return nil, &Stop{errors.New("declined")}
+			}
+			return nil, nil
+		}}
+		got, out, err := eval(t, f, js)
+		if err == nil || strings.Contains(strings.Join(got, ""), `"d"`) || out != "" {
+			t.Errorf("%s\n sent %v, printed %q, %v", js, got, out, err)
+		}
+	}
+}
+
 func TestServerErrorsCanBeCaught(t *testing.T) {
 	f := &fake{answer: func(string, bson.Raw) (bson.D, error) {
 		return nil, &ServerError{Code: 26, Name: "NamespaceNotFound", Message: "ns not found"}
 	}}
-	_, out, err := eval(t, f, `try { db.c.drop() } catch (e) { print(e.name, e.code, e.codeName, e.message, e instanceof Error) }`)
+	_, out, err := eval(t, f, `try { db.c.reIndex() } catch (e) { print(e.name, e.code, e.codeName, e.message, e instanceof Error) }`)
 	if err != nil || out != "MongoServerError 26 NamespaceNotFound ns not found true\nundefined" {
 		t.Errorf("err %v, printed %q", err, out)
 	}
-	if _, _, err := eval(t, f, `db.c.drop()`); err == nil || !strings.Contains(err.Error(), "ns not found") {
+	if _, _, err := eval(t, f, `db.c.reIndex()`); err == nil || !strings.Contains(err.Error(), "ns not found") {
 		t.Errorf("uncaught: %v", err)
+	}
+	if _, out, err := eval(t, f, `db.c.drop()`); err != nil || out != "false" { // there was nothing to drop
+		t.Errorf("drop() of what is not there: %s %v", out, err)
+	}
+	f.answer = func(string, bson.Raw) (bson.D, error) {
+		return nil, &ServerError{Code: 13, Name: "Unauthorized", Message: "not authorized"}
+	}
+	if _, _, err := eval(t, f, `db.c.drop()`); err == nil || !strings.Contains(err.Error(), "not authorized") {
+		t.Errorf("drop() that fails: %v", err)
 	}
 }
 
@@ -332,12 +373,14 @@ func TestConstructors(t *testing.T) {
 
 func TestWhatIsNotYetSaysSoByName(t *testing.T) {
 	for _, tt := range []struct{ js, want string }{
-		{`db.c.watch()`, "collection.watch() is in mongosh and not in respect yet"},
-		{`db.fsyncLock()`, "database.fsyncLock() is in mongosh and not in respect yet"},
-		{`db.c.find().tailable()`, "cursor.tailable() is in mongosh and not in respect yet"},
-		{`db.getMongo().startSession()`, "mongo.startSession() is in mongosh and not in respect yet"},
-		{`sh.stopBalancer()`, "sh.stopBalancer() is in mongosh and not in respect yet"},
-		{`rs.stepDown()`, "rs.stepDown() is in mongosh and not in respect yet"},
+		{`db.c.getShardLocation()`, "collection.getShardLocation() is in mongosh and not in respect yet"},
+		{`db.auth('u', 'p')`, "database.auth() is in mongosh and not in respect yet"},
+		{`db.c.find().maxScan(5)`, "cursor.maxScan() was in the old shell, and is neither in mongosh nor in respect"},
+		{`db.getMongo().getKeyVault()`, "mongo.getKeyVault() is in mongosh and not in respect yet"},
+		{`db.getMongo().startSession().startTransaction()`, "session.startTransaction() is in mongosh and not in respect yet"},
+		{`rs.reconfigForPSASet()`, "rs.reconfigForPSASet() is in mongosh and not in respect yet"},
+		{`db.c.save({})`, "collection.save() was in the old shell"},
+		{`passwordPrompt()`, "passwordPrompt is in mongosh and not in respect yet"},
 		{`quit()`, "quit is a word of the shell"},
 		{`require('fs')`, "require is in mongosh and not in respect yet"},
 		{`process.exit()`, "process is in mongosh and not in respect yet"},
@@ -414,6 +457,25 @@ func TestCursors(t *testing.T) {
 		_, got, err := eval(t, f, js)
 		if err != nil || !strings.HasPrefix(got, want) {
 			t.Errorf("%s = %s (%v), want %s", js, got, err, want)
+		}
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "x.js")
+	if err := os.WriteFile(name, []byte("db.c.find()"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if src, err := ReadFile(name); err != nil || string(src) != "db.c.find()" {
+		t.Errorf("%q %v", src, err)
+	}
+	if _, err := ReadFile(name + ".none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat("/dev/zero"); err == nil {
+		if _, err := ReadFile("/dev/zero"); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
+			t.Errorf("a file without end: %v", err)
 		}
 	}
 }

@@ -2,6 +2,9 @@ package js
 
 import (
 	"fmt"
+	"maps"
+	"math"
+	"math/big"
 	"reflect"
 	"slices"
 	"strconv"
@@ -12,74 +15,148 @@ import (
 	"respect/shell/render"
 )
 
-// An object literal is not always the object that was typed: of two fields of one name JavaScript keeps the last, and names like "1" come first,
-// wherever they stood. The first is refused when a script is compiled, the second when such an object becomes BSON. Code that is made at run time
-// (eval, Function) is not looked at.
+// An object literal is not always the object that was typed: of two fields of one name JavaScript keeps the last, and names like "1" come first, wherever they
+// stood. The first is refused when a script is compiled, the second when such an object becomes BSON. An integer of too many digits is another number, which is
+// refused where it becomes BSON too.
 
-// maxDepthOfLiterals bounds the stack: what is nested deeper is not looked at.
-const maxDepthOfLiterals = 10_000
-
+// literals are what a look at a program finds.
 type literals struct {
-	seen      map[uintptr]bool
 	reordered map[string][]string // fields in JavaScript's order -> as typed
-	err       *Refusal
+	inexact   map[float64]string  // numbers -> the digits that were typed, some of which are lost
+	evals     evals
+	err       error
 }
 
-// literalsOf finds the object literals of a program.
-func literalsOf(prg *ast.Program) (reordered map[string][]string, err error) {
-	l := &literals{seen: map[uintptr]bool{}, reordered: map[string][]string{}}
-	l.walk(reflect.ValueOf(prg.Body), 0)
+// look finds the literals of a program, and its calls of eval.
+func look(prg *ast.Program) (*literals, error) {
+	l := &literals{reordered: map[string][]string{}, inexact: map[float64]string{}}
+	nodes(reflect.ValueOf(prg.Body), func(v reflect.Value, depth int) bool {
+		if depth > maxNesting && l.err == nil {
+			l.err = fmt.Errorf("SyntaxError: expressions are nested deeper than %d levels: put the terms of a long chain of operators into a list, and use reduce or join", maxNesting)
+		}
+		switch n := v.Addr().Interface().(type) {
+		case *ast.ObjectLiteral:
+			l.object(n)
+		case *ast.NumberLiteral:
+			l.number(n)
+		}
+		l.evals.find(v)
+		return true
+	})
 	if l.err != nil {
 		return nil, l.err
 	}
-	return l.reordered, nil
+	return l, nil
 }
 
-// walk visits all nodes. The syntax tree has no visitor of its own.
-func (l *literals) walk(v reflect.Value, depth int) {
-	if l.err != nil || depth > maxDepthOfLiterals {
-		return
+// learn keeps what conversions must know of the literals.
+func (vm *VM) learn(l *literals) {
+	maps.Copy(vm.reordered, l.reordered)
+	maps.Copy(vm.inexact, l.inexact)
+}
+
+// nodes calls f with each node of a syntax tree, a struct, and with how many expressions and statements it stands in. If f says so, it goes on with what is in
+// it. The tree has no visitor of its own. It is gone through without a stack: a tree may be as deep as the text is long.
+func nodes(tree reflect.Value, f func(node reflect.Value, depth int) bool) {
+	type place struct {
+		v     reflect.Value
+		depth int
 	}
-	switch v.Kind() {
-	case reflect.Interface:
-		l.walk(v.Elem(), depth)
-	case reflect.Pointer:
-		if v.IsNil() || l.seen[v.Pointer()] || v.Type().Elem().PkgPath() != "github.com/dop251/goja/ast" {
-			return
-		}
-		l.seen[v.Pointer()] = true
-		if o, ok := v.Interface().(*ast.ObjectLiteral); ok {
-			l.object(o)
-		}
-		l.walk(v.Elem(), depth+1)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Field(i); v.Type().Field(i).IsExported() {
-				l.walk(f, depth+1)
+	seen := map[uintptr]bool{}
+	todo := []place{{tree, 0}}
+	for len(todo) > 0 {
+		p := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		switch v := p.v; v.Kind() {
+		case reflect.Interface:
+			todo = append(todo, place{v.Elem(), p.depth})
+		case reflect.Pointer:
+			if v.IsNil() || seen[v.Pointer()] || v.Type().Elem().PkgPath() != "github.com/dop251/goja/ast" {
+				continue
+			}
+			seen[v.Pointer()] = true
+			_, isProperty := v.Interface().(ast.Property)
+			if _, isExpression := v.Interface().(ast.Expression); isExpression && !isProperty {
+				p.depth++
+			} else if _, isStatement := v.Interface().(ast.Statement); isStatement {
+				p.depth++
+			}
+			todo = append(todo, place{v.Elem(), p.depth})
+		case reflect.Struct: // behind a pointer or in a list, and so addressable
+			if !f(v, p.depth) {
+				continue
+			}
+			for i := v.NumField() - 1; i >= 0; i-- {
+				if v.Type().Field(i).IsExported() {
+					todo = append(todo, place{v.Field(i), p.depth})
+				}
+			}
+		case reflect.Slice:
+			for i := v.Len() - 1; i >= 0; i-- {
+				todo = append(todo, place{v.Index(i), p.depth})
 			}
 		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			l.walk(v.Index(i), depth+1)
-		}
+	}
+}
+
+// number notes an integer some of whose digits a double has no room for.
+func (l *literals) number(n *ast.NumberLiteral) {
+	f, ok := n.Value.(float64)
+	if !ok || math.Abs(f) < 1<<53 || math.IsInf(f, 0) {
+		return
+	}
+	typed, ok := new(big.Int).SetString(strings.ReplaceAll(n.Literal, "_", ""), 0)
+	if !ok {
+		return // it has a point or an exponent: so exact was not meant
+	}
+	if exact, _ := big.NewFloat(f).Int(nil); exact.Cmp(typed) != 0 {
+		l.inexact[f] = n.Literal
 	}
 }
 
 func (l *literals) object(o *ast.ObjectLiteral) {
-	var typed []string
+	var typed fieldList
 	for _, p := range o.Value {
 		name, ok := fieldName(p)
 		if !ok {
 			return // computed or spread: the names are not known here
 		}
-		if slices.Contains(typed, name) {
-			l.err = &Refusal{
-				Text: fmt.Sprintf("an object has the field %q twice: JavaScript would keep the last and say nothing", render.Safe(name)),
-				Hint: "for two conditions on one field: {$and: [{…}, {…}]}",
-			}
+		if typed.add(name) && l.err == nil {
+			l.err = twice(name)
 			return
 		}
-		typed = append(typed, name)
+	}
+	l.order(typed.names)
+}
+
+// fieldList are the names of an object's fields, in order.
+type fieldList struct {
+	names []string
+	set   map[string]bool // the same, when there are many
+}
+
+// add adds a name and says whether it was there.
+func (f *fieldList) add(name string) (there bool) {
+	const many = 32
+	if f.set == nil {
+		there = slices.Contains(f.names, name)
+	} else {
+		there = f.set[name]
+		f.set[name] = true
+	}
+	if f.names = append(f.names, name); len(f.names) == many {
+		f.set = map[string]bool{}
+		for _, n := range f.names {
+			f.set[n] = true
+		}
+	}
+	return there
+}
+
+// order notes fields that JavaScript does not keep in the order of the text.
+func (l *literals) order(typed []string) {
+	if !slices.ContainsFunc(typed, func(s string) bool { _, ok := arrayIndex(s); return ok }) {
+		return
 	}
 	js := slices.Clone(typed)
 	slices.SortStableFunc(js, func(a, b string) int {
@@ -97,6 +174,13 @@ func (l *literals) object(o *ast.ObjectLiteral) {
 	})
 	if !slices.Equal(js, typed) {
 		l.reordered[fields(js)] = typed
+	}
+}
+
+func twice(name string) *Refusal {
+	return &Refusal{
+		Text: fmt.Sprintf("an object has the field %q twice: JavaScript would keep the last and say nothing", render.Safe(name)),
+		Hint: "for two conditions on one field: {$and: [{…}, {…}]}",
 	}
 }
 

@@ -1,6 +1,7 @@
 package js
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,18 +23,23 @@ type method[T any] struct {
 func install[T any](vm *VM, object string, methods []method[T]) *goja.Object {
 	proto := vm.rt.NewObject()
 	for _, m := range methods {
+		reads := onlyReads[object+"."+m.name]
 		vm.method(proto, m.name, func(this goja.Value, a args) goja.Value {
 			t, ok := export[T](this)
 			if !ok {
 				return vm.typeError("%s was called on something that is no %s", m.name, strings.ToLower(object))
 			}
+			a.reads = reads
 			return m.fn(vm, t, a)
 		})
 	}
-	for _, name := range strings.Fields(notYet[object]) {
-		vm.method(proto, name, func(goja.Value, args) goja.Value {
-			return vm.throw(&Refusal{Text: fmt.Sprintf("%s.%s() is in mongosh and not in respect yet", lowerFirst(object), name), Hint: "db.runCommand() sends any command, through the same guard"})
-		})
+	for _, m := range absent {
+		if m.object != object {
+			continue
+		}
+		for _, name := range strings.Fields(m.names) {
+			vm.method(proto, name, func(goja.Value, args) goja.Value { return vm.throw(m.refusal(lowerFirst(object) + "." + name + "()")) })
+		}
 	}
 	return proto
 }
@@ -48,9 +54,11 @@ func listed[T any](object string, methods []method[T]) []Method {
 	return out
 }
 
-// Methods are all that scripts can call, by object: Database, Collection, Cursor, Mongo, and "" for what is global.
+// Methods are all that scripts can call, by object: Database, Collection, Cursor, Mongo and others, and "" for what is global.
 func Methods() []Method {
-	out := slices.Concat(listed("Database", databaseMethods()), listed("Collection", collectionMethods()), listed("Cursor", cursorMethods()), listed("Mongo", mongoMethods()))
+	out := slices.Concat(listed("Database", databaseMethods()), listed("Collection", collectionMethods()), listed("Cursor", cursorMethods()), listed("Mongo", mongoMethods()),
+		listed("Explainable", explainableMethods()), listed("PlanCache", planCacheMethods()), listed("Bulk", bulkMethods()), listed("BulkFind", bulkFindMethods()),
+		listed("ChangeStream", streamMethods()), listed("Session", sessionMethods()), listed("rs", replicaSetMethods()), listed("sh", shardingMethods()))
 	for _, c := range constructors {
 		out = append(out, Method{"", c.name, c.args, c.help})
 	}
@@ -82,7 +90,7 @@ func (a args) need(i int, what string) {
 // doc is an argument that must be a document; what says what it is.
 func (a args) doc(i int, what string) bson.Raw {
 	a.need(i, what)
-	raw, err := a.vm.toDocument(a.values[i], what)
+	raw, err := a.vm.toDocument(a.values[i], what, a.reads)
 	a.check(err)
 	return raw
 }
@@ -97,7 +105,7 @@ func (a args) optDoc(i int, what string) bson.Raw {
 
 func (a args) raw(i int, what string) bson.RawValue {
 	a.need(i, what)
-	v, err := a.vm.toRaw(a.values[i], what)
+	v, err := a.vm.toRaw(a.values[i], what, a.reads)
 	a.check(err)
 	return v
 }
@@ -114,6 +122,11 @@ func (a args) check(err error) {
 
 func (a args) fail(format string, v ...any) {
 	a.check(&Refusal{Text: a.method + ": " + fmt.Sprintf(format, v...)})
+}
+
+// cannot throws what a script can catch: the call makes sense, and not on this server.
+func (a args) cannot(format string, v ...any) {
+	a.vm.throw(errors.New(a.method + ": " + fmt.Sprintf(format, v...)))
 }
 
 // opts are a method's options, by name. Names that the method does not know are refused.
@@ -163,9 +176,45 @@ func (o options) truthy(name string) bool {
 	return v.Type != 0 && (!ok || f != 0)
 }
 
+// add gives an option a value, as if it had been given.
+func (o *options) add(name string, v any) {
+	raw := bson.Raw(rawOf(bson.D{{Key: name, Value: v}}).Value)
+	e, err := raw.IndexErr(0)
+	o.args.check(err)
+	o.elems = append(o.elems, e)
+}
+
+// reading appends what says how is read: a level, or a document with one. Where is read is known: on the server that the shell is connected to.
+func (o options) reading(cmd bson.D) bson.D {
+	if v := o.get("readPreference"); v.Type != 0 {
+		mode, ok := v.StringValueOK()
+		if !ok && v.Type == bson.TypeEmbeddedDocument {
+			mode, _ = v.Document().Lookup("mode").StringValueOK()
+		}
+		o.args.vm.readPreference(o.args, mode)
+	}
+	v := o.get("readConcern")
+	if level, ok := v.StringValueOK(); ok {
+		return append(cmd, bson.E{Key: "readConcern", Value: bson.D{{Key: "level", Value: level}}})
+	}
+	return o.copyTo(cmd, "readConcern")
+}
+
+// scale is an argument that is a number by which sizes are divided.
+func (a args) scale(i int) (n bson.RawValue, ok bool) {
+	if isObject(a.at(i)) || !a.has(i) {
+		return bson.RawValue{}, false
+	}
+	n = a.raw(i, "scale")
+	if f, isNumber := n.AsFloat64OK(); !isNumber || f < 1 {
+		a.fail("the scale must be a number from 1 on")
+	}
+	return n, true
+}
+
 // copyTo appends the named options to a command, under the same names.
-func (o options) copyTo(cmd bson.D, names ...string) bson.D {
-	for _, n := range names {
+func (o options) copyTo(cmd bson.D, names string) bson.D {
+	for _, n := range strings.Fields(names) {
 		if v := o.get(n); v.Type != 0 {
 			cmd = append(cmd, bson.E{Key: n, Value: v})
 		}
@@ -182,35 +231,13 @@ func (o options) explain() string {
 	if b, ok := v.BooleanOK(); ok && b {
 		return "queryPlanner"
 	}
+	return verbosityOf(o.args, v)
+}
+
+func verbosityOf(a args, v bson.RawValue) string {
 	if s, ok := v.StringValueOK(); ok && slices.Contains([]string{"queryPlanner", "executionStats", "allPlansExecution"}, s) {
 		return s
 	}
-	o.args.fail("explain must be true, 'queryPlanner', 'executionStats' or 'allPlansExecution'")
+	a.fail("explain must be true, 'queryPlanner', 'executionStats' or 'allPlansExecution'")
 	return ""
 }
-
-// notYet are names that mongosh has and this package has not, by object.
-var notYet = map[string]string{
-	"Collection": "initializeOrderedBulkOp initializeUnorderedBulkOp getShardDistribution getShardLocation watch " +
-		"analyzeShardKey configureQueryAnalyzer createSearchIndex createSearchIndexes dropSearchIndex updateSearchIndex " +
-		"compactStructuredEncryptionData save group copyTo ensureIndex",
-	"Database": "logout auth createEncryptedCollection shutdownServer " +
-		"fsyncLock fsyncUnlock rotateCertificates printCollectionStats setLogLevel cloneDatabase cloneCollection copyDatabase commandHelp " +
-		"getLastErrorObj getLastError printShardingStatus printSecondaryReplicationInfo printSlaveReplicationInfo getReplicationInfo printReplicationInfo setSecondaryOk watch sql eval " +
-		"enableFreeMonitoring disableFreeMonitoring getFreeMonitoringStatus",
-	"Cursor": "addOption oplogReplay tailable maxScan maxAwaitTimeMS getResumeToken",
-	"Mongo": "connect bulkWrite close getReadPref getReadPrefTagSet getReadConcern getWriteConcern setReadConcern setWriteConcern startSession setCausalConsistency isCausalConsistency " +
-		"setSlaveOk setSecondaryOk watch getClientEncryption getKeyVault convertShardKeyToHashed show",
-	"PlanCache": "listQueryShapes getPlansByQuery",
-	"rs":        "initiate reconfig reconfigForPSASet printSecondaryReplicationInfo printSlaveReplicationInfo printReplicationInfo add addArb remove freeze stepDown syncFrom secondaryOk",
-	"sh": "enableSharding commitReshardCollection abortReshardCollection shardCollection reshardCollection status addShard addShardToZone addShardTag updateZoneKeyRange addTagRange " +
-		"removeRangeFromZone removeTagRange removeShardFromZone removeShardTag enableAutoSplit disableAutoSplit splitAt splitFind moveChunk moveRange enableBalancing disableBalancing " +
-		"enableMigrations disableMigrations startBalancer stopBalancer setBalancerState startAutoMerger stopAutoMerger isAutoMergerEnabled disableAutoMerger enableAutoMerger " +
-		"checkMetadataConsistency shardAndDistributeCollection moveCollection abortMoveCollection unshardCollection abortUnshardCollection isConfigShardEnabled shardDrainingStatus " +
-		"getTransitionToDedicatedConfigServerStatus",
-}
-
-// notYetGlobals are global names that mongosh has and this package has not.
-const notYetGlobals = "sp require process setTimeout setInterval setImmediate queueMicrotask clearTimeout clearInterval edit snippet passwordPrompt cat ls pwd cd mkdir " +
-	"removeFile writeFile fs child_process getHostName hostname fuzzFile listFiles md5sumFile copyFile config log loadCallNestingLevel show exit quit it cls help enableTelemetry " +
-	"disableTelemetry convertShardKeyToHashed DBQuery LegacyJavaUUID LegacyCSharpUUID LegacyPythonUUID tojsonObject printjsononeline hex_md5 assert Random isString"

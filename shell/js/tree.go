@@ -21,7 +21,12 @@ func (vm *VM) Tree(ctx context.Context, r Result) (tree any, err error) {
 
 const maxDepth = 100
 
-func (vm *VM) tree(v goja.Value) any { return vm.branch(v, nil) }
+func (vm *VM) tree(v goja.Value) any {
+	if isObject(v) && vm.described() != "" {
+		return render.Token(notRead)
+	}
+	return vm.branch(v, nil)
+}
 
 func (vm *VM) branch(v goja.Value, above []*goja.Object) any {
 	switch {
@@ -97,6 +102,14 @@ func (vm *VM) objectTree(obj *goja.Object, above []*goja.Object) any {
 		return render.Token("[rs]")
 	case *sharding:
 		return render.Token("[sh]")
+	case *bulk:
+		return rawOf(x.counts())
+	case *bulkFind:
+		return render.Token("BulkFindOp")
+	case *stream:
+		return render.Token("ChangeStreamCursor on " + x.on)
+	case *session:
+		return render.Token("[session]")
 	case goja.Proxy:
 		return render.Token("[Proxy]")
 	case *goja.Promise:

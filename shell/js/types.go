@@ -22,6 +22,14 @@ type protos struct {
 	types                                            map[bson.Type]*goja.Object
 	database, collection, cursor, mongo, explainable *goja.Object
 	planCache, replicaSet, sharding                  *goja.Object
+	bulk, bulkFind, stream, session                  *goja.Object
+}
+
+// shellObject is an object of the shell's own, which scripts see by its prototype.
+func (vm *VM) shellObject(o goja.DynamicObject, proto *goja.Object) *goja.Object {
+	obj := vm.rt.NewDynamicObject(o)
+	vm.must(obj.SetPrototype(proto))
+	return obj
 }
 
 // args are what a method was called with.
@@ -29,6 +37,13 @@ type args struct {
 	vm     *VM
 	method string
 	values []goja.Value
+	reads  bool // what they become is part of a read: see converter.reads
+}
+
+// with is the call of the same method with other arguments.
+func (a args) with(values ...goja.Value) args {
+	a.values = values
+	return a
 }
 
 // at is an argument, or undefined.
@@ -60,11 +75,14 @@ var constructors = []constructor{
 	{"Double", "1.5", "a double, also of a whole number", makeDouble},
 	{"NumberDecimal", "'1.50'", "a 128-bit decimal", makeDecimal},
 	{"Decimal128", "'1.50'", "a 128-bit decimal", makeDecimal},
+	{"LegacyCSharpUUID", "hex", "a UUID in the old order of the C# driver", legacyUUID([]int{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15})},
+	{"LegacyJavaUUID", "hex", "a UUID in the old order of the Java driver", legacyUUID([]int{7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8})},
+	{"LegacyPythonUUID", "hex", "a UUID in the old form of the Python driver", legacyUUID([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})},
 	{"UUID", "hex", "a UUID; a new one without an argument", makeUUID},
 	{"BinData", "subtype, base64", "binary data", makeBinData},
 	{"HexData", "subtype, hex", "binary data", makeHexData},
 	{"MD5", "hex", "binary data of subtype 5", func(vm *VM, a args) goja.Value {
-		return makeHexData(vm, args{vm, a.method, []goja.Value{vm.rt.ToValue(5), a.at(0)}})
+		return makeHexData(vm, a.with(vm.rt.ToValue(5), a.at(0)))
 	}},
 	{"Timestamp", "{ t, i }", "a timestamp of the replication log", makeTimestamp},
 	{"MinKey", "", "less than everything", func(vm *VM, _ args) goja.Value { return vm.wrap(rawOf(bson.MinKey{})) }},
@@ -99,33 +117,41 @@ func (vm *VM) defineTypes() {
 		vm.protos.types[t] = p
 	}
 	vm.defineNumbers()
-	oid := vm.protos.types[bson.TypeObjectID]
-	vm.method(oid, "toHexString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(plainText(this)) })
-	vm.method(oid, "getTimestamp", func(this goja.Value, _ args) goja.Value {
-		w, ok := export[*wrapped](this)
-		if !ok {
-			return vm.typeError("getTimestamp: not an ObjectId")
-		}
-		return vm.date(float64(w.raw.ObjectID().Timestamp().UnixMilli()))
+	vm.typed(bson.TypeObjectID, "toHexString", func(raw bson.RawValue, _ args) goja.Value { return vm.rt.ToValue(raw.ObjectID().Hex()) })
+	vm.typed(bson.TypeObjectID, "getTimestamp", func(raw bson.RawValue, _ args) goja.Value {
+		return vm.date(float64(raw.ObjectID().Timestamp().UnixMilli()))
 	})
-	vm.method(vm.protos.types[bson.TypeBinary], "toHexString", func(this goja.Value, _ args) goja.Value {
-		w, ok := export[*wrapped](this)
-		if !ok {
-			return vm.typeError("toHexString: not binary")
+	vm.typed(bson.TypeBinary, "toHexString", func(raw bson.RawValue, _ args) goja.Value {
+		if sub, data := raw.Binary(); sub != bson.TypeBinaryUUID {
+			return vm.rt.ToValue(hex.EncodeToString(data))
 		}
-		_, data := w.raw.Binary()
-		return vm.rt.ToValue(hex.EncodeToString(data))
+		return vm.rt.ToValue(plainText(vm.wrap(raw)))
 	})
+	vm.typed(bson.TypeBinary, "length", func(raw bson.RawValue, _ args) goja.Value {
+		_, data := raw.Binary()
+		return vm.rt.ToValue(len(data))
+	})
+	vm.typed(bson.TypeBinary, "toUUID", func(raw bson.RawValue, _ args) goja.Value {
+		_, data := raw.Binary()
+		if len(data) != 16 {
+			return vm.typeError("toUUID: %d bytes are no UUID", len(data))
+		}
+		return vm.fromRaw(rawOf(bson.Binary{Subtype: bson.TypeBinaryUUID, Data: data}))
+	})
+	for name, f := range map[string]func(t, i uint32) uint32{"getHighBits": func(t, _ uint32) uint32 { return t }, "getLowBits": func(_, i uint32) uint32 { return i }} {
+		vm.typed(bson.TypeTimestamp, name, func(raw bson.RawValue, _ args) goja.Value { return vm.rt.ToValue(f(raw.Timestamp())) })
+	}
 	for _, c := range constructors {
 		vm.define(c)
 	}
+	vm.constants = map[*goja.Object]bson.RawValue{vm.rt.Get("MinKey").ToObject(vm.rt): rawOf(bson.MinKey{}), vm.rt.Get("MaxKey").ToObject(vm.rt): rawOf(bson.MaxKey{})}
 	vm.statics()
 }
 
 // define makes a constructor global.
 func (vm *VM) define(c constructor) {
 	f := vm.rt.ToValue(func(call goja.ConstructorCall) *goja.Object {
-		return c.make(vm, args{vm, c.name, call.Arguments}).(*goja.Object)
+		return c.make(vm, args{vm: vm, method: c.name, values: call.Arguments}).(*goja.Object)
 	}).(*goja.Object)
 	// A native constructor that is called without new gets a ConstructorCall as well.
 	vm.must(f.DefineDataProperty("name", vm.rt.ToValue(c.name), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
@@ -140,10 +166,10 @@ func (vm *VM) statics() {
 	binary := vm.rt.NewObject()
 	vm.must(vm.rt.GlobalObject().DefineDataProperty("Binary", binary, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
 	on("Binary", "createFromBase64", func(a args) goja.Value {
-		return makeBinData(vm, args{vm, a.method, []goja.Value{orZero(vm, a.at(1)), a.at(0)}})
+		return makeBinData(vm, a.with(orZero(vm, a.at(1)), a.at(0)))
 	})
 	on("Binary", "createFromHexString", func(a args) goja.Value {
-		return makeHexData(vm, args{vm, a.method, []goja.Value{orZero(vm, a.at(1)), a.at(0)}})
+		return makeHexData(vm, a.with(orZero(vm, a.at(1)), a.at(0)))
 	})
 	on("ObjectId", "createFromHexString", func(a args) goja.Value { return makeObjectID(vm, a) })
 	on("ObjectId", "createFromTime", func(a args) goja.Value {
@@ -157,6 +183,15 @@ func (vm *VM) statics() {
 	})
 	on("Long", "fromNumber", func(a args) goja.Value { return makeLong(vm, a) })
 	on("Long", "fromString", func(a args) goja.Value { return makeLong(vm, a) })
+	on("Long", "fromInt", func(a args) goja.Value { return makeLong(vm, a) })
+	on("Long", "fromBigInt", func(a args) goja.Value { return makeLong(vm, a) })
+	on("Long", "isLong", func(a args) goja.Value {
+		w, ok := export[*wrapped](a.at(0))
+		return vm.rt.ToValue(ok && w.raw.Type == bson.TypeInt64)
+	})
+	for name, n := range map[string]int64{"MAX_VALUE": math.MaxInt64, "MIN_VALUE": math.MinInt64, "ZERO": 0, "ONE": 1} {
+		vm.must(vm.rt.Get("Long").ToObject(vm.rt).DefineDataProperty(name, vm.wrap(rawOf(n)), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
+	}
 	on("Decimal128", "fromString", func(a args) goja.Value { return makeDecimal(vm, a) })
 }
 
@@ -202,44 +237,64 @@ func plainText(v goja.Value) string {
 // defineNumbers gives number types valueOf, so that they can be reckoned with as far as JavaScript can.
 func (vm *VM) defineNumbers() {
 	for _, t := range []bson.Type{bson.TypeInt64, bson.TypeInt32, bson.TypeDouble} {
-		p := vm.protos.types[t]
-		value := func(this goja.Value, a args) goja.Value {
-			w, ok := export[*wrapped](this)
-			if !ok {
-				return vm.typeError("%s: not a number", a.method)
-			}
-			if n, ok := w.raw.AsInt64OK(); ok && w.raw.Type == bson.TypeInt64 && (n > 1<<53 || n < -(1<<53)) {
+		value := func(raw bson.RawValue, _ args) goja.Value {
+			if n, ok := raw.AsInt64OK(); ok && raw.Type == bson.TypeInt64 && (n > 1<<53 || n < -(1<<53)) {
 				return vm.typeError("Long('%d') does not fit a JavaScript number: use BigInt(x.toString())", n)
 			}
-			return vm.rt.ToValue(w.raw.AsFloat64())
+			return vm.rt.ToValue(raw.AsFloat64())
 		}
-		vm.method(p, "valueOf", value)
-		vm.method(p, "toNumber", value)
-		vm.method(p, "toInt", value)
+		for _, name := range []string{"valueOf", "toNumber", "toInt"} {
+			vm.typed(t, name, value)
+		}
 	}
-	long := vm.protos.types[bson.TypeInt64]
 	for name, f := range map[string]func(x, y *big.Int) *big.Int{
 		"add": func(x, y *big.Int) *big.Int { return new(big.Int).Add(x, y) }, "subtract": func(x, y *big.Int) *big.Int { return new(big.Int).Sub(x, y) },
 		"multiply": func(x, y *big.Int) *big.Int { return new(big.Int).Mul(x, y) },
+		"divide":   func(x, y *big.Int) *big.Int { return new(big.Int).Quo(x, y) }, "modulo": func(x, y *big.Int) *big.Int { return new(big.Int).Rem(x, y) },
+		"negate": func(x, _ *big.Int) *big.Int { return new(big.Int).Neg(x) },
 	} {
-		vm.method(long, name, func(this goja.Value, a args) goja.Value {
-			x, ok := export[*wrapped](this)
-			if !ok || x.raw.Type != bson.TypeInt64 {
-				return vm.typeError("%s: not a Long", name)
+		vm.typed(bson.TypeInt64, name, func(raw bson.RawValue, a args) goja.Value {
+			y := int64(1)
+			if name != "negate" {
+				y = vm.longOf(a.at(0), name)
 			}
-			sum := f(big.NewInt(x.raw.Int64()), big.NewInt(vm.longOf(a.at(0), name)))
+			if y == 0 && (name == "divide" || name == "modulo") {
+				return vm.typeError("%s: by zero", name)
+			}
+			sum := f(big.NewInt(raw.Int64()), big.NewInt(y))
 			if !sum.IsInt64() {
 				return vm.typeError("%s: the result does not fit 64 bits", name)
 			}
 			return vm.wrap(rawOf(sum.Int64()))
 		})
 	}
-	vm.method(long, "compare", func(this goja.Value, a args) goja.Value {
-		x, ok := export[*wrapped](this)
-		if !ok {
-			return vm.typeError("compare: not a Long")
+	compare := func(name string, f func(order int) any) {
+		vm.typed(bson.TypeInt64, name, func(raw bson.RawValue, a args) goja.Value {
+			return vm.rt.ToValue(f(big.NewInt(raw.Int64()).Cmp(big.NewInt(vm.longOf(a.at(0), name)))))
+		})
+	}
+	compare("compare", func(order int) any { return order })
+	compare("eq", func(order int) any { return order == 0 })
+	compare("notEquals", func(order int) any { return order != 0 })
+	compare("greaterThan", func(order int) any { return order > 0 })
+	compare("greaterThanOrEqual", func(order int) any { return order >= 0 })
+	compare("lessThan", func(order int) any { return order < 0 })
+	compare("lessThanOrEqual", func(order int) any { return order <= 0 })
+	for name, f := range map[string]func(n int64) any{
+		"isZero": func(n int64) any { return n == 0 }, "isNegative": func(n int64) any { return n < 0 }, "toBigInt": func(n int64) any { return big.NewInt(n) },
+	} {
+		vm.typed(bson.TypeInt64, name, func(raw bson.RawValue, _ args) goja.Value { return vm.rt.ToValue(f(raw.Int64())) })
+	}
+}
+
+// typed is a method of the values of one BSON type. A script may call it on anything.
+func (vm *VM) typed(t bson.Type, name string, f func(raw bson.RawValue, a args) goja.Value) {
+	vm.method(vm.protos.types[t], name, func(this goja.Value, a args) goja.Value {
+		w, ok := export[*wrapped](this)
+		if !ok || w.raw.Type != t {
+			return vm.typeError("%s was called on something that is no %s", name, t)
 		}
-		return vm.rt.ToValue(big.NewInt(x.raw.AsInt64()).Cmp(big.NewInt(vm.longOf(a.at(0), "compare"))))
+		return f(w.raw, a)
 	})
 }
 
@@ -380,6 +435,9 @@ func makeDecimal(vm *VM, a args) goja.Value {
 	if !a.has(0) {
 		s = "0"
 	}
+	if f := math.Abs(asFloat(a.at(0))); f >= 1<<53 && f < 1<<63 || vm.inexact[f] != "" {
+		return vm.typeError("%s: the number has lost digits: write it in quotation marks", a.method)
+	}
 	d, err := bson.ParseDecimal128(s)
 	if err != nil {
 		return vm.typeError("%s: %q is no decimal number", a.method, s)
@@ -387,19 +445,44 @@ func makeDecimal(vm *VM, a args) goja.Value {
 	return vm.wrap(rawOf(d))
 }
 
-func makeUUID(vm *VM, a args) goja.Value {
-	var data []byte
-	if a.has(0) {
-		var err error
-		if data, err = hex.DecodeString(strings.ReplaceAll(a.text(0), "-", "")); err != nil || len(data) != 16 {
-			return vm.typeError("UUID: %q is no UUID", a.text(0))
-		}
-	} else {
-		x, y := vm.cfg.NewID(), vm.cfg.NewID()
-		data = append(x[:8:8], y[4:]...)
-		data[6], data[8] = data[6]&0x0f|0x40, data[8]&0x3f|0x80 // version 4: RFC 9562, section 5.4
+// asFloat is a number, or 0 for what is none.
+func asFloat(v goja.Value) float64 {
+	if f, ok := exported[float64](v); ok {
+		return f
 	}
-	return vm.wrap(rawOf(bson.Binary{Subtype: bson.TypeBinaryUUID, Data: data}))
+	n, _ := exported[int64](v)
+	return float64(n)
+}
+
+func makeUUID(vm *VM, a args) goja.Value {
+	return vm.fromRaw(rawOf(bson.Binary{Subtype: bson.TypeBinaryUUID, Data: uuidBytes(vm, a)}))
+}
+
+// legacyUUID is a UUID of subtype 3, its bytes in the order in which a driver once wrote them.
+// Source: https://github.com/mongodb/specifications/blob/master/source/bson-binary-uuid/uuid.md
+func legacyUUID(order []int) func(*VM, args) goja.Value {
+	return func(vm *VM, a args) goja.Value {
+		data, out := uuidBytes(vm, a), make([]byte, 16)
+		for i, from := range order {
+			out[i] = data[from]
+		}
+		return vm.fromRaw(rawOf(bson.Binary{Subtype: bson.TypeBinaryUUIDOld, Data: out}))
+	}
+}
+
+// uuidBytes are the bytes of a UUID; of a new one without an argument.
+func uuidBytes(vm *VM, a args) []byte {
+	if a.has(0) {
+		data, err := hex.DecodeString(strings.ReplaceAll(a.text(0), "-", ""))
+		if err != nil || len(data) != 16 {
+			vm.typeError("%s: %q is no UUID", a.method, a.text(0))
+		}
+		return data
+	}
+	x, y := vm.cfg.NewID(), vm.cfg.NewID()
+	data := append(x[:8:8], y[4:]...)
+	data[6], data[8] = data[6]&0x0f|0x40, data[8]&0x3f|0x80 // version 4: RFC 9562, section 5.4
+	return data
 }
 
 func makeBinData(vm *VM, a args) goja.Value {
@@ -423,10 +506,14 @@ func (vm *VM) binary(a args, data []byte) goja.Value {
 	if sub < 0 || sub > 255 {
 		return vm.typeError("%s: subtype %d", a.method, sub)
 	}
-	return vm.wrap(rawOf(bson.Binary{Subtype: byte(sub), Data: data}))
+	return vm.fromRaw(rawOf(bson.Binary{Subtype: byte(sub), Data: data}))
 }
 
 func makeTimestamp(vm *VM, a args) goja.Value {
+	if w, ok := export[*wrapped](a.at(0)); ok && w.raw.Type == bson.TypeInt64 { // seconds above, counter below
+		n := uint64(w.raw.Int64())
+		return vm.fromRaw(rawOf(bson.Timestamp{T: uint32(n >> 32), I: uint32(n)}))
+	}
 	get := func(v goja.Value) uint32 {
 		n := vm.longOf(v, "Timestamp")
 		if n < 0 || n > math.MaxUint32 {
@@ -435,13 +522,13 @@ func makeTimestamp(vm *VM, a args) goja.Value {
 		return uint32(n)
 	}
 	var t, i uint32
-	if obj, ok := a.at(0).(*goja.Object); ok {
-		tv, _ := vm.property(obj, "t")
-		iv, _ := vm.property(obj, "i")
-		if tv == nil || iv == nil {
+	if isObject(a.at(0)) {
+		d := a.doc(0, "timestamp")
+		tv, iv := d.Lookup("t"), d.Lookup("i")
+		if tv.Type == 0 || iv.Type == 0 {
 			return vm.typeError("Timestamp wants { t: seconds, i: counter }")
 		}
-		t, i = get(tv), get(iv)
+		t, i = get(vm.fromRaw(tv)), get(vm.fromRaw(iv))
 	} else if a.has(0) {
 		t, i = get(a.at(0)), get(orZero(vm, a.at(1)))
 	}
@@ -461,17 +548,17 @@ func makeCode(vm *VM, a args) goja.Value {
 	if !a.has(1) {
 		return vm.fromRaw(rawOf(bson.JavaScript(code)))
 	}
-	scope, err := vm.toDocument(a.at(1), "scope")
+	scope, err := vm.toDocument(a.at(1), "scope", false)
 	if err != nil {
 		return vm.throw(err)
 	}
-	return vm.wrap(rawOf(bson.CodeWithScope{Code: bson.JavaScript(code), Scope: scope}))
+	return vm.fromRaw(rawOf(bson.CodeWithScope{Code: bson.JavaScript(code), Scope: scope}))
 }
 
 // makeDBRef: a convention on a document.
 // Source: https://www.mongodb.com/docs/manual/reference/database-references/
 func makeDBRef(vm *VM, a args) goja.Value {
-	id, err := vm.toRaw(a.at(1), "id")
+	id, err := vm.toRaw(a.at(1), "id", false)
 	if err != nil {
 		return vm.throw(err)
 	}
@@ -499,7 +586,7 @@ func makeRegExp(vm *VM, a args) goja.Value {
 // method defines a function on an object, frozen and not listed.
 func (vm *VM) method(on *goja.Object, name string, f func(this goja.Value, a args) goja.Value) {
 	fn := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
-		return f(call.This, args{vm, name, call.Arguments})
+		return f(call.This, args{vm: vm, method: name, values: call.Arguments})
 	}).(*goja.Object)
 	vm.must(fn.DefineDataProperty("name", vm.rt.ToValue(name), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
 	vm.must(on.DefineDataProperty(name, fn, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))

@@ -1,9 +1,12 @@
 package js
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/dop251/goja"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -61,6 +64,9 @@ func (d *document) Get(key string) goja.Value {
 
 func (d *document) Set(key string, v goja.Value) bool {
 	i := slices.Index(d.keys, key)
+	if i < 0 && strings.ContainsRune(key, utf8.RuneError) {
+		d.vm.throw(&Refusal{Text: "a field name holds half of a surrogate pair, or the character that stands for what is none"})
+	}
 	if i < 0 {
 		d.keys, d.slots = append(d.keys, key), append(d.slots, slot{})
 		i = len(d.keys) - 1
@@ -115,11 +121,17 @@ func (a *array) Get(i int) goja.Value {
 	return a.vm.slotValue(&a.slots[i])
 }
 
-const maxArray = 10_000_000
+const (
+	maxArray = 10_000_000
+	maxSlots = 2 << 20 // elements of an array in a document of 16 MiB: none is shorter than 8 bytes, beyond the first million
+)
 
 func (a *array) Set(i int, v goja.Value) bool {
-	if i < 0 || i > maxArray {
+	if i < 0 {
 		return false
+	}
+	if i >= maxSlots {
+		a.tooLong(i)
 	}
 	if i >= len(a.slots) {
 		a.SetLen(i + 1)
@@ -128,9 +140,16 @@ func (a *array) Set(i int, v goja.Value) bool {
 	return true
 }
 
+func (a *array) tooLong(n int) {
+	a.vm.throw(&Refusal{Text: fmt.Sprintf("an array of %d elements fits no document", n)})
+}
+
 func (a *array) SetLen(n int) bool {
-	if n < 0 || n > maxArray {
+	if n < 0 {
 		return false
+	}
+	if n > maxSlots {
+		a.tooLong(n)
 	}
 	for len(a.slots) < n {
 		a.slots = append(a.slots, slot{js: goja.Undefined()})
@@ -169,6 +188,8 @@ func (vm *VM) wrapFields(v bson.RawValue, fields func(*wrapped)) *goja.Object {
 // fromRaw is a BSON value as JavaScript sees it.
 func (vm *VM) fromRaw(v bson.RawValue) goja.Value {
 	switch v.Type {
+	case 0: // a field that is not there
+		return goja.Undefined()
 	case bson.TypeDouble:
 		return vm.rt.ToValue(v.Double())
 	case bson.TypeInt32:
@@ -196,6 +217,12 @@ func (vm *VM) fromRaw(v bson.RawValue) goja.Value {
 		return vm.wrapFields(v, func(w *wrapped) { w.with("t", vm.rt.ToValue(t)); w.with("i", vm.rt.ToValue(i)) })
 	case bson.TypeJavaScript:
 		return vm.wrapFields(v, func(w *wrapped) { w.with("code", vm.rt.ToValue(v.JavaScript())) })
+	case bson.TypeCodeWithScope:
+		code, scope := v.CodeWithScope()
+		return vm.wrapFields(v, func(w *wrapped) { w.with("code", vm.rt.ToValue(code)); w.with("scope", vm.documentObject(scope)) })
+	case bson.TypeBinary:
+		sub, _ := v.Binary()
+		return vm.wrapFields(v, func(w *wrapped) { w.with("sub_type", vm.rt.ToValue(sub)) })
 	}
 	return vm.wrap(v)
 }
@@ -230,6 +257,20 @@ func rawOf(v any) bson.RawValue {
 		panic("js: internal error: " + err.Error())
 	}
 	return bson.RawValue{Type: t, Value: b}
+}
+
+// doc is the document that a value should be, or an empty one: a server may say anything.
+func doc(v bson.RawValue) bson.Raw {
+	d, _ := v.DocumentOK()
+	return d
+}
+
+// orNull is a value that may not be there.
+func orNull(v bson.RawValue) bson.RawValue {
+	if v.Type == 0 {
+		return bson.RawValue{Type: bson.TypeNull}
+	}
+	return v
 }
 
 // numberToRaw: an integer that fits 32 bits is an int, every other number a double, as in mongosh.

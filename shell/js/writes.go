@@ -39,18 +39,22 @@ func replacement(a args, i int) bson.RawValue {
 }
 
 func updateDocs(vm *VM, c *collection, a args, u bson.RawValue, multi bool) goja.Value {
+	cmd, v := updateCommand(c, a, u, multi)
+	if v != "" {
+		return vm.explained(c.db, cmd, v)
+	}
+	return vm.updateResult(c.send(cmd))
+}
+
+func updateCommand(c *collection, a args, u bson.RawValue, multi bool) (cmd bson.D, explain string) {
 	o := a.opts(2, updateOptions+map[bool]string{true: " multi"}[a.method == "update"])
 	s := bson.D{{Key: "q", Value: a.doc(0, "filter")}, {Key: "u", Value: u}, {Key: "multi", Value: multi}}
 	if o.truthy("upsert") {
 		s = append(s, bson.E{Key: "upsert", Value: true})
 	}
-	s = o.copyTo(s, "arrayFilters", "collation", "hint", "sort")
-	cmd := bson.D{{Key: "update", Value: c.name}, {Key: "updates", Value: bson.A{s}}}
-	cmd = o.copyTo(cmd, "let", "writeConcern", "comment", "maxTimeMS", "bypassDocumentValidation")
-	if v := o.explain(); v != "" {
-		return vm.explained(c.db, cmd, v)
-	}
-	return vm.updateResult(c.send(cmd))
+	s = o.copyTo(s, "arrayFilters collation hint sort")
+	cmd = bson.D{{Key: "update", Value: c.name}, {Key: "updates", Value: bson.A{s}}}
+	return o.copyTo(cmd, "let writeConcern comment maxTimeMS bypassDocumentValidation"), o.explain()
 }
 
 // updateResult is mongosh's UpdateResult.
@@ -60,7 +64,8 @@ func (vm *VM) updateResult(r Reply) goja.Value {
 	l.add("insertedId", func() goja.Value { return vm.upsertedID(r) })
 	l.add("matchedCount", func() goja.Value {
 		raw := vm.reply(r)
-		return vm.rt.ToValue(raw.Lookup("n").AsFloat64() - float64(len(upserts(raw))))
+		n, _ := raw.Lookup("n").AsFloat64OK()
+		return vm.rt.ToValue(n - float64(len(upserts(raw))))
 	})
 	l.add("modifiedCount", func() goja.Value { return vm.number(vm.reply(r).Lookup("nModified")) })
 	l.add("upsertedCount", func() goja.Value { return vm.rt.ToValue(len(upserts(vm.reply(r)))) })
@@ -81,20 +86,24 @@ func upserts(reply bson.Raw) []bson.RawValue {
 
 func (vm *VM) upsertedID(r Reply) goja.Value {
 	if u := upserts(vm.reply(r)); len(u) > 0 {
-		return vm.fromRaw(u[0].Document().Lookup("_id"))
+		return vm.fromRaw(orNull(doc(u[0]).Lookup("_id")))
 	}
 	return goja.Null()
 }
 
 func deleteDocs(vm *VM, c *collection, a args, limit int32) goja.Value {
-	filter := a.doc(0, "filter")
-	o := a.opts(1, writeOptions+"collation hint let explain")
-	s := o.copyTo(bson.D{{Key: "q", Value: filter}, {Key: "limit", Value: limit}}, "collation", "hint")
-	cmd := o.copyTo(bson.D{{Key: "delete", Value: c.name}, {Key: "deletes", Value: bson.A{s}}}, "let", "writeConcern", "comment", "maxTimeMS")
-	if v := o.explain(); v != "" {
+	cmd, v := deleteCommand(c, a, limit)
+	if v != "" {
 		return vm.explained(c.db, cmd, v)
 	}
 	return vm.deleteResult(c.send(cmd))
+}
+
+func deleteCommand(c *collection, a args, limit int32) (cmd bson.D, explain string) {
+	filter := a.doc(0, "filter")
+	o := a.opts(1, writeOptions+"collation hint let explain"+map[bool]string{true: " justOne"}[a.method == "remove"])
+	s := o.copyTo(bson.D{{Key: "q", Value: filter}, {Key: "limit", Value: limit}}, "collation hint")
+	return o.copyTo(bson.D{{Key: "delete", Value: c.name}, {Key: "deletes", Value: bson.A{s}}}, "let writeConcern comment maxTimeMS"), o.explain()
 }
 
 func (vm *VM) deleteResult(r Reply) goja.Value {
@@ -106,20 +115,21 @@ func (vm *VM) deleteResult(r Reply) goja.Value {
 
 // removeDocs is the old remove: the second argument is justOne, or options.
 func removeDocs(vm *VM, c *collection, a args) goja.Value {
-	one := false
-	if b, ok := exported[bool](a.at(1)); ok {
-		one = b
-		a.values = a.values[:1]
+	cmd, v := removeCommand(c, a)
+	if v != "" {
+		return vm.explained(c.db, cmd, v)
+	}
+	return vm.deleteResult(c.send(cmd))
+}
+
+func removeCommand(c *collection, a args) (cmd bson.D, explain string) {
+	one, isBool := exported[bool](a.at(1))
+	if isBool {
+		a = a.with(a.at(0))
 	} else {
 		one = a.opts(1, writeOptions+"justOne collation hint let explain").truthy("justOne")
-		if a.has(1) {
-			a.values = a.values[:1]
-		}
 	}
-	if one {
-		return deleteDocs(vm, c, a, 1)
-	}
-	return deleteDocs(vm, c, a, 0)
+	return deleteCommand(c, a, map[bool]int32{true: 1, false: 0}[one])
 }
 
 // withID is a document to insert, with an _id in front if it has none. The script's object gets it too, as with other drivers.
@@ -145,7 +155,7 @@ func (vm *VM) withID(v goja.Value, doc bson.Raw) bson.Raw {
 func insertOne(vm *VM, c *collection, a args) goja.Value {
 	doc := vm.withID(a.at(0), a.doc(0, "document"))
 	o := a.opts(1, writeOptions+"bypassDocumentValidation ordered")
-	cmd := o.copyTo(bson.D{{Key: "insert", Value: c.name}, {Key: "documents", Value: bson.A{doc}}}, "writeConcern", "comment", "maxTimeMS", "bypassDocumentValidation")
+	cmd := o.copyTo(bson.D{{Key: "insert", Value: c.name}, {Key: "documents", Value: bson.A{doc}}}, "writeConcern comment maxTimeMS bypassDocumentValidation")
 	r := c.send(cmd)
 	l := &lazy{}
 	l.add("acknowledged", func() goja.Value { return vm.rt.ToValue(true) })
@@ -161,7 +171,7 @@ func insertMany(vm *VM, c *collection, a args) goja.Value {
 	o := a.opts(1, writeOptions+"bypassDocumentValidation ordered")
 	var docs []bson.Raw
 	for i, v := range list(vm, a.at(0)) {
-		doc, err := vm.toDocument(v, fmt.Sprintf("documents[%d]", i))
+		doc, err := vm.toDocument(v, fmt.Sprintf("documents[%d]", i), false)
 		a.check(err)
 		docs = append(docs, vm.withID(v, doc))
 	}
@@ -170,7 +180,7 @@ func insertMany(vm *VM, c *collection, a args) goja.Value {
 	}
 	for rest := docs; len(rest) > 0; {
 		n := batch(rest, vm.cfg.Runner.MaxStatements(c.db.target))
-		cmd := o.copyTo(bson.D{{Key: "insert", Value: c.name}, {Key: "documents", Value: rest[:n]}}, "ordered", "writeConcern", "comment", "maxTimeMS", "bypassDocumentValidation")
+		cmd := o.copyTo(bson.D{{Key: "insert", Value: c.name}, {Key: "documents", Value: rest[:n]}}, "ordered writeConcern comment maxTimeMS bypassDocumentValidation")
 		c.send(cmd)
 		rest = rest[n:]
 	}
@@ -204,19 +214,27 @@ func findOneAndChange(vm *VM, c *collection, a args, u bson.RawValue) goja.Value
 }
 
 func (vm *VM) findAndModify(c *collection, a args, o options, what bson.E) goja.Value {
-	return vm.modified(c.send(findOneCommand(c, a, o, what)), o.truthy("includeResultMetadata"))
+	cmd := findOneCommand(c, a, o, what)
+	if v := o.explain(); v != "" {
+		return vm.explained(c.db, cmd, v)
+	}
+	return vm.modified(c.send(cmd), o.truthy("includeResultMetadata"))
 }
 
 func findOneCommand(c *collection, a args, o options, what bson.E) bson.D {
-	cmd := bson.D{{Key: "findAndModify", Value: c.name}, {Key: "query", Value: a.doc(0, "filter")}, what}
-	cmd = o.copyTo(cmd, "sort", "upsert", "collation", "arrayFilters", "hint", "let", "bypassDocumentValidation", "writeConcern", "maxTimeMS", "comment")
+	return o.changeOne(bson.D{{Key: "findAndModify", Value: c.name}, {Key: "query", Value: a.doc(0, "filter")}, what})
+}
+
+// changeOne appends the options of a findAndModify, under the names of the command.
+func (o options) changeOne(cmd bson.D) bson.D {
+	cmd = o.copyTo(cmd, "sort upsert collation arrayFilters hint let bypassDocumentValidation writeConcern maxTimeMS comment fields")
 	if p := o.get("projection"); p.Type != 0 {
 		cmd = append(cmd, bson.E{Key: "fields", Value: p})
 	}
 	if s, _ := o.get("returnDocument").StringValueOK(); s == "after" || o.truthy("returnNewDocument") || o.truthy("new") {
 		cmd = append(cmd, bson.E{Key: "new", Value: true})
 	} else if s != "" && s != "before" {
-		a.fail("returnDocument must be 'before' or 'after'")
+		o.args.fail("returnDocument must be 'before' or 'after'")
 	}
 	return cmd
 }
@@ -234,162 +252,23 @@ func (vm *VM) modified(r Reply, whole bool) goja.Value {
 
 // findAndModifyRaw is the old form: one document with query, update or remove, and options.
 func findAndModifyRaw(vm *VM, c *collection, a args) goja.Value {
-	return vm.modified(c.send(findAndModifyCommand(c, a)), false)
+	cmd, v := findAndModifyCommand(c, a)
+	if v != "" {
+		return vm.explained(c.db, cmd, v)
+	}
+	return vm.modified(c.send(cmd), false)
 }
 
-func findAndModifyCommand(c *collection, a args) bson.D {
-	doc := a.doc(0, "options")
-	cmd := bson.D{{Key: "findAndModify", Value: c.name}}
-	elems, err := doc.Elements()
-	a.check(err)
-	for _, e := range elems {
-		cmd = append(cmd, bson.E{Key: e.Key(), Value: e.Value()})
+// Source: https://www.mongodb.com/docs/manual/reference/method/db.collection.findAndModify/
+func findAndModifyCommand(c *collection, a args) (cmd bson.D, explain string) {
+	a.need(0, "query")
+	o := a.opts(0, findOneOptions+" query update remove fields")
+	if o.get("query").Type == 0 {
+		a.check(&Refusal{Text: a.method + ": the query is missing", Hint: "to mean any document, say {query: {}} outright"})
 	}
-	return cmd
-}
-
-// bulkWrite sends the operations as insert, update and delete commands, neighbours of one kind together.
-func bulkWrite(vm *VM, c *collection, a args) goja.Value {
-	a.need(0, "array of operations")
-	o := a.opts(1, writeOptions+"ordered bypassDocumentValidation let")
-	var groups []*bulkGroup
-	inserted := bson.D{}
-	for i, v := range list(vm, a.at(0)) {
-		at := fmt.Sprintf("operations[%d]", i)
-		op, err := vm.toDocument(v, at)
-		a.check(err)
-		g, s := bulkOperation(vm, a, at, op)
-		if g.command == "insert" {
-			inserted = append(inserted, bson.E{Key: itoa(i), Value: s.(bson.Raw).Lookup("_id")})
-		}
-		if n := len(groups); n == 0 || groups[n-1].command != g.command || len(groups[n-1].list) >= vm.cfg.Runner.MaxStatements(c.db.target) {
-			groups = append(groups, &g)
-		}
-		last := groups[len(groups)-1]
-		last.list, last.at = append(last.list, s), append(last.at, i)
+	update, remove := o.get("update").Type != 0, o.truthy("remove")
+	if update == remove {
+		a.fail("one of update and remove must be there")
 	}
-	if len(groups) == 0 {
-		a.fail("the array is empty")
-	}
-	for _, g := range groups {
-		cmd := o.copyTo(bson.D{{Key: g.command, Value: c.name}, {Key: g.field, Value: g.list}}, "ordered", "writeConcern", "comment", "maxTimeMS")
-		if g.command != "delete" {
-			cmd = o.copyTo(cmd, "bypassDocumentValidation")
-		}
-		if g.command != "insert" {
-			cmd = o.copyTo(cmd, "let")
-		}
-		g.reply = c.send(cmd)
-	}
-	return vm.bulkResult(groups, inserted)
-}
-
-type bulkGroup struct {
-	command, field string
-	list           bson.A
-	at             []int
-	reply          Reply
-}
-
-// bulkOperation reads one operation of a bulkWrite.
-// Source: https://www.mongodb.com/docs/manual/reference/method/db.collection.bulkWrite/
-func bulkOperation(vm *VM, a args, at string, op bson.Raw) (bulkGroup, any) {
-	elems, err := op.Elements()
-	a.check(err)
-	if len(elems) != 1 {
-		a.fail("%s must have one field: insertOne, updateOne, updateMany, replaceOne, deleteOne or deleteMany", at)
-	}
-	kind := elems[0].Key()
-	spec, ok := elems[0].Value().DocumentOK()
-	if !ok {
-		a.fail("%s.%s is not a document", at, kind)
-	}
-	field := func(name string) bson.RawValue {
-		v, err := spec.LookupErr(name)
-		if err != nil {
-			a.fail("%s.%s: the %s is missing", at, kind, name)
-		}
-		return v
-	}
-	known := map[string]string{
-		"insertOne": "document", "deleteOne": "filter collation hint", "deleteMany": "filter collation hint", "replaceOne": "filter replacement upsert collation hint sort",
-		"updateOne": "filter update upsert arrayFilters collation hint sort", "updateMany": "filter update upsert arrayFilters collation hint",
-	}[kind]
-	so := args{vm, a.method + " " + kind, []goja.Value{vm.documentObject(spec)}}.opts(0, known)
-	switch kind {
-	case "insertOne":
-		doc, ok := field("document").DocumentOK()
-		if !ok {
-			a.fail("%s.%s.document is not a document", at, kind)
-		}
-		return bulkGroup{command: "insert", field: "documents"}, vm.withID(nil, doc)
-	case "deleteOne", "deleteMany":
-		limit := int32(1)
-		if kind == "deleteMany" {
-			limit = 0
-		}
-		return bulkGroup{command: "delete", field: "deletes"}, so.copyTo(bson.D{{Key: "q", Value: field("filter")}, {Key: "limit", Value: limit}}, "collation", "hint")
-	case "replaceOne":
-		u := field("replacement")
-		if doc, ok := u.DocumentOK(); !ok || startsWithOperator(doc) {
-			a.fail("%s.%s.replacement must be a document without operators", at, kind)
-		}
-		return bulkGroup{command: "update", field: "updates"}, so.copyTo(bson.D{{Key: "q", Value: field("filter")}, {Key: "u", Value: u}}, "upsert", "collation", "hint", "sort")
-	case "updateOne", "updateMany":
-		u := field("update")
-		if doc, ok := u.DocumentOK(); u.Type != bson.TypeArray && (!ok || !startsWithOperator(doc)) {
-			a.fail("%s.%s.update must be operators or a pipeline", at, kind)
-		}
-		return bulkGroup{command: "update", field: "updates"}, so.copyTo(bson.D{{Key: "q", Value: field("filter")}, {Key: "u", Value: u}, {Key: "multi", Value: kind == "updateMany"}}, "upsert", "arrayFilters", "collation", "hint", "sort")
-	}
-	a.fail("%s: there is no operation %q", at, kind)
-	return bulkGroup{}, nil
-}
-
-// bulkResult is mongosh's BulkWriteResult.
-func (vm *VM) bulkResult(groups []*bulkGroup, inserted bson.D) goja.Value {
-	sum := func(command, field string, less func(bson.Raw) int) func() goja.Value {
-		return func() goja.Value {
-			n := 0.0
-			for _, g := range groups {
-				if g.command == command {
-					raw := vm.reply(g.reply)
-					f, _ := raw.Lookup(field).AsFloat64OK()
-					n += f - float64(less(raw))
-				}
-			}
-			return vm.rt.ToValue(n)
-		}
-	}
-	none := func(bson.Raw) int { return 0 }
-	ups := func(raw bson.Raw) int { return len(upserts(raw)) }
-	l := &lazy{}
-	l.add("acknowledged", func() goja.Value { return vm.rt.ToValue(true) })
-	l.add("insertedCount", sum("insert", "n", none))
-	l.add("insertedIds", func() goja.Value { return vm.fromRaw(rawOf(inserted)) })
-	l.add("matchedCount", sum("update", "n", ups))
-	l.add("modifiedCount", sum("update", "nModified", none))
-	l.add("deletedCount", sum("delete", "n", none))
-	l.add("upsertedCount", func() goja.Value {
-		n := 0
-		for _, g := range groups {
-			if g.command == "update" {
-				n += ups(vm.reply(g.reply))
-			}
-		}
-		return vm.rt.ToValue(n)
-	})
-	l.add("upsertedIds", func() goja.Value {
-		ids := bson.D{}
-		for _, g := range groups {
-			if g.command != "update" {
-				continue
-			}
-			for _, u := range upserts(vm.reply(g.reply)) {
-				ids = append(ids, bson.E{Key: itoa(g.at[u.Document().Lookup("index").AsInt64()]), Value: u.Document().Lookup("_id")})
-			}
-		}
-		return vm.fromRaw(rawOf(ids))
-	})
-	return vm.rt.NewDynamicObject(l)
+	return o.changeOne(o.copyTo(bson.D{{Key: "findAndModify", Value: c.name}}, map[bool]string{true: "query remove", false: "query update"}[remove])), o.explain()
 }

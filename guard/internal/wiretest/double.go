@@ -39,7 +39,8 @@ type Double struct {
 	target   *Double // that new connections are led to; nil: itself
 	commands []Command
 	fault    func(Command) Fault
-	before   func(Command) // runs before a command is carried out
+	before   func(Command)          // runs before a command is carried out
+	answer   func(Command) bson.Raw // answers in place of the server; may be nil
 	clients  map[*client]bool
 	nclients int
 
@@ -120,6 +121,13 @@ func (d *Double) Before(f func(Command)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.before = f
+}
+
+// Answer makes f answer in place of the server, where it returns something: for what the server behind does not know.
+func (d *Double) Answer(f func(Command) bson.Raw) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.answer = f
 }
 
 // Commands are the commands so far, in order.
@@ -467,6 +475,14 @@ func (d *Double) refuse(cmd Command) *failure {
 
 // itself is the answer to a command that the server behind does not know; nil if that is not so.
 func (d *Double) itself(cmd Command) bson.Raw {
+	d.mu.Lock()
+	answer := d.answer
+	d.mu.Unlock()
+	if answer != nil {
+		if doc := answer(cmd); doc != nil {
+			return doc
+		}
+	}
 	switch {
 	case d.set == nil:
 		return nil

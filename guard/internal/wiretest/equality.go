@@ -11,7 +11,7 @@ import (
 
 // decided is a command in which each whole-document equality is replaced by whether it holds: the statement keeps its _id, or selects nothing.
 func (d *Double) decided(doc bson.Raw, db string) (bson.Raw, error) {
-	if d.exact == nil || !bytes.Contains(doc, []byte("$$ROOT")) {
+	if d.exact == nil || !bytes.Contains(doc, []byte("$$ROOT")) && !bytes.Contains(doc, []byte("$replaceWith")) {
 		return doc, nil
 	}
 	elems, err := doc.Elements()
@@ -51,6 +51,9 @@ func (d *Double) statements(db, coll string, list bson.RawArray) (bson.A, error)
 		var s bson.D
 		for _, e := range elems {
 			v := any(e.Value())
+			if e.Key() == "u" {
+				v = literal(e.Value())
+			}
 			if e.Key() == "q" {
 				if v, err = d.filter(db, coll, e.Value().Document()); err != nil {
 					return nil, err
@@ -61,6 +64,23 @@ func (d *Double) statements(db, coll string, list bson.RawArray) (bson.A, error)
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// literal is the document that [{$replaceWith: {$literal: doc}}] makes of any other; another update is itself.
+func literal(u bson.RawValue) any {
+	stages, ok := u.ArrayOK()
+	if !ok {
+		return u
+	}
+	values, err := stages.Values()
+	if err != nil || len(values) != 1 {
+		return u
+	}
+	stage, _ := values[0].DocumentOK()
+	if doc, ok := stage.Lookup("$replaceWith", "$literal").DocumentOK(); ok {
+		return doc
+	}
+	return u
 }
 
 var errNotOurs = errors.New("wiretest: $$ROOT in a form that the double does not know")

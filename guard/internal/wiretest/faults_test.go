@@ -74,10 +74,9 @@ func TestHang(t *testing.T) {
 		if err := p.send(inserting("c", 1)); err != nil {
 			t.Fatal(err)
 		}
+		eventually(t, "the command arrives", func() bool { return len(d.Commands()) == 1 })
 		dial(t, d.Address(), db).run(bson.D{{Key: "ping", Value: 1}})
-		if got := ids(t, address, db, "c"); !slices.Equal(got, did) {
-			t.Errorf("did %v, want %v", got, did)
-		}
+		eventually(t, "what it does is done", func() bool { return slices.Equal(ids(t, address, db, "c"), did) })
 		if err := p.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
@@ -85,22 +84,16 @@ func TestHang(t *testing.T) {
 			t.Error("it was answered")
 		}
 		_ = p.Close()
-		for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		eventually(t, "the connection is forgotten", func() bool {
 			d.mu.Lock()
-			n := 0
+			defer d.mu.Unlock()
 			for c := range d.clients {
 				if c.n == 1 {
-					n++
+					return false
 				}
 			}
-			d.mu.Unlock()
-			if n == 0 {
-				break
-			}
-			if time.Since(start) > patience {
-				t.Fatal("the connection is still there")
-			}
-		}
+			return true
+		})
 	}
 }
 
@@ -210,4 +203,14 @@ func TestStatementByStatement(t *testing.T) {
 // sameErrors compares texts in which the name of the database occurs.
 func sameErrors(a, b bson.RawValue, dbA, dbB string) bool {
 	return strings.ReplaceAll(a.String(), dbA+".", "") == strings.ReplaceAll(b.String(), dbB+".", "")
+}
+
+// eventually waits for something that happens elsewhere.
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for start := time.Now(); !so(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > patience {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
 }

@@ -1,0 +1,385 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"respect/replay/backup"
+	"respect/replay/durable"
+	"respect/replay/journal"
+	"respect/shell"
+	"respect/shell/render"
+)
+
+func (a *app) changes() *cobra.Command {
+	list := func(*cobra.Command, []string) error {
+		changes, err := a.readChanges()
+		if err != nil {
+			return err
+		}
+		if a.flags.json == "" {
+			fmt.Fprint(a.out, shell.ListChanges(changes))
+			return nil
+		}
+		out := []shell.ChangeJSON{}
+		for _, c := range changes {
+			out = append(out, shell.ToJSON(c))
+		}
+		return status(a.printJSON(out))
+	}
+	c := &cobra.Command{Use: "changes", Short: "what was changed from here", Args: noArgs, RunE: list}
+	c.AddCommand(
+		&cobra.Command{Use: "list", Short: "all changes, oldest first", Args: noArgs, RunE: list},
+		&cobra.Command{Use: "show ID", Short: "all that the record has of one change", Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error {
+			c, err := a.oneChange(args)
+			if err != nil {
+				return err
+			}
+			if a.flags.json != "" {
+				return status(a.printJSON(shell.ToFullJSON(c)))
+			}
+			fmt.Fprint(a.out, shell.ShowChange(c))
+			return nil
+		}},
+		&cobra.Command{
+			Use: "verify [ID]", Short: "check the files of changes, backups first of all, against the record", Args: cobra.ArbitraryArgs,
+			Long: "verify reads every file of every change, or of one, and compares its hash with the record's. It ends with status 5 if one differs or is\nmissing. That the record itself was not edited is checked by respect replay verify.",
+			RunE: func(_ *cobra.Command, args []string) error { return a.verifyChanges(args) },
+		},
+		a.pruneChanges(), a.exportChange(),
+	)
+	return c
+}
+
+func (a *app) readChanges() ([]*journal.Change, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	return shell.ReadChanges(dir)
+}
+
+// oneChange is the change that the arguments name.
+func (a *app) oneChange(args []string) (*journal.Change, error) {
+	if len(args) != 1 {
+		return nil, &usage{text: "which change?", hint: "respect changes lists them"}
+	}
+	changes, err := a.readChanges()
+	if err != nil {
+		return nil, err
+	}
+	return shell.FindChange(changes, args[0])
+}
+
+func (a *app) verifyChanges(args []string) error {
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	changes, err := a.readChanges()
+	if err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		c, err := a.oneChange(args)
+		if err != nil {
+			return err
+		}
+		changes = []*journal.Change{c}
+	}
+	reports, wrong := []backup.Report{}, 0
+	for _, c := range changes {
+		r, err := backup.Verify(backup.Dir(dir, c.ID), c)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, r)
+		wrong += len(r.Problems)
+	}
+	if a.flags.json != "" {
+		err = status(a.printJSON(reports))
+	} else {
+		printReports(a, reports)
+	}
+	if err == nil && wrong > 0 {
+		err = exit(shell.ExitRecord)
+	}
+	return err
+}
+
+func printReports(a *app, reports []backup.Report) {
+	for _, r := range reports {
+		switch {
+		case r.Pruned:
+			fmt.Fprintf(a.out, "%s  deleted by prune\n", safe(r.Change))
+		case len(r.Problems) == 0:
+			fmt.Fprintf(a.out, "%s  verifies: %d file(s), %s\n", safe(r.Change), r.Files, render.Bytes(r.Bytes))
+		default:
+			fmt.Fprintf(a.out, "%s  DOES NOT VERIFY\n", safe(r.Change))
+		}
+		for _, p := range r.Problems {
+			fmt.Fprintf(a.out, "  %s\n", safe(p))
+		}
+	}
+	if len(reports) == 0 {
+		fmt.Fprintln(a.out, "nothing was changed from here")
+	}
+}
+
+const aboutPrune = `prune deletes the files of old changes: their plans and backups. The record keeps what was done; only taking it back is no longer possible.
+
+  respect changes prune --older-than 90d             what would go
+  respect changes prune --older-than 90d --delete    and it goes
+  respect changes prune --keep 20GiB --delete        the oldest go until the rest fits
+
+A change that is being carried out, was cut off, or came to an end that is not known keeps its files, and so does one that such a change works on.
+Previews that a killed program left behind go too, a day later.`
+
+func (a *app) pruneChanges() *cobra.Command {
+	var age, keep string
+	var really bool
+	c := &cobra.Command{Use: "prune --older-than AGE|--keep SIZE", Short: "delete the files of old changes", Long: aboutPrune, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		rule, err := pruneRule(age, keep)
+		if err != nil {
+			return err
+		}
+		return a.prune(rule, strings.TrimSpace(orNot("--older-than ", age)+" "+orNot("--keep ", keep)), really)
+	}}
+	c.Flags().StringVar(&age, "older-than", "", "of changes that are at least so old: 90d, 36h")
+	c.Flags().StringVar(&keep, "keep", "", "of the oldest, until the rest takes no more than this: 20GiB, 500MiB")
+	c.Flags().BoolVar(&really, "delete", false, "delete them; without it they are only listed")
+	return c
+}
+
+func orNot(flag, value string) string {
+	if value == "" {
+		return ""
+	}
+	return flag + value
+}
+
+// pruneRule reads what may go. Nothing goes without being asked for.
+func pruneRule(age, keep string) (rule backup.Rule, err error) {
+	rule.Keep = -1
+	if age == "" && keep == "" {
+		return rule, &usage{text: "how old, or how much?", hint: "respect changes prune --older-than 90d"}
+	}
+	if age != "" {
+		d := age
+		if days, ok := strings.CutSuffix(age, "d"); ok {
+			n, err := strconv.ParseUint(days, 10, 16)
+			if err != nil || n == 0 {
+				return rule, &usage{text: fmt.Sprintf("--older-than: %q is no age", age), hint: "90d, 36h"}
+			}
+			d = strconv.FormatUint(24*n, 10) + "h"
+		}
+		if rule.OlderThan, err = time.ParseDuration(d); err != nil || rule.OlderThan <= 0 {
+			return rule, &usage{text: fmt.Sprintf("--older-than: %q is no age", age), hint: "90d, 36h"}
+		}
+	}
+	if keep != "" {
+		if rule.Keep, err = parseSize(keep); err != nil {
+			return rule, &usage{text: "--keep: " + err.Error(), hint: "20GiB, 500MiB, 0"}
+		}
+	}
+	return rule, nil
+}
+
+func parseSize(s string) (int64, error) {
+	for unit, factor := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40} {
+		if n, ok := strings.CutSuffix(s, unit); ok {
+			v, err := strconv.ParseUint(n, 10, 20)
+			if err != nil {
+				return 0, fmt.Errorf("%q is no size", s)
+			}
+			return int64(v) * factor, nil
+		}
+	}
+	if s == "0" {
+		return 0, nil
+	}
+	return 0, fmt.Errorf("%q is no size", s)
+}
+
+func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	changes, err := a.readChanges()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	list, err := backup.Prunable(dir, changes, rule, now)
+	if err != nil {
+		return err
+	}
+	strays, strayBytes, err := backup.Strays(dir, changes, now)
+	if err != nil {
+		return err
+	}
+	var bytes int64
+	going := 0
+	for _, c := range list {
+		what := "goes"
+		if c.Needed != "" {
+			what = "STAYS: " + c.Needed
+		} else {
+			bytes, going = bytes+c.Bytes, going+1
+		}
+		fmt.Fprintf(a.out, "%s  %s  %10s  %s  %s\n", c.Change.ID, c.Change.Time.Local().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
+	}
+	for _, s := range strays {
+		fmt.Fprintf(a.out, "%s  left by a preview that was cut off\n", safe(s))
+	}
+	bytes += strayBytes
+	switch {
+	case going+len(strays) == 0:
+		fmt.Fprintln(a.out, "nothing goes")
+		return nil
+	case !really:
+		fmt.Fprintf(a.out, "%d change(s) and %d leftover(s), %s; nothing was deleted: --delete deletes them\n", going, len(strays), render.Bytes(bytes))
+		return nil
+	}
+	return a.delete(dir, list, strays, why, bytes)
+}
+
+// delete deletes in a session of its own: the record says so before.
+func (a *app) delete(dir string, list []backup.Candidate, strays []string, why string, bytes int64) error {
+	p, err := a.policy()
+	if err != nil {
+		return err
+	}
+	s, err := a.open(dir, false, p)
+	if err != nil {
+		return err
+	}
+	gone := 0
+	for _, c := range list {
+		if c.Needed != "" {
+			continue
+		}
+		if err = backup.Prune(durable.OS{}, s.journal, dir, c, "respect changes prune "+why); err != nil {
+			break
+		}
+		gone++
+	}
+	for _, name := range strays {
+		if err == nil {
+			err = os.RemoveAll(backup.Dir(dir, name))
+		}
+	}
+	code := shell.ExitDone
+	if err != nil {
+		code = shell.ExitError
+		err = fmt.Errorf("%d change(s) were deleted, then: %w", gone, err)
+	} else {
+		fmt.Fprintf(a.out, "%d change(s) and %d leftover(s) deleted, %s\n", gone, len(strays), render.Bytes(bytes))
+	}
+	return errors.Join(err, s.close(code))
+}
+
+func (a *app) exportChange() *cobra.Command {
+	return &cobra.Command{
+		Use: "export ID [FILE]", Short: "a change with its backup as one file, for undo --from on another machine", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return &usage{text: "which change?", hint: cmd.UseLine()}
+			}
+			c, err := a.oneChange(args[:1])
+			if err != nil {
+				return err
+			}
+			name := c.ID + ".tar.gz"
+			if len(args) == 2 {
+				name = args[1]
+			}
+			if err := a.export(c, name); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "%s holds change %s; it is production data as it was, keep it as such\non another machine: respect undo --from %s\n", safe(name), c.ID, safe(filepath.Base(name)))
+			return nil
+		},
+	}
+}
+
+// export writes a bundle. A file that is there is not overwritten, and one that could not be finished does not stay.
+func (a *app) export(c *journal.Change, name string) (err error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	sessions, err := journal.ReadIndexed(dir)
+	if err != nil {
+		return err
+	}
+	f, err := durable.OS{}.Create(name)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already; name another file", name)
+	}
+	if err != nil {
+		return err
+	}
+	if err = backup.Export(f, dir, sessions, c); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
+}
+
+// brought is a change from another state directory, unpacked.
+type brought struct {
+	change *journal.Change
+	files  string
+	dir    string
+}
+
+func (b *brought) remove() error { return os.RemoveAll(b.dir) }
+
+// bring unpacks a bundle. If the change is known here too, what is known of it counts.
+func (a *app) bring(file, id string) (*brought, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only
+	letters, err := journal.Letters(8, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	b := &brought{dir: filepath.Join(dir, "brought", letters)}
+	if b.change, b.files, err = backup.Import(f, b.dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", file, err), b.remove())
+	}
+	if id != "" && !strings.HasPrefix(b.change.ID, id) && !strings.HasSuffix(b.change.ID, id) {
+		return nil, errors.Join(&usage{text: fmt.Sprintf("%s holds change %s, not %s", file, b.change.ID, id)}, b.remove())
+	}
+	changes, err := shell.ReadChanges(dir)
+	if err != nil {
+		return nil, errors.Join(err, b.remove())
+	}
+	for _, c := range changes {
+		if c.ID == b.change.ID {
+			known := *c
+			known.Pruned = nil // its files are here again
+			b.change = &known
+		}
+	}
+	return b, nil
+}
