@@ -245,7 +245,7 @@ func (vm *VM) Filter(ctx context.Context, src string) (raw bson.Raw, err error) 
 		return nil, err
 	}
 	err = vm.run(ctx, func() error {
-		raw, err = vm.toDocument(r.v, "filter")
+		raw, err = vm.toDocument(r.v, "filter", false)
 		return err
 	})
 	return raw, err
