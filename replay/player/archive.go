@@ -102,8 +102,8 @@ func (r Record) file() string {
 // errEnough ends a Scan early.
 var errEnough = errors.New("enough")
 
-// events hands each event that was verified to each, in order. What it hands over may be kept, and keeps much more alive than it is itself. An error of
-// each ends it.
+// events hands each event that was verified to each, in order. Its body belongs to each until that returns; what was decoded may be kept. An error of each
+// ends it.
 func (r Record) events(each func(replay.Event) error) error {
 	f, err := os.Open(r.file())
 	if err != nil {
@@ -112,7 +112,7 @@ func (r Record) events(each func(replay.Event) error) error {
 	defer f.Close() // read only
 	n, last := 0, ""
 	var failed error
-	_, _, err = journal.Scan(f, func(e replay.Event) error {
+	_, _, err = journal.Scan(f, true, func(e replay.Event) error {
 		if n == r.Session.Lines { // what follows did not verify, or was written since
 			return errEnough
 		}
