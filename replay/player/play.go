@@ -35,8 +35,8 @@ type Player struct {
 	More func() (bool, error)
 }
 
-// Help lists the keys.
-const Help = "space: go on  .: step  n: question  w: write  r: refusal  g: go to a time  + -: speed  q: leave"
+// Help lists the keys, in a line that fits 80 columns.
+const Help = "space pause, . step, n question, w write, r refusal, g time, +- speed, q leave"
 
 // poll is how often a session that is running is looked at.
 const poll = 200 * time.Millisecond
@@ -410,6 +410,9 @@ func (g *game) line() string {
 	if g.entry != nil {
 		return "go to (minutes:seconds, Enter): " + *g.entry + "_"
 	}
+	if g.note == Help {
+		return "[" + Help + "]"
+	}
 	parts := []string{fmt.Sprintf("%s of %s", clock(g.at), clock(g.tape.Length()))}
 	switch {
 	case g.paused:
@@ -419,15 +422,11 @@ func (g *game) line() string {
 	case g.speed != 1:
 		parts = append(parts, fmt.Sprintf("%gx", g.speed))
 	}
+	parts = append(parts, "?: keys")
 	for _, p := range []string{g.note, g.last} {
 		if p != "" {
 			parts = append(parts, p)
 		}
-	}
-	if g.paused {
-		parts = append(parts, Help)
-	} else {
-		parts = append(parts, "?: keys")
 	}
 	return "[" + strings.Join(parts, "  ") + "]"
 }

@@ -428,6 +428,14 @@ func TestTheLineAtTheEnd(t *testing.T) {
 	}
 }
 
+// All keys stand in one line of 80 columns.
+func TestTheKeysAreListed(t *testing.T) {
+	_, all := archive(t)
+	if out := press(t, tapeOf(t, all.Sessions()[1]), "?q", 80, 24); !strings.Contains(out, "["+Help+"\x1b") || !strings.Contains(out, "?: keys") {
+		t.Errorf("%q", out)
+	}
+}
+
 func TestASmallerWindowIsSaid(t *testing.T) {
 	dir := t.TempDir()
 	record(t, dir, 1, evening, "tim", said{0, replay.KindScreen, replay.Screen{Columns: 100, Rows: 40}}, input("1"))
