@@ -48,6 +48,7 @@ func (a *app) archive() (*player.Archive, error) {
 func (a *app) witness() string {
 	p, err := a.policy()
 	if err != nil {
+		fmt.Fprintf(a.err, "warning: no witness is compared: %s\n", safe(err.Error()))
 		return ""
 	}
 	return p.Record().Witness
@@ -133,7 +134,10 @@ func (a *app) replayList() *cobra.Command {
 			return err
 		}
 		if a.flags.json != "" {
-			return status(a.printJSON(lines))
+			if err := status(a.printJSON(lines)); err != nil {
+				return err
+			}
+			return a.doubts(all.Record.AllProblems())
 		}
 		for _, l := range lines {
 			fmt.Fprintln(a.out, listed(l))
@@ -143,6 +147,9 @@ func (a *app) replayList() *cobra.Command {
 		}
 		for _, p := range all.Record.Problems {
 			fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p.String()))
+		}
+		if len(all.Record.AllProblems()) > 0 {
+			return exit(shell.ExitRecord)
 		}
 		return nil
 	}}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"respect/replay"
 	"respect/replay/journal"
@@ -72,6 +73,7 @@ func (a *Archive) Changes() ([]*journal.Change, error) {
 // ofChange are the kinds that journal.Changes folds.
 var ofChange = map[replay.Kind]bool{
 	replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true, replay.KindIntent: true, replay.KindOutcome: true, replay.KindRecovery: true,
+	replay.KindPruned: true,
 }
 
 // withoutScreen is an event that can be kept: it shares no memory with the journal it was read from, and has no screen.
@@ -164,17 +166,24 @@ func body[T any](f *os.File, p place) (b T, err error) {
 	return b, err
 }
 
-// Problems are what does not verify of a session, in itself or in what others say of it.
+// Problems are what does not verify of a session, in itself or in what others say of it, and of the state directory as a whole.
 func (r Record) Problems() (out []string) {
-	for _, p := range r.Session.Problems {
-		out = append(out, replay.Safe(p.String()))
-	}
-	for _, p := range r.In.Record.Problems {
+	for _, p := range slices.Concat(r.Session.Problems, r.In.Record.Problems) {
 		if p.Session == r.Session.ID || p.Session == "" {
 			out = append(out, replay.Safe(p.String()))
 		}
 	}
 	return out
+}
+
+// problems is the number of those that name the session.
+func (r Record) problems() (n int) {
+	for _, p := range r.In.Record.AllProblems() {
+		if p.Session == r.Session.ID {
+			n++
+		}
+	}
+	return n
 }
 
 // Verdict is the result of the verification, in a sentence. It never says more than chain and seals prove.

@@ -24,8 +24,8 @@ type Line struct {
 	Unguarded   int       `json:"unguarded"` // writes that no question was asked about, and no backup made
 	Declined    int       `json:"declined"`  // questions that were not answered as they wanted
 	Refusals    int       `json:"refusals"`
-	State       string    `json:"state"` // closed, running, cut off
-	Problems    int       `json:"problems"`
+	State       string    `json:"state"`     // closed, running, cut off
+	Problems    int       `json:"problems"`  // of its record, by itself and in what others say of it
 	Witnessed   bool      `json:"witnessed"` // to its last seal
 
 	DatabaseUsers []string `json:"databaseUsers"`
@@ -39,7 +39,7 @@ var danger = map[string]int{"development": 1, "staging": 2, "unknown": 3, "produ
 func (r Record) Summarize() (Line, error) {
 	s := r.Session
 	l := Line{
-		Session: s.ID, User: s.Open.Who.User, Host: s.Open.Who.Host, Deployments: []string{}, DatabaseUsers: []string{}, Problems: len(s.Problems), State: r.State(),
+		Session: s.ID, User: s.Open.Who.User, Host: s.Open.Who.Host, Deployments: []string{}, DatabaseUsers: []string{}, Problems: r.problems(), State: r.State(),
 		Witnessed: s.Witnessed,
 	}
 	return l, r.events(func(e replay.Event) error {
