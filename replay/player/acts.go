@@ -324,6 +324,9 @@ func (x *act) since() (out []string) {
 	for _, id := range x.Resumed {
 		out = append(out, "what it had left was done by "+replay.Safe(id))
 	}
+	if x.fold != nil && x.fold.Pruned != nil {
+		out = append(out, fmt.Sprintf("its backup was deleted at %s, %d bytes: %s", x.fold.PrunedAt.Format(stamp), x.fold.Pruned.Bytes, replay.Safe(x.fold.Pruned.Why)))
+	}
 	return out
 }
 

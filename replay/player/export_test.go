@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"respect/replay"
+	"respect/replay/durable"
 	"respect/replay/journal"
 	"respect/replay/player/browsertest"
 )
@@ -241,45 +244,81 @@ func TestExportHTMLIsBounded(t *testing.T) {
 	}
 }
 
-const evil = "\x1b[2J\x1b]0;owned\x07\u202egnp\u202c\u200b\x9b31m\u2028</pre></script><script>alert(1)</script><img src=x onerror=alert(1)><!--\"'`&amp;\xff\r\U000e0041{{.}}${1}"
+// attacks are what strangers write into names, documents and errors, so that it acts where it is looked at.
+var attacks = []struct{ name, text string }{
+	{"escape sequences", "\x1b[2J\x1b[1;1H\x1b]0;owned\x07\u009b31m"},
+	{"control characters", "what\rthat\b\x00\x7f\x85"},
+	{"HTML", "</pre></td></table><img src=x onerror=alert(1)><a href='javascript:alert(1)'>x</a><!--\"'`&amp;"},
+	{"script tags", "</script><script>alert(1)</script><!--<script>"},
+	{"styles", "</style><style>@import url(http://example.com/x)</style>"},
+	{"bidi characters", "\u202egnp.exe\u202c\u2066\u2069\u200f"},
+	{"zero-width characters", "a\u200bb\u200dc\ufeff\u2060"},
+	{"line separators", "one\u2028two\u2029three"},
+	{"tag characters", "\U000e0041\U000e007f"},
+	{"bytes that are no text", "\xff\xfe\xc3"},
+	{"templates", "{{.}}${1}%s%n"},
+}
 
-// hostile is a session in which everything that is recorded is hostile, and 10 MB of output.
-func hostile(t testing.TB) *Archive {
+// evil are all of them.
+var evil = func() (all string) {
+	for _, a := range attacks {
+		all += a.text
+	}
+	return all
+}()
+
+// hostile is a session in which everything that is recorded is this text, and of which one result has some bytes more.
+func hostile(t testing.TB, evil string, more int) *Archive {
 	t.Helper()
 	dir := t.TempDir()
 	one := []replay.Count{{Namespace: evil, Deleted: 1, Schema: ""}}
-	record(t, dir, 1, evening, evil,
-		said{0, replay.KindScreen, replay.Screen{Columns: -1, Rows: 1 << 30}},
-		said{0, replay.KindConnect, replay.Connect{Deployment: evil, URI: evil, Address: evil, Environment: evil, User: evil, Roles: []string{evil}, Evidence: []replay.Evidence{{Source: evil, Says: evil, Why: evil, Scope: evil}}}},
-		said{0, replay.KindReason, replay.Reason{Text: evil, Manner: evil}},
-		said{0, replay.KindReason, replay.Reason{Text: evil, Manner: evil, Screen: evil}},
-		said{0, replay.KindInput, replay.Input{Text: evil, Manner: evil, Mode: evil}},
-		said{0, replay.KindInput, replay.Input{Text: evil, Manner: evil, Mode: "dropped", Prompt: evil, Screen: evil}},
-		said{0, replay.KindCommand, replay.Command{Deployment: evil, Database: evil, Name: evil, Class: evil, Namespaces: []string{evil}, Text: evil, Error: evil}},
-		said{0, replay.KindPlanned, replay.Planned{Change: evil, Digest: evil, Deployment: evil, Environment: evil, Class: evil, Summary: evil, Counts: one, Facts: []replay.Fact{{Code: evil, Severity: evil, Text: evil}}, Undoes: evil}},
-		said{0, replay.KindLooked, replay.Looked{Change: evil, Asked: evil, Screen: evil, Since: -1 << 62}},
-		said{0, replay.KindDecided, replay.Decided{Change: evil, Screen: evil, Phrase: evil, Answer: evil, Manner: evil, Why: evil}},
-		said{0, replay.KindDecided, replay.Decided{Change: evil, Screen: evil, Phrase: evil, Answer: evil, Manner: evil, Accepted: true}},
-		said{0, replay.KindSaved, replay.Saved{Change: evil, Files: []replay.SavedFile{{Name: evil, SHA256: evil}}}},
-		said{0, replay.KindIntent, replay.Intent{Change: evil, Digest: evil, Deployment: evil, URI: evil, Environment: evil, Summary: evil, Counts: one, Undoes: evil, Only: evil, Resumes: evil}},
-		said{0, replay.KindProgress, replay.Progress{Change: evil, Step: evil}},
-		said{0, replay.KindOutcome, replay.Outcome{Change: evil, Status: replay.Status(evil), Counts: one, Predicted: one, Skipped: []string{evil}, Alarm: []string{evil}, Error: evil, After: evil}},
-		said{0, replay.KindReceipt, replay.Receipt{Change: evil, Screen: evil}},
-		said{0, replay.KindRefused, replay.Refused{Text: evil, Hints: []string{evil}, Code: evil}},
-		said{0, replay.KindOutput, replay.Output{Text: evil, Error: true, Since: -1 << 62}},
-		said{0, replay.KindOutput, replay.Output{Text: evil + strings.Repeat("x", 10<<20), Dropped: 1, SHA256: evil}},
-		said{0, replay.KindRecovery, replay.Recovery{Change: evil, Session: evil, Status: replay.Status(evil), Found: evil}},
-		said{0, replay.KindSecurity, replay.Security{Text: evil}},
-		said{0, "novel", replay.Security{Text: evil}},
-	)
+	w, err := journal.Create(journal.Config{
+		FS: durable.OS{}, Dir: dir, Rand: rand.NewChaCha8([32]byte{1}), Now: func() time.Time { return evening }, Policy: []replay.File{{Path: evil, SHA256: evil}}, Output: evil,
+		Who: replay.Who{User: evil, Host: evil, Terminal: evil, SSH: evil}, Build: replay.Build{Version: evil, Revision: evil, Go: evil, Driver: evil, Commands: evil},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []said{
+		{0, replay.KindScreen, replay.Screen{Columns: -1, Rows: 1 << 30}},
+		{0, replay.KindConnect, replay.Connect{Deployment: evil, URI: evil, Address: evil, Environment: evil, User: evil, Roles: []string{evil}, Evidence: []replay.Evidence{{Source: evil, Says: evil, Why: evil, Scope: evil}}, Identity: map[string]string{evil: evil}}},
+		{0, replay.KindReason, replay.Reason{Text: evil, Manner: evil}},
+		{0, replay.KindReason, replay.Reason{Text: evil, Manner: evil, Screen: evil}},
+		{0, replay.KindInput, replay.Input{Text: evil, Manner: evil, Mode: evil}},
+		{0, replay.KindInput, replay.Input{Text: evil, Manner: evil, Mode: "dropped", Prompt: evil, Screen: evil}},
+		{0, replay.KindCommand, replay.Command{Deployment: evil, Database: evil, Name: evil, Class: evil, Namespaces: []string{evil}, Text: evil, Error: evil}},
+		{0, replay.KindPlanned, replay.Planned{Change: evil, Digest: evil, Deployment: evil, Environment: evil, Class: evil, Summary: evil, Counts: one, Facts: []replay.Fact{{Code: evil, Severity: evil, Text: evil}}, Undoes: evil}},
+		{0, replay.KindLooked, replay.Looked{Change: evil, Asked: evil, Screen: evil, Since: -1 << 62}},
+		{0, replay.KindDecided, replay.Decided{Change: evil, Screen: evil, Phrase: evil, Answer: evil, Manner: evil, Why: evil}},
+		{0, replay.KindDecided, replay.Decided{Change: evil, Screen: evil, Phrase: evil, Answer: evil, Manner: evil, Accepted: true}},
+		{0, replay.KindSaved, replay.Saved{Change: evil, Files: []replay.SavedFile{{Name: evil, SHA256: evil}}}},
+		{0, replay.KindIntent, replay.Intent{Change: evil, Digest: evil, Deployment: evil, URI: evil, Environment: evil, Summary: evil, Counts: one, Undoes: evil, Only: evil, Resumes: evil}},
+		{0, replay.KindProgress, replay.Progress{Change: evil, Step: evil}},
+		{0, replay.KindOutcome, replay.Outcome{Change: evil, Status: replay.Status(evil), Counts: one, Predicted: one, Skipped: []string{evil}, Alarm: []string{evil}, Error: evil, After: evil}},
+		{0, replay.KindReceipt, replay.Receipt{Change: evil, Screen: evil}},
+		{0, replay.KindRefused, replay.Refused{Text: evil, Hints: []string{evil}, Code: evil}},
+		{0, replay.KindOutput, replay.Output{Text: evil, Error: true, Since: -1 << 62}},
+		{0, replay.KindOutput, replay.Output{Text: evil + strings.Repeat("x", more), Dropped: 1, SHA256: evil}},
+		{0, replay.KindRecovery, replay.Recovery{Change: evil, Session: evil, Status: replay.Status(evil), Found: evil}},
+		{0, replay.KindPruned, replay.Pruned{Change: evil, Why: evil}},
+		{0, replay.KindSecurity, replay.Security{Text: evil}},
+		{0, "novel", replay.Security{Text: evil}},
+	} {
+		if err := w.Append(e.kind, e.body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(0); err != nil {
+		t.Fatal(err)
+	}
 	return read(t, dir)
 }
 
-// Hostile text in everything that is recorded is harmless in everything that is printed: terminal, HTML and JSON.
-func TestHostileTextIsHarmless(t *testing.T) {
-	all := hostile(t)
+// printedOf is all that can be printed of a session, by what prints it.
+func printedOf(t testing.TB, all *Archive, part string) map[string]string {
+	t.Helper()
 	r := all.Sessions()[0]
-	printed := map[string]string{}
+	printed := map[string]string{"show": written(t, r.Story), "show --writes": written(t, r.Writes)}
 	for _, format := range Formats {
 		printed[format] = export(t, format, r)
 	}
@@ -295,41 +334,93 @@ func TestHostileTextIsHarmless(t *testing.T) {
 	for _, f := range tape.Frames {
 		printed["labels"] += f.Label
 	}
-	printed["keys"] = strings.NewReplacer("\x1bD\x1b[A\x1b7", "", "\x1b[7m", "", "\x1b[0m\x1b[K\x1b8", "", "\x1b7\x1b[B\r\x1b[2K\x1b8", "", "\r\n", "").Replace(press(t, tape, strings.Repeat(".", len(tape.Frames)-1)+"q", 80, 24))
-	printed["show"], printed["writes"] = written(t, r.Story), written(t, r.Writes)
-	hits := search(t, all, "script")
-	if len(hits) < 15 {
-		t.Fatal(len(hits))
-	}
-	for _, h := range hits {
+	own := strings.NewReplacer("\x1bD\x1b[A\x1b7", "", "\x1b[7m", "", "\x1b[0m\x1b[K\x1b8", "", "\x1b7\x1b[B\r\x1b[2K\x1b8", "", "\r\n", "")
+	printed["play, on a terminal"] = own.Replace(press(t, tape, strings.Repeat(".", len(tape.Frames)-1)+"q", 80, 24))
+	for _, h := range search(t, all, part) {
 		printed["search"] += h.String() + "\n"
 	}
-	printed["touched"] = Touch{User: evil, Host: evil, Change: evil, Session: evil, Namespace: evil, ID: evil, Op: evil, Status: replay.Status(evil), UndoneBy: evil, Undoes: evil, Before: &Document{SHA256: evil}, After: &Document{Text: []byte(evil)}}.String()
-	for name, text := range printed {
-		for _, c := range text {
-			if c != '\n' && replay.Hostile(c) {
-				t.Errorf("%s has %q", name, c)
-				break
+	return printed
+}
+
+// Hostile text in everything that is recorded is harmless in everything that is printed: on a terminal, as HTML and as JSON.
+func TestHostileTextIsHarmless(t *testing.T) {
+	for _, a := range attacks {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			shown := replay.Safe(strings.ToValidUTF8(a.text, "\ufffd"))
+			printed := printedOf(t, hostile(t, a.text, 0), string([]rune(a.text)[:1]))
+			printed["search --id"] = Touch{User: a.text, Host: a.text, Change: a.text, Session: a.text, Namespace: a.text, ID: a.text, Op: a.text, Status: replay.Status(a.text), UndoneBy: a.text, Undoes: a.text, Before: &Document{SHA256: a.text}, After: &Document{Text: []byte(a.text)}}.String()
+			lines, err := tell(replay.Event{Kind: replay.KindSeal, Body: mustEncode(t, replay.Seal{Note: strings.Repeat(a.text+"\n", 4)})})
+			if err != nil {
+				t.Fatal(err)
 			}
+			printed["a seal"] = strings.Join(lines, "\n")
+			for name, text := range printed {
+				if i := strings.IndexFunc(text, func(c rune) bool { return c != '\n' && replay.Hostile(c) }); i >= 0 || !utf8.ValidString(text) {
+					t.Errorf("%s has %q", name, text[max(i, 0):min(max(i, 0)+40, len(text))])
+				}
+				if name == "json" || name == "cast" || name == "html" || name == "a seal" {
+					continue
+				}
+				if n := strings.Count(text, shown) + strings.Count(text, replay.Safe(a.text)); n == 0 || name == "show" && n < 30 {
+					t.Errorf("%s does not show %q", name, shown)
+				}
+			}
+			for _, never := range []string{"<script>alert", "<img", "<a href='javascript", "</pre></td></table>", "<!--", "<style>@import", "</script><", "ZgotmplZ"} {
+				if strings.Contains(printed["html"], never) {
+					t.Errorf("the page has %q", never)
+				}
+			}
+			var doc struct {
+				Events []struct {
+					Kind string
+					Body struct{ Text string }
+				}
+			}
+			if err := json.Unmarshal([]byte(printed["json"]), &doc); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := doc.Events[3].Body.Text, string([]rune(a.text)); got != want {
+				t.Errorf("JSON has %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func mustEncode(t testing.TB, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Ten megabytes in one line of one result, hostile ones: a page can still be opened, and nothing else gets lost.
+func TestHostileOutputOfTenMegabytes(t *testing.T) {
+	printed := printedOf(t, hostile(t, evil, 10<<20), "alert")
+	for name, text := range printed {
+		if i := strings.IndexFunc(text, func(c rune) bool { return c != '\n' && replay.Hostile(c) }); i >= 0 {
+			t.Errorf("%s has %q", name, text[i:min(i+40, len(text))])
+		}
+		if whole := name != "html" && name != "search" && name != "labels" && name != "show --writes"; whole && len(text) < 10<<20 {
+			t.Errorf("%s has %d bytes: the output is not whole", name, len(text))
 		}
 	}
-	for _, never := range []string{"<script>alert", "<img", "</pre></script>", "<!--", "ZgotmplZ"} {
-		if strings.Contains(printed["html"], never) {
-			t.Errorf("the page has %q", never)
+	for _, name := range []string{"html", "search"} {
+		if n := len(printed[name]); n > 2<<20 {
+			t.Errorf("10 MB of output make %d bytes of %s", n, name)
 		}
 	}
-	if strings.Count(printed["html"], "alert(1)") < 20 {
-		t.Error("the page does not show what was recorded")
-	}
-	if n := len(printed["html"]); n > 2<<20 {
-		t.Errorf("10 MB of output make a page of %d bytes", n)
+	if !strings.Contains(printed["html"], "bytes more are left out of this page") {
+		t.Error("the page does not say what it leaves out")
 	}
 }
 
 // The page in a browser: nothing of a hostile session acts, nothing is asked for, nothing breaks its own rules, and what was recorded is there as text.
 func TestHostileTextIsHarmlessInABrowser(t *testing.T) {
 	t.Parallel()
-	all := hostile(t)
+	all := hostile(t, evil, 10<<20)
 	file := filepath.Join(t.TempDir(), "page.html")
 	if err := os.WriteFile(file, []byte(export(t, "html", all.Sessions()[0])), 0o600); err != nil {
 		t.Fatal(err)

@@ -175,7 +175,6 @@ var cutters = map[replay.Kind]func(*framer, step) error{
 	replay.KindRefused:  (*framer).refusal,
 	replay.KindOutput:   (*framer).output,
 	replay.KindProgress: (*framer).silent,
-	replay.KindSeal:     (*framer).silent,
 }
 
 func (c *framer) silent(step) error { return nil }

@@ -59,6 +59,7 @@ type htmlPage struct {
 	Connects              []replay.Connect
 	Reasons               []string
 	Verdict, Witnessed    string
+	Witness               string // that the session was to write to
 	Bad                   bool
 	Doubts                []string
 	Lines, Seals, Sealed  int
@@ -157,7 +158,7 @@ func newPage(r Record) (*htmlPage, error) {
 		return nil, err
 	}
 	p := &htmlPage{
-		ID: s.ID, State: r.State(), Line: line, Who: s.Open.Who, Build: s.Open.Build, Output: s.Open.Output, Verdict: r.Verdict(), Witnessed: r.Witnessed(),
+		ID: s.ID, State: r.State(), Line: line, Who: s.Open.Who, Build: s.Open.Build, Output: s.Open.Output, Verdict: r.Verdict(), Witnessed: r.Witnessed(), Witness: s.Open.Witness,
 		Bad: len(r.Problems()) > 0, Doubts: r.doubts(), Lines: s.Lines, Seals: s.Seals, Sealed: s.Sealed, Key: s.Open.Key, Head: s.Head(), Policy: s.Open.Policy,
 		Previous: s.Open.Previous, Style: template.CSS(pageStyle), Script: template.JS(pageScript), StyleHash: sourceHash(pageStyle), ScriptHash: sourceHash(pageScript),
 		record: r, told: budget{left: pageTexts},
@@ -292,7 +293,7 @@ func (p *htmlPage) Timeline() iter.Seq[htmlEvent] {
 // telling1 are the kinds of events that a page has however many there are.
 var telling1 = map[replay.Kind]bool{
 	replay.KindOpen: true, replay.KindConnect: true, replay.KindReason: true, replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true, replay.KindIntent: true,
-	replay.KindOutcome: true, replay.KindRefused: true, replay.KindRecovery: true, replay.KindSecurity: true, replay.KindSeal: true, replay.KindClose: true,
+	replay.KindOutcome: true, replay.KindRefused: true, replay.KindRecovery: true, replay.KindPruned: true, replay.KindSecurity: true, replay.KindSeal: true, replay.KindClose: true,
 }
 
 // LeftOut says what the timeline does not have, once it was written.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"html"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -393,5 +394,70 @@ taken back by c-undo
 	}
 	if got := written(t, all.Sessions()[0].Writes); !strings.Contains(got, "nothing was written") {
 		t.Errorf("%s", got)
+	}
+}
+
+// What a session says of its own record, of seals and of backups that were deleted is told.
+func TestTheRecordIsTold(t *testing.T) {
+	dir := t.TempDir()
+	key, err := journal.OpenKey(durable.OS{}, dir, "tim@conference", rand.NewChaCha8([32]byte{9}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	witness := filepath.Join(t.TempDir(), "witness")
+	sealed := func(seed byte, who replay.Who, events ...said) string {
+		t.Helper()
+		w, err := journal.Create(journal.Config{
+			FS: durable.OS{}, Dir: dir, Rand: rand.NewChaCha8([32]byte{seed}), Now: func() time.Time { return evening.Add(time.Duration(seed) * time.Hour) }, Key: key, Witness: witness,
+			Who: who, Policy: []replay.File{{Path: "/etc/respect/policy.yaml", SHA256: "ab12"}}, Output: "writes",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if err := w.Append(e.kind, e.body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(0); err != nil {
+			t.Fatal(err)
+		}
+		return w.Session()
+	}
+	first := sealed(1, replay.Who{User: "tim", Host: "conference"}, append([]said{connect("production"), input("db.families.deleteMany({})")}, change(t, dir, "c-one", "", `"a"`)...)...)
+	sealed(2, replay.Who{User: "ana", Host: "office", Terminal: "/dev/pts/7", SSH: "10.0.0.1 4711"},
+		said{0, replay.KindConnect, replay.Connect{Deployment: "famigo", Environment: "production", Identity: map[string]string{"set": "rs0", "me": "db.example:27017"}, Evidence: []replay.Evidence{{Source: "marker", Says: "production", Why: "says so", Scope: "famigo"}}}},
+		said{0, replay.KindPruned, replay.Pruned{Change: "c-one", Bytes: 4711, Why: "older than 90 days"}})
+	all, err := Open(dir, journal.Options{Witness: witness})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := all.Record.Sessions[0].Head()
+	r := all.Sessions()[1]
+	story := written(t, r.Story)
+	page := html.UnescapeString(export(t, "html", r))
+	tape := tapeOf(t, r)
+	notes := strings.Join(noted(t, tape), "\n")
+	for _, want := range []string{
+		"ana on office began", "  terminal /dev/pts/7", "  from SSH 10.0.0.1 4711", "  sealed under the key " + key.Public(), "  seals are also written to " + witness, "  recorded of what is shown: writes",
+		"  policy /etc/respect/policy.yaml, SHA-256 ab12", fmt.Sprintf("  session %s ended before, at seq %d with hash %s", first, head.Seq, head.Hash),
+		"  marker says production of database famigo: says so", "  me: db.example:27017", "  set: rs0",
+		"DELETED the backup of c-one, 4711 bytes: older than 90 days", "sealed up to seq ",
+	} {
+		for name, text := range map[string]string{"story": story, "page": page, "notes of the player": notes} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the %s is without %q", name, want)
+			}
+		}
+	}
+	if got, want := r.Witnessed(), "witnessed, to its last seal, by "+witness; got != want {
+		t.Errorf("Witnessed() = %q, want %q", got, want)
+	}
+	const since = "its backup was deleted at 2026-11-20 20:00:00Z, 4711 bytes: older than 90 days"
+	if got := written(t, all.Sessions()[0].Writes); !strings.Contains(got, since) {
+		t.Errorf("without %q:\n%s", since, got)
+	}
+	if hits := search(t, all, "90 days"); len(hits) != 1 || hits[0].Where != "pruned" || hits[0].Change != "c-one" {
+		t.Errorf("hits %+v", hits)
 	}
 }

@@ -16,7 +16,7 @@ type Hit struct {
 	User    string    `json:"user"`
 	Seq     uint64    `json:"seq"`
 	Time    time.Time `json:"time"`
-	Where   string    `json:"where"` // input, output, namespace, command, fact, preview, look, answer, refusal, reason, summary, deployment, outcome, receipt, security
+	Where   string    `json:"where"` // input, output, namespace, command, fact, preview, look, answer, refusal, reason, summary, deployment, outcome, receipt, pruned, security
 	Change  string    `json:"change,omitempty"`
 	Excerpt string    `json:"excerpt"`
 }
@@ -122,6 +122,7 @@ func texts(e replay.Event) (out []passage, change string, err error) {
 		replay.KindRefused:  into(e, func(b replay.Refused) { add("refusal", append([]string{b.Text, b.Code}, b.Hints...)...) }),
 		replay.KindOutput:   into(e, func(b replay.Output) { add("output", b.Text) }),
 		replay.KindRecovery: into(e, func(b replay.Recovery) { change = b.Change; add("outcome", b.Found, string(b.Status)) }),
+		replay.KindPruned:   into(e, func(b replay.Pruned) { change = b.Change; add("pruned", b.Why) }),
 		replay.KindSecurity: into(e, func(b replay.Security) { add("security", b.Text) }),
 	}[e.Kind]
 	if look != nil {

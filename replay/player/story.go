@@ -11,6 +11,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"respect/replay"
@@ -61,9 +63,7 @@ func tell(e replay.Event) ([]string, error) {
 }
 
 var tellers = map[replay.Kind]func(replay.Event) ([]string, error){
-	replay.KindOpen: telling(func(o replay.Open) []string {
-		return []string{fmt.Sprintf("%s on %s began, with respect %s", replay.Safe(o.Who.User), replay.Safe(o.Who.Host), replay.Safe(o.Build.Version))}
-	}),
+	replay.KindOpen:    telling(tellOpen),
 	replay.KindConnect: telling(tellConnect),
 	replay.KindReason: telling(func(r replay.Reason) []string {
 		if r.Manner == "aborted" {
@@ -106,7 +106,10 @@ var tellers = map[replay.Kind]func(replay.Event) ([]string, error){
 	replay.KindScreen: telling(func(s replay.Screen) []string {
 		return []string{fmt.Sprintf("the terminal has %d columns and %d rows", s.Columns, s.Rows)}
 	}),
-	replay.KindSeal: nothing,
+	replay.KindSeal: telling(tellSeal),
+	replay.KindPruned: telling(func(p replay.Pruned) []string {
+		return []string{fmt.Sprintf("DELETED the backup of %s, %d bytes: %s", replay.Safe(p.Change), p.Bytes, replay.Safe(p.Why))}
+	}),
 	replay.KindLooked: telling(func(l replay.Looked) []string {
 		return append([]string{fmt.Sprintf("looked closer: %s", replay.Safe(l.Asked))}, shown(l.Screen)...)
 	}),
@@ -183,6 +186,38 @@ func leftOut(o replay.Output) []string {
 	return []string{fmt.Sprintf("(%d bytes that were shown are not recorded%s)", o.Dropped, sum)}
 }
 
+func tellOpen(o replay.Open) []string {
+	out := []string{fmt.Sprintf("%s on %s began, with respect %s", replay.Safe(o.Who.User), replay.Safe(o.Who.Host), replay.Safe(o.Build.Version))}
+	for _, x := range []struct{ name, of string }{
+		{"terminal ", o.Who.Terminal}, {"from SSH ", o.Who.SSH}, {"sealed under the key ", o.Key}, {"seals are also written to ", o.Witness}, {"recorded of what is shown: ", o.Output},
+	} {
+		if x.of != "" {
+			out = append(out, "  "+x.name+replay.Safe(x.of))
+		}
+	}
+	for _, f := range o.Policy {
+		out = append(out, fmt.Sprintf("  policy %s, SHA-256 %s", replay.Safe(f.Path), replay.Safe(f.SHA256)))
+	}
+	for _, h := range o.Previous {
+		ended := "ended"
+		if !h.Closed {
+			ended = "was cut off"
+		}
+		out = append(out, fmt.Sprintf("  session %s %s before, at seq %d with hash %s", replay.Safe(h.Session), ended, h.Seq, replay.Safe(h.Hash)))
+	}
+	return out
+}
+
+// tellSeal says what was sealed; that the seal holds is the verification's to say.
+func tellSeal(s replay.Seal) []string {
+	lines := strings.Split(s.Note, "\n")
+	if len(lines) < 3 {
+		return []string{"sealed"}
+	}
+	seq, hash, _ := strings.Cut(lines[2], " ")
+	return []string{fmt.Sprintf("sealed up to seq %s, hash %s", replay.Safe(seq), replay.Safe(hash))}
+}
+
 func tellConnect(c replay.Connect) []string {
 	out := []string{fmt.Sprintf("connected to %s (%s): %s", replay.Safe(c.Deployment), replay.Safe(c.URI), strings.ToUpper(c.Environment))}
 	for _, e := range c.Evidence {
@@ -190,7 +225,13 @@ func tellConnect(c replay.Connect) []string {
 		if e.Says != "" {
 			says = "says " + e.Says
 		}
+		if e.Scope != "" {
+			says += " of database " + replay.Safe(e.Scope)
+		}
 		out = append(out, fmt.Sprintf("  %s %s: %s", e.Source, says, replay.Safe(e.Why)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Identity)) {
+		out = append(out, fmt.Sprintf("  %s: %s", replay.Safe(name), replay.Safe(c.Identity[name])))
 	}
 	if c.User != "" {
 		out = append(out, strings.TrimRight(fmt.Sprintf("  as database user %s %s", replay.Safe(c.User), replay.Safe(strings.Join(c.Roles, ", "))), " "))
