@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,26 @@ type evening struct {
 	// screens are what stood there when a question was asked or asked again, and at last.
 	screens []string
 	last    string
+	// followed is what somebody saw who followed the session meanwhile.
+	followed watched
+}
+
+// watched is an output that can be looked at while it is written.
+type watched struct {
+	mu  sync.Mutex
+	out strings.Builder
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(b)
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.String()
 }
 
 const (
@@ -48,7 +69,9 @@ func spend(t *testing.T) *evening {
 	}
 	defer e.tty.Close()
 	e.expect("famigo> ")
+	follower := e.follow()
 	e.enter("db.families.countDocuments({})", "300")
+	e.sees("famigo> db.families.countDocuments({})\n300\n")
 	e.enter("", "famigo> ")
 	e.do(e.tty.TypeFast("db.families.drop()"))
 	e.key("\x03", "famigo> ") // he thinks better of it
@@ -86,7 +109,31 @@ func spend(t *testing.T) *evening {
 		t.Fatal(code, err)
 	}
 	e.last = e.tty.Screen()
+	if err := follower.Wait(); err != nil {
+		t.Fatalf("play --follow: %v", err)
+	}
 	return e
+}
+
+// follow has somebody look at the session from elsewhere, from its first prompt on.
+func (e *evening) follow() *exec.Cmd {
+	e.t.Helper()
+	cmd := exec.Command(embeddedtest.Binary(e.t), "replay", "play", "--follow")
+	cmd.Env = append(os.Environ(), "RESPECT_STATE_DIR="+e.state, "HOME="+e.t.TempDir())
+	cmd.Stdout, cmd.Stderr = &e.followed, os.Stderr
+	e.do(cmd.Start())
+	e.sees("help lists the words of this shell")
+	return cmd
+}
+
+// sees waits until the follower sees a text.
+func (e *evening) sees(text string) {
+	e.t.Helper()
+	for since := time.Now(); !strings.Contains(e.followed.String(), text); time.Sleep(10 * time.Millisecond) {
+		if time.Since(since) > terminaltest.Patience {
+			e.t.Fatalf("who follows does not see %q:\n%s", text, e.followed.String())
+		}
+	}
 }
 
 func (e *evening) do(err error) {
@@ -375,6 +422,9 @@ func (e *evening) pipe(t *testing.T) {
 	s.add(out)
 	if got := s.String(); got != e.last {
 		t.Errorf("at last (-was +is):\n%s", cmp.Diff(e.last, got))
+	}
+	if diff := cmp.Diff(out, e.followed.String()); diff != "" {
+		t.Errorf("who followed saw something else (-afterwards +meanwhile):\n%s", diff)
 	}
 }
 
