@@ -133,9 +133,6 @@ type htmlHash struct {
 	Hash       string
 }
 
-// errPage ends the writing of a page; the cause is in its err.
-var errPage = errors.New("the page cannot be written")
-
 func (r Record) exportHTML(w *bufio.Writer) error {
 	p, err := newPage(r)
 	if err != nil {
