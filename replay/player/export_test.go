@@ -244,6 +244,44 @@ func TestExportHTMLIsBounded(t *testing.T) {
 	}
 }
 
+// So does a session of very many short entries: its playback goes on with what somebody jumps to.
+func TestExportHTMLOfManyEntriesIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	events := []said{connect("development")}
+	for i := range 9000 {
+		events = append(events, input(fmt.Sprint("print ", i)), said{0, replay.KindOutput, replay.Output{Text: strings.Repeat("0123456789", 60) + "\n"}})
+	}
+	for range pagePlain + 7 {
+		events = append(events, said{0, replay.KindCommand, replay.Command{Database: "famigo", Name: "insert", Class: "document write", Namespaces: []string{"famigo.log"}}})
+	}
+	events = append(events, said{0, replay.KindRefused, replay.Refused{Text: "the last of all"}})
+	record(t, dir, 1, evening, "tim", events...)
+	got := export(t, "html", read(t, dir).Sessions()[0])
+	if len(got) > 20<<20 { // 18,000 rows without a text are 7 MB of them
+		t.Errorf("%d bytes", len(got))
+	}
+	for _, want := range []string{"<p>7 unguarded write(s) more are counted here only", "To keep this page small the playback is without "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("without %q", want)
+		}
+	}
+	_, tape, _ := strings.Cut(got, `id="tape">`)
+	tape, _, _ = strings.Cut(tape, "</script>")
+	var played struct{ Frames []jsFrame }
+	if err := json.Unmarshal([]byte(tape), &played); err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, f := range played.Frames {
+		if strings.HasPrefix(f.S, "(from here on this page plays only questions, writes and refusals") {
+			said++
+		}
+	}
+	if last := played.Frames[len(played.Frames)-1]; said != 1 || last.M != Refusal || last.L != "refusal: the last of all" {
+		t.Errorf("it was said %d times, and the last step is %+v", said, last)
+	}
+}
+
 // attacks are what strangers write into names, documents and errors, so that it acts where it is looked at.
 var attacks = []struct{ name, text string }{
 	{"escape sequences", "\x1b[2J\x1b[1;1H\x1b]0;owned\x07\u009b31m"},

@@ -40,9 +40,12 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 // What a page has of a long session: who wants the rest has the other formats, and the record.
 const (
 	pageScreens = 4 << 20  // bytes of what is played
-	pageTexts   = 8 << 20  // bytes of what the timeline tells
+	pageTexts   = 6 << 20  // bytes of what the timeline tells
 	pageText1   = 64 << 10 // bytes of one event of them
+	pageFrames  = 50000    // steps of the playback,
+	pageMarked  = 4 << 20  // bytes of those that somebody jumps to, when there is no room for others any more
 	pageRows    = 20000    // events, before only those are listed that tell of changes
+	pagePlain   = 1000     // unguarded writes
 	pageDocs    = 100      // documents of a change,
 	pageFold    = 10       // of which these are not folded up
 	pageDocText = 256 << 10
@@ -78,7 +81,11 @@ type htmlPage struct {
 	tape   *Tape
 	told   budget
 	rows   int // of the timeline
-	err    error
+	// unplayed is the number of frames that the playback has not.
+	unplayed int
+	// MorePlain is the number of unguarded writes that are only counted.
+	MorePlain int
+	err       error
 }
 
 type htmlAct struct {
@@ -164,7 +171,14 @@ func newPage(r Record) (*htmlPage, error) {
 	if err != nil {
 		return nil, err
 	}
+	plain := 0
 	for i, x := range list {
+		if x.Plain != nil {
+			if plain++; plain > pagePlain {
+				p.MorePlain++
+				continue
+			}
+		}
 		p.Acts = append(p.Acts, p.newAct(i+1, x))
 	}
 	if err := r.events(p.facts); err != nil {
@@ -222,16 +236,34 @@ func (b *budget) take(text string, most int) string {
 	return text
 }
 
-// Frames are those of the tape, each as JSON that a script element can hold.
+// Frames are those of the tape, each as JSON that a script element can hold. Once they are long, only what somebody jumps to is among them.
 func (p *htmlPage) Frames() iter.Seq[template.JS] {
 	return func(yield func(template.JS) bool) {
-		room := budget{left: pageScreens}
-		for i, f := range p.tape.Frames {
-			js, err := p.frame(f, &room)
-			if i > 0 {
+		room, marked := budget{left: pageScreens}, budget{left: pageMarked}
+		n, less := 0, false
+		put := func(js string, err error) bool {
+			if n > 0 {
 				js = ",\n" + js
 			}
-			if p.fail(err) || !yield(template.JS(js)) {
+			n++
+			return !p.fail(err) && yield(template.JS(js))
+		}
+		for _, f := range p.tape.Frames {
+			from := &room
+			if room.left <= 0 || n >= pageFrames {
+				if from = &marked; f.Mark == "" && len(f.loud) == 0 || n >= 2*pageFrames {
+					p.unplayed++
+					if !less {
+						const only = "(from here on this page plays only questions, writes and refusals; replay play and the format cast have the rest)"
+						b, err := json.Marshal(jsFrame{T: f.At.Seconds(), S: only + "\n", N: []string{only}})
+						if less = true; !put(string(b), err) {
+							return
+						}
+					}
+					continue
+				}
+			}
+			if !put(p.frame(f, from)) {
 				return
 			}
 		}
@@ -291,6 +323,14 @@ func (p *htmlPage) Timeline() iter.Seq[htmlEvent] {
 var telling1 = map[replay.Kind]bool{
 	replay.KindOpen: true, replay.KindConnect: true, replay.KindReason: true, replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true, replay.KindIntent: true,
 	replay.KindOutcome: true, replay.KindRefused: true, replay.KindRecovery: true, replay.KindPruned: true, replay.KindSecurity: true, replay.KindSeal: true, replay.KindClose: true,
+}
+
+// Unplayed says what the playback does not have, once it was written.
+func (p *htmlPage) Unplayed() string {
+	if p.unplayed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("To keep this page small the playback is without %d of %d steps: replay play and the format cast have them.", p.unplayed, len(p.tape.Frames))
 }
 
 // LeftOut says what the timeline does not have, once it was written.

@@ -461,3 +461,19 @@ func TestTheRecordIsTold(t *testing.T) {
 		t.Errorf("hits %+v", hits)
 	}
 }
+
+// The story says when something was seen, as far as that can be believed.
+func TestTheStoryIsOfWhatWasSeenWhen(t *testing.T) {
+	dir := t.TempDir()
+	look := func(after, since time.Duration, asked string) said {
+		return said{after, replay.KindLooked, replay.Looked{Change: "c-one", Asked: asked, Screen: "x", Since: since.Microseconds()}}
+	}
+	record(t, dir, 1, evening, "tim", input("1"), look(9*time.Second, 6*time.Second, "details"), look(0, 2*time.Second, "sample"), look(0, -time.Second, "ahead"),
+		said{time.Second, replay.KindOutput, replay.Output{Text: "late", Since: 1000}}, said{0, replay.KindOutput, replay.Output{Text: "endless", Since: 1 << 62}})
+	story := written(t, read(t, dir).Sessions()[0].Story)
+	for _, want := range []string{"18:00:04.000  looked closer: details", "18:00:08.000  looked closer: sample", "18:00:10.000  looked closer: ahead", "18:00:10.999  | late", "18:00:11.000  | endless"} {
+		if !strings.Contains(story, want) {
+			t.Errorf("without %q:\n%s", want, story)
+		}
+	}
+}

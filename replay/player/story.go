@@ -14,6 +14,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"respect/replay"
 )
@@ -29,16 +30,19 @@ func (r Record) State() string {
 	return "cut off"
 }
 
-// Story writes a session as a readable text: what was typed, what was shown, what was answered, what changed. Safe on a terminal.
+// Story writes a session as a readable text: what was typed, what was shown, what was answered, what changed. Safe on a terminal. It is told in the order of the
+// record, at the times when things were seen: what was looked at before an answer is recorded with it.
 func (r Record) Story(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "session %s, %s\n", replay.Safe(r.Session.ID), r.State())
+	var last time.Time
 	err := r.events(func(e replay.Event) error {
 		lines, err := tell(e)
+		last = seenAt(e, last)
 		for i, l := range lines {
 			stamp := "            "
 			if i == 0 {
-				stamp = e.Time.Format("15:04:05.000")
+				stamp = last.Format("15:04:05.000")
 			}
 			b.WriteString(strings.TrimRight(stamp+"  "+replay.Safe(l), " ") + "\n")
 		}
@@ -51,6 +55,22 @@ func (r Record) Story(w io.Writer) error {
 		b.WriteString(l + "\n")
 	}
 	return b.Flush()
+}
+
+// seenAt is when what an event tells of began to be seen: not before the event before, and not after it was recorded.
+func seenAt(e replay.Event, before time.Time) time.Time {
+	var b struct{ Since int64 }
+	if e.Kind != replay.KindLooked && e.Kind != replay.KindOutput || e.Decode(&b) != nil || b.Since <= 0 {
+		return e.Time
+	}
+	at := e.Time.Add(-time.Duration(b.Since) * time.Microsecond)
+	if at.Before(before) {
+		at = before
+	}
+	if at.After(e.Time) {
+		at = e.Time
+	}
+	return at
 }
 
 // tell is one event in words; nothing for what is only of interest to machines.
