@@ -354,7 +354,7 @@ func (e *evening) cast(t *testing.T) {
 func (e *evening) asciinema(t *testing.T) {
 	program, err := exec.LookPath("asciinema")
 	if err != nil {
-		t.Skip("NOT TESTED: asciinema is not here, so it has not played the export; install asciinema")
+		t.Skip("SKIPPED, and no export was played by asciinema: it is not here; install asciinema")
 	}
 	name := filepath.Join(t.TempDir(), "evening.cast")
 	if err := os.WriteFile(name, []byte(e.respect(t, "replay", "export", "--format", "cast")), 0o600); err != nil {

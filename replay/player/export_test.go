@@ -436,18 +436,18 @@ func mustEncode(t testing.TB, v any) []byte {
 
 // Ten megabytes in one line of one result, hostile ones: a page can still be opened, and nothing else gets lost.
 func TestHostileOutputOfTenMegabytes(t *testing.T) {
-	printed := printedOf(t, hostile(t, evil, 10<<20), "alert")
+	printed := printedOf(t, hostile(t, evil, tenMegabytes), "alert")
 	for name, text := range printed {
 		if i := strings.IndexFunc(text, func(c rune) bool { return c != '\n' && replay.Hostile(c) }); i >= 0 {
 			t.Errorf("%s has %q", name, text[i:min(i+40, len(text))])
 		}
-		if whole := name != "html" && name != "search" && name != "labels" && name != "show --writes"; whole && len(text) < 10<<20 {
+		if whole := name != "html" && name != "search" && name != "labels" && name != "show --writes"; whole && len(text) < tenMegabytes {
 			t.Errorf("%s has %d bytes: the output is not whole", name, len(text))
 		}
 	}
 	for _, name := range []string{"html", "search"} {
 		if n := len(printed[name]); n > 2<<20 {
-			t.Errorf("10 MB of output make %d bytes of %s", n, name)
+			t.Errorf("they make %d bytes of %s", n, name)
 		}
 	}
 	if !strings.Contains(printed["html"], "bytes more are left out of this page") {
@@ -458,7 +458,7 @@ func TestHostileOutputOfTenMegabytes(t *testing.T) {
 // The page in a browser: nothing of a hostile session acts, nothing is asked for, nothing breaks its own rules, and what was recorded is there as text.
 func TestHostileTextIsHarmlessInABrowser(t *testing.T) {
 	t.Parallel()
-	all := hostile(t, evil, 10<<20)
+	all := hostile(t, evil, tenMegabytes)
 	file := filepath.Join(t.TempDir(), "page.html")
 	if err := os.WriteFile(file, []byte(export(t, "html", all.Sessions()[0])), 0o600); err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ func Start(t testing.TB, width, height int) *Page {
 		}
 	}
 	if program == "" {
-		t.Skip("NOT TESTED: there is no Chromium here, so nobody has looked at the page; install chromium")
+		t.Skip("SKIPPED, and no page was looked at: there is no Chromium; install chromium")
 	}
 	readsHere, in, err := os.Pipe()
 	if err != nil {
