@@ -7,6 +7,7 @@
 //	 ├ Gate.decide        environment of all its targets ─► policy                   environment/, policy/ (default and files)
 //	 ├ refused            ─► nothing was sent
 //	 ├ document write     ─► queue ──┐ nothing is sent
+//	 │   $out, $merge, mapReduce: what they compute is read; the difference that it makes is the write      output.go
 //	 ├ schema             ───────────┤
 //	 └ not guarded        ─► send    │ recorded, on the verified connection
 //	                                 ▼

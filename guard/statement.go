@@ -75,9 +75,10 @@ type queued struct {
 	verdict policy.Verdict
 	judged  Judged
 	reply   *Reply
-	sums    []sum // one a statement of the command
-	left    int   // statements that have no result yet
-	took    int   // statements that plans have taken
+	sums    []sum       // one a statement of the command
+	left    int         // statements that have no result yet
+	took    int         // statements that plans have taken
+	facts   []plan.Fact // of a plan that begins with it
 }
 
 // sum is what a statement did.
@@ -144,6 +145,15 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	}
 	if v.Guarded() && len(c.Writes()) > 0 {
 		return s.enqueue(ctx, d, c, v, judged) // nothing is sent
+	}
+	if v.Guarded() {
+		o, err := c.Output()
+		if err != nil {
+			return nil, s.fail(fmt.Errorf("%w %w", err, plan.ErrNotPlanned))
+		}
+		if o != nil {
+			return s.outputs(ctx, d, c, o, v, judged)
+		}
 	}
 	if err := s.settleFor(ctx, d, c); err != nil {
 		return nil, err
@@ -584,6 +594,7 @@ func (s *Statement) newBuilder() error {
 	if err != nil {
 		return err
 	}
+	cfg.Facts = append(cfg.Facts, q.facts...)
 	if q.verdict.Action == policy.Confirm { // what is not asked about is backed up and carried out, all of it
 		cfg.Full = s.full(q.judged)
 	}

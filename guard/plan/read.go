@@ -34,14 +34,23 @@ func read(ctx context.Context, r Reader, db string, cmd bson.D, ahead bool, each
 	if err != nil {
 		return err
 	}
-	reply, err := r.Read(ctx, db, raw)
+	return readRaw(ctx, r, db, raw, ahead, each)
+}
+
+// Each runs a command that returns a cursor and hands each document to each. A document is valid until each returns.
+func Each(ctx context.Context, r Reader, db string, cmd bson.Raw, each func(bson.Raw) error) error {
+	return readRaw(ctx, r, db, cmd, false, func(docs bson.RawArray) error { return eachIn(docs, each) })
+}
+
+func readRaw(ctx context.Context, r Reader, db string, cmd bson.Raw, ahead bool, each func(bson.RawArray) error) error {
+	reply, err := r.Read(ctx, db, cmd)
 	for batch := "firstBatch"; ; batch = "nextBatch" {
 		if err != nil {
 			return err
 		}
 		id, ns, docs, err := cursorBatch(db, reply, batch)
 		if err != nil {
-			return fmt.Errorf("%s: %w", cmd[0].Key, err)
+			return fmt.Errorf("%s: %w", cmd.Index(0).Key(), err)
 		}
 		more := func() (bson.Raw, error) {
 			raw, err := bson.Marshal(bson.D{{Key: "getMore", Value: id}, {Key: "collection", Value: ns.Collection}})
@@ -259,6 +268,9 @@ func Kind(ctx context.Context, r Reader, ns command.Namespace) (string, error) {
 	info, err := describe(ctx, r, ns)
 	if err != nil || !info.exists {
 		return "", err
+	}
+	if info.kind == "" { // servers before 3.4, and FerretDB in some cases, do not say
+		return "collection", nil
 	}
 	return info.kind, nil
 }

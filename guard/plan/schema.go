@@ -104,11 +104,11 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 		"drop": planDrop, "dropDatabase": planDropDatabase, "dropIndexes": planDropIndexes,
 		"createIndexes": planCreateIndexes, "create": planCreate, "renameCollection": planRename,
 	}[c.Name()]
-	if plan == nil && (c.Class() != command.Schema || c.Name() == "collMod") {
+	if plan == nil && (c.Class() != command.Schema || c.Name() == "collMod" || c.Name() == "cloneCollectionAsCapped") {
 		plan = planRun
 	}
 	if plan == nil {
-		return nil, joinDiscard(fmt.Errorf("%s %w", c.Name(), ErrNotPlanned), b)
+		return nil, joinDiscard(fmt.Errorf("%s %w%s", c.Name(), ErrNotPlanned, instead[c.Name()]), b)
 	}
 	steps, facts, err := plan(ctx, b, c)
 	if err != nil {
@@ -129,6 +129,11 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 		return nil, joinDiscard(err, b)
 	}
 	return p, nil
+}
+
+// instead is how to do it with commands that are planned.
+var instead = map[string]string{
+	"convertToCapped": ": rename the collection, make the capped one of it with cloneCollectionAsCapped, and drop the old one when the new one is right",
 }
 
 func joinDiscard(err error, b *Builder) error {
