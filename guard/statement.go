@@ -35,6 +35,7 @@ type Input struct {
 	Text   string // secrets redacted
 	Manner string // typed, pasted, recalled, argument, file, pipe, undo, mark, seed
 	Prompt string // behind which it was typed; "" if there was none
+	Screen string // how it stood on the screen with its prompts, if that is not told by Prompt and Text
 	Mode   Mode
 	Full   bool // previews look at all documents, however many they are
 }
@@ -87,6 +88,10 @@ type sum struct {
 	value                                bson.Raw // of a findAndModify
 }
 
+func (in Input) event(mode string) replay.Input {
+	return replay.Input{Text: in.Text, Manner: in.Manner, Mode: mode, Prompt: in.Prompt, Screen: in.Screen}
+}
+
 // Begin starts a statement and records its input.
 func (g *Gate) Begin(in Input) (*Statement, error) {
 	mode := "run"
@@ -94,7 +99,7 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 		mode = "preview"
 	}
 	g.endShown()
-	if err := g.record(replay.KindInput, replay.Input{Text: in.Text, Manner: in.Manner, Mode: mode, Prompt: in.Prompt}); err != nil {
+	if err := g.record(replay.KindInput, in.event(mode)); err != nil {
 		return nil, err
 	}
 	g.forgetPreviews()
