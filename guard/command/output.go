@@ -60,14 +60,8 @@ func (c *Command) Output() (*Output, error) {
 // aggregate: only the last stage writes; the server takes no other place for it.
 func (o *Output) aggregate(c *Command) error {
 	v, _ := c.Lookup("pipeline")
-	stages, err := documents(v)
-	if err != nil {
-		return err
-	}
-	last, err := stages[len(stages)-1].IndexErr(0)
-	if err != nil {
-		return err
-	}
+	stages, _ := documents(v) // it was classified: each is a document of one field
+	last := stages[len(stages)-1].Index(0)
 	switch o.By = last.Key(); o.By {
 	case "$out":
 		o.Replaces = true
@@ -111,12 +105,12 @@ func (o *Output) merge(arg bson.RawValue) error {
 	if v, err := doc.LookupErr("whenMatched"); err == nil {
 		if v.Type == bson.TypeArray {
 			o.WhenMatched, o.Pipeline = "pipeline", v
-		} else if o.WhenMatched, ok = v.StringValueOK(); !ok || !slices.Contains([]string{"replace", "merge", "keepExisting", "fail"}, o.WhenMatched) {
+		} else if o.WhenMatched, _ = v.StringValueOK(); !slices.Contains([]string{"replace", "merge", "keepExisting", "fail"}, o.WhenMatched) {
 			return errors.New("whenMatched is not understood")
 		}
 	}
 	if v, err := doc.LookupErr("whenNotMatched"); err == nil {
-		if o.WhenNotMatched, ok = v.StringValueOK(); !ok || !slices.Contains([]string{"insert", "discard", "fail"}, o.WhenNotMatched) {
+		if o.WhenNotMatched, _ = v.StringValueOK(); !slices.Contains([]string{"insert", "discard", "fail"}, o.WhenNotMatched) {
 			return errors.New("whenNotMatched is not understood")
 		}
 	}
@@ -128,15 +122,12 @@ func fieldNames(v bson.RawValue) ([]string, bool) {
 	if s, ok := v.StringValueOK(); ok {
 		return []string{s}, s != ""
 	}
-	arr, ok := v.ArrayOK()
-	values, err := arr.Values()
-	if !ok || err != nil {
-		return nil, false
-	}
+	arr, _ := v.ArrayOK()
+	values, _ := arr.Values() // of no array: none
 	var out []string
 	for _, v := range values {
-		s, ok := v.StringValueOK()
-		if !ok || s == "" || slices.Contains(out, s) {
+		s, _ := v.StringValueOK() // of no string: "", which is no name
+		if s == "" || slices.Contains(out, s) {
 			return nil, false
 		}
 		out = append(out, s)
@@ -165,10 +156,7 @@ func (o *Output) mapReduce(c *Command) error {
 
 // without makes Read of the fields that keep keeps.
 func (o *Output) without(c *Command, keep func(key string, v bson.RawValue) (any, bool)) error {
-	elems, err := c.raw.Elements()
-	if err != nil {
-		return err
-	}
+	elems, _ := c.raw.Elements() // it was parsed
 	var d bson.D
 	for _, e := range elems {
 		if v, ok := keep(e.Key(), e.Value()); ok {

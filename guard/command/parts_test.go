@@ -170,6 +170,9 @@ func TestSystemNamespacesOfSchema(t *testing.T) {
 		{"admin", `{"bulkWrite":1,"ops":[{"insert":"0","document":{}}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":5}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":{},"zap":1}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":5,"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"drop":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":{}}],"nsInfo":5}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{"drop":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{"delete":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
@@ -413,7 +416,7 @@ func TestOutput(t *testing.T) {
 		{`{"aggregate":"c","pipeline":[{"$merge":"x"}],"cursor":{}}`, `{"aggregate":"c","pipeline":[],"cursor":{}}`, "app.x", "$merge [_id] merge|insert"},
 		{`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":"a","whenMatched":[]}}],"cursor":{}}`, `{"aggregate":"c","pipeline":[],"cursor":{}}`, "app.x", "$merge [a] pipeline|insert"},
 		{`{"mapReduce":"c","map":"m","reduce":"r","query":{"a":1},"out":"x"}`, `{"mapReduce":"c","map":"m","reduce":"r","query":{"a":1},"out":{"inline":1}}`, "app.x", "mapReduce [] |"},
-		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"merge":"x","db":"o"}}`, `{"mapReduce":"c","map":"m","reduce":"r","out":{"inline":1}}`, "o.x", "mapReduce [_id] replace|insert"},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"merge":"x","db":"o"},"bypassDocumentValidation":true,"writeConcern":{"w":1}}`, `{"mapReduce":"c","map":"m","reduce":"r","out":{"inline":1}}`, "o.x", "mapReduce [_id] replace|insert"},
 	} {
 		o, err := parse(t, "app", c.cmd).Output()
 		if err != nil || o == nil {
@@ -425,7 +428,19 @@ func TestOutput(t *testing.T) {
 			t.Errorf("%s:\n%s into %s: %s", c.cmd, o.Read.Raw(), o.Into, rest)
 		}
 	}
+	for _, matched := range []string{"replace", "merge", "keepExisting", "fail"} {
+		for _, not := range []string{"insert", "discard", "fail"} {
+			o, err := parse(t, "app", `{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":"`+matched+`","whenNotMatched":"`+not+`"}}],"cursor":{}}`).Output()
+			if err != nil || o.WhenMatched != matched || o.WhenNotMatched != not {
+				t.Errorf("%s, %s: %+v, %v", matched, not, o, err)
+			}
+		}
+	}
 	for cmd, want := range map[string]string{
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":["a",5]}}],"cursor":{}}`:            "neither a field nor a list",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":["a",""]}}],"cursor":{}}`:           "neither a field nor a list",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":5}}],"cursor":{}}`:         "whenMatched is not understood",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenNotMatched":"zap"}}],"cursor":{}}`:  "whenNotMatched is not understood",
 		`{"aggregate":"c","pipeline":[{"$out":"x"},{"$match":{}}],"cursor":{}}`:                      "not the last stage",
 		`{"aggregate":"c","pipeline":[{"$out":{"db":"a","coll":"x","timeseries":{}}}],"cursor":{}}`:  "time series",
 		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","let":{}}}],"cursor":{}}`:                "let",
