@@ -209,7 +209,7 @@ func (x *execution) saveCollection(ctx context.Context, s plan.Step, from comman
 	})
 	saved, serr := b.Seal(x.plan.Change())
 	if err = errors.Join(err, serr); err != nil {
-		return 0, err
+		return 0, errors.Join(err, b.Discard())
 	}
 	return saved.Documents, x.gate.recordSync(replay.KindSaved, saved)
 }
