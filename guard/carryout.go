@@ -301,7 +301,9 @@ func (g *Gate) space(p *plan.Plan) *Refused {
 	const reserve = 64 << 20
 	var more uint64
 	for _, st := range p.Steps() {
-		more += uint64(max(st.Bytes, 0))
+		if !st.Keep {
+			more += uint64(max(st.Bytes, 0))
+		}
 	}
 	free, err := durable.Free(g.cfg.StateDir)
 	if err != nil {

@@ -644,6 +644,7 @@ func (s *Statement) planConfig(d *Deployment, j Judged, class string) (plan.Conf
 		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: planReader{d}, NewID: g.cfg.NewID, Now: g.cfg.Now, Progress: s.planning,
 		Facts: g.volatileFact(), LookedAt: g.lookedAt(d), MadeBefore: g.madeBefore(d), Large: g.large(j, class),
 		Mongos: d.seen.Mongos, Major: d.major(),
+		Keeps: func(bytes int64) bool { return g.cfg.Policy.KeepsDropped(j.Environment, bytes) },
 		Header: plan.Header{
 			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.identity, Environment: j.Environment.String(),
 			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: s.mode == Preview, Manner: s.manner,

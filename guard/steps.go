@@ -120,6 +120,10 @@ func (x *execution) drop(ctx context.Context, s plan.Step, ns command.Namespace)
 	if err := x.stepDone("renamed aside to " + s.To); err != nil {
 		return errors.Join(err, x.putBack(ctx, ns, aside))
 	}
+	if s.Keep {
+		x.count(s.NS).Schema = s.Do
+		return nil
+	}
 	documents, err := x.saveCollection(ctx, s, aside, nil)
 	if err != nil {
 		return errors.Join(fmt.Errorf("back it up: %w", err), x.putBack(ctx, ns, aside))

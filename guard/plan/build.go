@@ -37,6 +37,8 @@ type Config struct {
 	// Mongos says that the server is one, so that collections may be sharded; Major is its version, 0 if not known.
 	Mongos bool
 	Major  int
+	// Keeps says whether a collection of so many bytes is kept under another name when it is dropped, instead of being copied; nil: none is.
+	Keeps func(bytes int64) bool
 	// Now is the clock, for how long a look at all would take; nil: not told.
 	Now func() time.Time
 	// Progress is told how far the plan is, from the goroutine that makes it, and may stop it with an error. May be nil.

@@ -27,6 +27,7 @@ type Step struct {
 	Documents int64  `json:"documents,omitempty"` // as previewed; the backup is made of what is there
 	Bytes     int64  `json:"bytes,omitempty"`
 	Creates   bool   `json:"creates,omitempty"` // createIndexes: the collection does not exist yet
+	Keep      bool   `json:"keep,omitempty"`    // drop: it stays under the name To, and is not copied
 
 	// Of DoRun: a command, sent to DB; those that take it back, none if nothing does; what Look tells of the thing before. BSON documents.
 	Verb     string   `json:"verb,omitempty"` // the command's name
@@ -117,7 +118,7 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 	t := totals{Facts: facts, Saved: Backup{Possible: true}}
 	for _, s := range steps {
 		t.Counts = append(t.Counts, replay.Count{Namespace: s.NS, Schema: s.verb()})
-		if s.Do == DoDrop {
+		if s.Do == DoDrop && !s.Keep {
 			t.Saved.Documents += s.Documents
 			t.Saved.Bytes += s.Bytes
 		}
@@ -143,9 +144,12 @@ func joinDiscard(err error, b *Builder) error {
 	return err
 }
 
+// asidePrefix begins the names of collections that are set aside.
+const asidePrefix = "respect_aside_"
+
 // Aside is the name under which a collection is kept while its backup is completed.
 func Aside(change string, n int) string {
-	return fmt.Sprintf("respect_aside_%s_%d", strings.ReplaceAll(change, "-", "_"), n)
+	return fmt.Sprintf("%s%s_%d", asidePrefix, strings.ReplaceAll(change, "-", "_"), n)
 }
 
 func onlyOptions(c *command.Command, allowed ...string) error {
@@ -208,15 +212,21 @@ func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*S
 		text += fmt.Sprintf(" and %s: %s", Plural(int64(len(names)), "index"), strings.Join(names, ", "))
 		text = strings.Replace(text, "indexs", "indexes", 1)
 	}
-	facts := []Fact{fact(DropsCollection, Danger, map[string]any{"namespace": ns.String(), "documents": info.total, "bytes": size, "indexes": names}, "%s", text)}
+	var facts []Fact
 	if b.cfg.Mongos {
 		key, err := shardKey(ctx, b.cfg.Reader, ns)
 		if err != nil {
 			return nil, nil, err
 		}
-		facts = append(facts, s.sharded(ns, key, b.cfg.Major)...)
+		facts = s.sharded(ns, key, b.cfg.Major)
 	}
-	return s, facts, nil
+	data := map[string]any{"namespace": ns.String(), "documents": info.total, "bytes": size, "indexes": names}
+	if s.To != "" && b.cfg.Keeps != nil && b.cfg.Keeps(size) && !strings.HasPrefix(ns.Collection, asidePrefix) {
+		s.Keep = true
+		data["kept"] = s.To
+		text += fmt.Sprintf("; with %s it is not copied, but kept as %s until somebody drops that, and takes its room meanwhile", sizeText(size), s.To)
+	}
+	return s, append([]Fact{fact(DropsCollection, Danger, data, "%s", text)}, facts...), nil
 }
 
 // sharded says what is not as elsewhere when a sharded collection is dropped. Servers before 5.0 do not rename one.
