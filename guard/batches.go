@@ -226,7 +226,7 @@ func (x *execution) batch(ctx context.Context, items []plan.Item) error {
 
 // sameCommand says whether two statements may stand in one command.
 func sameCommand(a, b plan.Derived) bool {
-	return a.Command == b.Command && a.Bypass == b.Bypass && a.Let.Type == b.Let.Type && bytes.Equal(a.Let.Value, b.Let.Value)
+	return !a.Alone && !b.Alone && a.Command == b.Command && a.Bypass == b.Bypass && a.Let.Type == b.Let.Type && bytes.Equal(a.Let.Value, b.Let.Value)
 }
 
 // look reads the documents as they are now, on the connection of the change, and the images that will be sent.

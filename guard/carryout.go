@@ -217,7 +217,11 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 	}
 	answer, err := g.cfg.Operator.Ask(ctx, Question{Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why})
 	for _, l := range answer.Looks {
-		if rerr := g.record(replay.KindLooked, replay.Looked{Change: p.Change(), Asked: l.Asked, Screen: shorten(l.Screen, 256<<10)}); rerr != nil {
+		looked := replay.Looked{Change: p.Change(), Asked: l.Asked, Screen: shorten(l.Screen, 256<<10)}
+		if !l.At.IsZero() {
+			looked.Since = g.cfg.Now().Sub(l.At).Microseconds()
+		}
+		if rerr := g.record(replay.KindLooked, looked); rerr != nil {
 			return wish{}, rerr
 		}
 	}
@@ -266,6 +270,9 @@ func (s *Statement) askReason(ctx context.Context, env environment.Environment) 
 	}
 	text := strings.TrimSpace(a.Text)
 	if a.Manner == Aborted || a.Manner == TimedOut || text == "" {
+		if err := s.gate.record(replay.KindReason, replay.Reason{Text: a.Text, Manner: string(Aborted), Screen: a.Screen}); err != nil {
+			return err
+		}
 		return s.stop(&Refused{Text: "declined: no reason was given", Declined: true, Applied: s.applied()})
 	}
 	s.gate.reason = text
@@ -297,7 +304,9 @@ func (g *Gate) space(p *plan.Plan) *Refused {
 	const reserve = 64 << 20
 	var more uint64
 	for _, st := range p.Steps() {
-		more += uint64(max(st.Bytes, 0))
+		if !st.Keep {
+			more += uint64(max(st.Bytes, 0))
+		}
 	}
 	free, err := durable.Free(g.cfg.StateDir)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -66,6 +68,16 @@ func (d *Deployment) Observation() environment.Observation { return d.seen }
 
 // Version is the server's own version.
 func (d *Deployment) Version() string { return d.software.version }
+
+// major is the first number of the version; 0 if it is not known.
+func (d *Deployment) major() int {
+	first, _, _ := strings.Cut(d.software.version, ".")
+	n, err := strconv.Atoi(first)
+	if err != nil || d.software.embedded {
+		return 0
+	}
+	return n
+}
 
 // Embedded says that the server is FerretDB, which cannot do all that MongoDB can.
 func (d *Deployment) Embedded() bool { return d.software.embedded }

@@ -7,6 +7,7 @@
 //	 ├ Gate.decide        environment of all its targets ─► policy                   environment/, policy/ (default and files)
 //	 ├ refused            ─► nothing was sent
 //	 ├ document write     ─► queue ──┐ nothing is sent
+//	 │   $out, $merge, mapReduce: what they compute is read; the difference that it makes is the write      output.go
 //	 ├ schema             ───────────┤
 //	 └ not guarded        ─► send    │ recorded, on the verified connection
 //	                                 ▼
@@ -42,7 +43,7 @@
 //	                                                                                TestKillMatrix, shell TestIncidents
 //	P6  Recorded before       recordSync of the intent in carryOut                  TestP6RecordedBeforeItHappens, TestKillMatrix
 //	P7  Reads are free        Statement.read, command.Bounded                       TestP7ReadsAreFree
-//	P8  Gentle                plan.Reader; execution.documents: batches, stop       TestP8Gentle
+//	P8  Gentle                plan.Reader; execution.documents: batches, stop       TestP8Gentle, TestPacer
 //	P9  Untrusted text        replay.Safe, shell/render                             shell/render TestNothingHostileIsPrinted,
 //	                                                                                cmd/respect TestScript (hostile)
 //	P10 Receipt tells truth   execution.readBack, sortOut, examine                  TestP10TheReceiptTellsTheTruth, TestLostReplies
@@ -50,8 +51,17 @@
 // # Not seen to run on a real MongoDB
 //
 // The tests run over FerretDB, and over a double that adds whole-document equality to it. Written from the manual and not yet seen on a
-// mongod: the road with $expr, $$ROOT and $bsonSize (plan.StillAs) against a real planner; write concern errors; views, time series and
-// clustered collections in plans; commands on a mongos; bypassDocumentValidation in undo; renaming aside in a sharded database; all of
-// plan/run.go (collMod, views, users, roles, parameters, the profiler, killOp), which has met only a catalogue that tests make up. Set
-// RESPECT_TEST_MONGODB to a server for tests and run the tests of this package to see them.
+// mongod:
+//
+//	the road with $expr, $$ROOT and $bsonSize (plan.StillAs) against a real planner; what undo sends for unusual documents ($replaceWith of a $literal)
+//	write concern errors; the delay of secondaries (replSetGetConfig) and their lag (replSetGetStatus) under load
+//	index builds: their progress in currentOp, finding one again, stopping it (indexbuild.go)
+//	a mongos: shard keys in filters, statements that move a document, drops before 5.0, renaming aside in a sharded database
+//	views, time series, clustered, capped and encrypted collections in plans; bypassDocumentValidation in undo
+//	pipelines that the server evaluates on documents that are handed to it ($documents, 5.1); mapReduce inline; $merge by its stages' words (output.go)
+//	the announcement of collection scans by a real explain (announce.go)
+//	all of plan/run.go (collMod, views, users, roles, parameters, the profiler, killOp, cloneCollectionAsCapped) and the shell's show users, roles, profile
+//	and logs, which have met only answers that tests make up
+//
+// Set RESPECT_TEST_MONGODB to a server for tests and run the tests of this package to see them.
 package guard

@@ -52,7 +52,7 @@ func newField(t testing.TB) *field {
 	const doc = `{"_id": 1, "a": 1, "k": 1, "n": 5, "ts": {"$date": "2026-01-01T00:00:00Z"}, "name": "\u001b[1A\u001b[2Kmatched 0 documents", "nonShardKey": 1, "l": [1, 2]}`
 	for _, ns := range []string{"test.c", "test.d", "test.other", "test.users", "test.users\u200b", "test.with.dot", "test.find", "prod.c", "prod.users", "x.c", "a.x", "b.x"} {
 		db, coll, _ := strings.Cut(ns, ".")
-		if _, err := sv.other.Database(db).Collection(coll).InsertMany(t.Context(), []any{raw(t, doc), raw(t, `{"_id": 2, "b": 2}`)}); err != nil {
+		if _, err := sv.other.Database(db).Collection(coll).InsertMany(t.Context(), []any{raw(t, doc), raw(t, `{"_id": 2, "b": 2, "in": "`+ns+`"}`)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,7 +20,8 @@ import (
 
 // Journal is the record that a Gate writes. *journal.Writer implements it.
 type Journal interface {
-	// Append writes one event; Sync makes all that was appended durable. After an error of either, every later call must fail.
+	// Append writes one event; Sync makes all that was appended durable. After an error of either, every later call must fail. Append may be called from
+	// several goroutines.
 	Append(kind replay.Kind, body any) error
 	Sync() error
 	// Seal signs where the record stands and makes it durable, here and wherever else seals belong. An error that wraps journal.ErrWitness says that
@@ -78,8 +79,9 @@ type Answer struct {
 
 // Look is what was looked at while a question stood.
 type Look struct {
-	Asked  string // what was typed
-	Screen string // what was shown, without colours
+	Asked  string    // what was typed
+	Screen string    // what was shown, without colours
+	At     time.Time // when it was asked for
 }
 
 // Progress of a change, or of the plan for one.

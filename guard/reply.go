@@ -99,10 +99,54 @@ func (q *queued) build() (bson.Raw, error) {
 		doc = append(doc, bson.E{Key: "nModified", Value: int32(total.modified)})
 	case "findAndModify":
 		doc = append(doc, bson.E{Key: "lastErrorObject", Value: q.lastErrorObject()}, bson.E{Key: "value", Value: valueOrNull(q.sums[0].value)})
+	case "bulkWrite":
+		return q.buildBulk()
 	default:
 		return nil, fmt.Errorf("internal error: no reply for %s", q.cmd.Name())
 	}
 	return bson.Marshal(append(doc, bson.E{Key: "ok", Value: float64(1)}))
+}
+
+// buildBulk is the reply to a bulkWrite.
+// Source: https://www.mongodb.com/docs/manual/reference/command/bulkWrite/#output
+func (q *queued) buildBulk() (bson.Raw, error) {
+	errorsOnly := false
+	if v, ok := q.cmd.Lookup("errorsOnly"); ok {
+		errorsOnly, _ = v.BooleanOK()
+	}
+	results := bson.A{}
+	var total sum
+	upserts := int32(0)
+	for i, s := range q.sums {
+		r := bson.D{{Key: "ok", Value: float64(1)}, {Key: "idx", Value: int32(i)}}
+		switch q.cmd.Writes()[i].Op {
+		case command.Insert:
+			r = append(r, bson.E{Key: "n", Value: int32(s.inserted)})
+			total.inserted += s.inserted
+		case command.Delete:
+			r = append(r, bson.E{Key: "n", Value: int32(s.deleted)})
+			total.deleted += s.deleted
+		default:
+			n := s.matched
+			if s.upserted.Type != 0 {
+				n, upserts = n+1, upserts+1
+			}
+			r = append(r, bson.E{Key: "n", Value: int32(n)}, bson.E{Key: "nModified", Value: int32(s.modified)})
+			if s.upserted.Type != 0 {
+				r = append(r, bson.E{Key: "upserted", Value: bson.D{{Key: "_id", Value: s.upserted}}})
+			}
+			total.matched, total.modified = total.matched+s.matched, total.modified+s.modified
+		}
+		results = append(results, r)
+	}
+	if errorsOnly {
+		results = bson.A{}
+	}
+	return bson.Marshal(bson.D{
+		{Key: "cursor", Value: bson.D{{Key: "id", Value: int64(0)}, {Key: "firstBatch", Value: results}, {Key: "ns", Value: "admin.$cmd.bulkWrite"}}},
+		{Key: "nErrors", Value: int32(0)}, {Key: "nInserted", Value: int32(total.inserted)}, {Key: "nMatched", Value: int32(total.matched)},
+		{Key: "nModified", Value: int32(total.modified)}, {Key: "nUpserted", Value: upserts}, {Key: "nDeleted", Value: int32(total.deleted)}, {Key: "ok", Value: float64(1)},
+	})
 }
 
 func (q *queued) lastErrorObject() bson.D {

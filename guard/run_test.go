@@ -257,6 +257,14 @@ func (c *catalogue) answer(db string, raw bson.Raw) bson.D {
 		c.collections[name] = coll
 	case "drop":
 		delete(c.collections, name)
+	case "cloneCollectionAsCapped":
+		c.collections[get(cmd, "toCollection").(string)] = &fakeCollection{kind: "collection", options: map[string]any{"capped": true, "size": get(cmd, "size")}, indexes: c.collections["users"].indexes[:1]}
+	case "renameCollection":
+		from, to := strings.TrimPrefix(name, "app."), strings.TrimPrefix(get(cmd, "to").(string), "app.")
+		c.collections[to] = c.collections[from]
+		delete(c.collections, from)
+	case "collStats":
+		return ok(bson.E{Key: "size", Value: int32(700)})
 	case "createUser":
 		if get(cmd, "pwd") == "[redacted]" {
 			panic("the password that was sent is the one of the plan file")
@@ -324,6 +332,7 @@ var runs = []struct {
 	{name: "view's pipeline", cmd: `{"collMod": "adults", "viewOn": "users", "pipeline": []}`, phrase: "collMod app.adults", facts: "changes-options", env: "production"},
 	{name: "unique conversion", cmd: `{"collMod": "users", "index": {"name": "at_1", "unique": true}}`, phrase: "collMod app.users CODE", facts: "irreversible", stays: true, env: "production"},
 	{name: "create a view", cmd: `{"create": "kids", "viewOn": "users", "pipeline": []}`, phrase: "create app.kids", facts: "creates-collection", env: "production"},
+	{name: "clone as capped", cmd: `{"cloneCollectionAsCapped": "users", "toCollection": "last", "size": 500}`, phrase: "cloneCollectionAsCapped app.last", facts: "creates-collection changes-options", env: "production"},
 	{name: "drop a view", cmd: `{"drop": "adults"}`, phrase: "drop app.adults", facts: "drops-collection", env: "production"},
 	{name: "profiler", cmd: `{"profile": 2, "slowms": 5}`, phrase: "profile app", facts: "changes-options", env: "production"},
 	{name: "killOp", cmd: `admin: {"killOp": 1, "op": 77}`, phrase: "killOp admin CODE", facts: "irreversible", stays: true, env: "production"},

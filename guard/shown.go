@@ -149,8 +149,10 @@ func (g *Gate) endShown() {
 	g.shown = shown{last: s.last}
 }
 
-// Screen records the size of the terminal, in characters, if it has changed.
+// Screen records the size of the terminal, in characters, if it has changed. It is called before somebody is waited for: what was shown until then stands in
+// the record, for who follows it meanwhile.
 func (g *Gate) Screen(columns, rows int) {
+	g.flushShown()
 	now := replay.Screen{Columns: columns, Rows: rows}
 	if now != g.screen {
 		g.screen = now
@@ -161,5 +163,16 @@ func (g *Gate) Screen(columns, rows int) {
 // Heard records an entry that is no statement: a word of the shell that asks no server.
 func (g *Gate) Heard(in Input) error {
 	g.endShown()
-	return g.record(replay.KindInput, replay.Input{Text: in.Text, Manner: in.Manner, Mode: "run", Prompt: in.Prompt})
+	return g.record(replay.KindInput, in.event("run"))
+}
+
+// Dropped records an entry that was not run: it was left with Ctrl-C, or empty.
+func (g *Gate) Dropped(in Input) error {
+	g.endShown()
+	return g.record(replay.KindInput, in.event("dropped"))
+}
+
+// Aside records text that was shown while a statement runs, by another goroutine than the Gate's.
+func (g *Gate) Aside(text string) {
+	_ = g.cfg.Journal.Append(replay.KindOutput, replay.Output{Text: text, Error: true}) // a broken journal stops guarded writes, not what was shown
 }

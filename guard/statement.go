@@ -35,6 +35,7 @@ type Input struct {
 	Text   string // secrets redacted
 	Manner string // typed, pasted, recalled, argument, file, pipe, undo, mark, seed
 	Prompt string // behind which it was typed; "" if there was none
+	Screen string // how it stood on the screen with its prompts, if that is not told by Prompt and Text
 	Mode   Mode
 	Full   bool // previews look at all documents, however many they are
 }
@@ -74,9 +75,10 @@ type queued struct {
 	verdict policy.Verdict
 	judged  Judged
 	reply   *Reply
-	sums    []sum // one a statement of the command
-	left    int   // statements that have no result yet
-	took    int   // statements that plans have taken
+	sums    []sum       // one a statement of the command
+	left    int         // statements that have no result yet
+	took    int         // statements that plans have taken
+	facts   []plan.Fact // of a plan that begins with it
 }
 
 // sum is what a statement did.
@@ -86,6 +88,10 @@ type sum struct {
 	value                                bson.Raw // of a findAndModify
 }
 
+func (in Input) event(mode string) replay.Input {
+	return replay.Input{Text: in.Text, Manner: in.Manner, Mode: mode, Prompt: in.Prompt, Screen: in.Screen}
+}
+
 // Begin starts a statement and records its input.
 func (g *Gate) Begin(in Input) (*Statement, error) {
 	mode := "run"
@@ -93,7 +99,7 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 		mode = "preview"
 	}
 	g.endShown()
-	if err := g.record(replay.KindInput, replay.Input{Text: in.Text, Manner: in.Manner, Mode: mode, Prompt: in.Prompt}); err != nil {
+	if err := g.record(replay.KindInput, in.event(mode)); err != nil {
 		return nil, err
 	}
 	g.forgetPreviews()
@@ -139,6 +145,15 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	}
 	if v.Guarded() && len(c.Writes()) > 0 {
 		return s.enqueue(ctx, d, c, v, judged) // nothing is sent
+	}
+	if v.Guarded() {
+		o, err := c.Output()
+		if err != nil {
+			return nil, s.fail(fmt.Errorf("%w %w", err, plan.ErrNotPlanned))
+		}
+		if o != nil {
+			return s.outputs(ctx, d, c, o, v, judged)
+		}
 	}
 	if err := s.settleFor(ctx, d, c); err != nil {
 		return nil, err
@@ -577,6 +592,7 @@ func (s *Statement) newBuilder() error {
 	if err != nil {
 		return err
 	}
+	cfg.Facts = append(cfg.Facts, q.facts...)
 	if q.verdict.Action == policy.Confirm { // what is not asked about is backed up and carried out, all of it
 		cfg.Full = s.full(q.judged)
 	}
@@ -625,6 +641,8 @@ func (s *Statement) planConfig(d *Deployment, j Judged, class string) (plan.Conf
 	return plan.Config{
 		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: planReader{d}, NewID: g.cfg.NewID, Now: g.cfg.Now, Progress: s.planning,
 		Facts: g.volatileFact(), LookedAt: g.lookedAt(d), MadeBefore: g.madeBefore(d), Large: g.large(j, class),
+		Mongos: d.seen.Mongos, Major: d.major(),
+		Keeps: func(bytes int64) bool { return g.cfg.Policy.KeepsDropped(j.Environment, bytes) },
 		Header: plan.Header{
 			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.identity, Environment: j.Environment.String(),
 			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: s.mode == Preview, Manner: s.manner,

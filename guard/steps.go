@@ -3,6 +3,8 @@ package guard
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -105,6 +107,9 @@ func (x *execution) move(ctx context.Context, from, to command.Namespace) error 
 // drop takes a collection away without losing what others write meanwhile: it is renamed aside, backed up and verified there, and only then
 // dropped. If the backup fails it gets its name back.
 func (x *execution) drop(ctx context.Context, s plan.Step, ns command.Namespace) error {
+	if s.To == "" {
+		return x.dropInPlace(ctx, s, ns)
+	}
 	aside, err := command.ParseNamespace(s.To)
 	if err != nil {
 		return err
@@ -115,7 +120,11 @@ func (x *execution) drop(ctx context.Context, s plan.Step, ns command.Namespace)
 	if err := x.stepDone("renamed aside to " + s.To); err != nil {
 		return errors.Join(err, x.putBack(ctx, ns, aside))
 	}
-	documents, err := x.saveCollection(ctx, s, aside)
+	if s.Keep {
+		x.count(s.NS).Schema = s.Do
+		return nil
+	}
+	documents, err := x.saveCollection(ctx, s, aside, nil)
 	if err != nil {
 		return errors.Join(fmt.Errorf("back it up: %w", err), x.putBack(ctx, ns, aside))
 	}
@@ -127,6 +136,47 @@ func (x *execution) drop(ctx context.Context, s plan.Step, ns command.Namespace)
 	}
 	c := x.count(s.NS)
 	c.Schema, c.Deleted = s.Do, documents
+	return nil
+}
+
+// dropInPlace is for a collection that cannot be renamed: it is backed up where it is, and looked at once more. If it is not what the backup holds, it is left.
+// What others write in the moment after that is lost, which the preview said.
+func (x *execution) dropInPlace(ctx context.Context, s plan.Step, ns command.Namespace) error {
+	var saved, now setHash
+	documents, err := x.saveCollection(ctx, s, ns, saved.add)
+	if err != nil {
+		return fmt.Errorf("back it up: %w", err)
+	}
+	if err := x.each(ctx, ns, now.add); err != nil {
+		return fmt.Errorf("look at it once more: %w", err)
+	}
+	if saved != now {
+		x.leave(s.NS, s.NS+" was changed by somebody else while it was backed up, and is left")
+		return nil
+	}
+	if documents != s.Documents {
+		x.warn("%s had %d documents when it was dropped; the preview counted %d (all are in the backup)", s.NS, documents, s.Documents)
+	}
+	if err := x.remove(ctx, ns); err != nil {
+		return err
+	}
+	c := x.count(s.NS)
+	c.Schema, c.Deleted = s.Do, documents
+	return nil
+}
+
+// setHash tells sets of documents apart, whatever their order: several shards answer in any.
+type setHash struct {
+	n   int64
+	sum [4]uint64
+}
+
+func (h *setHash) add(doc bson.Raw) error {
+	one := sha256.Sum256(doc)
+	for i := range h.sum {
+		h.sum[i] += binary.LittleEndian.Uint64(one[8*i:])
+	}
+	h.n++
 	return nil
 }
 
@@ -146,16 +196,24 @@ func (x *execution) remove(ctx context.Context, ns command.Namespace) error {
 	})
 }
 
-// saveCollection copies a whole collection into the change's backup, synced, read back and compared, and records it.
-func (x *execution) saveCollection(ctx context.Context, s plan.Step, from command.Namespace) (int64, error) {
+// saveCollection copies a whole collection into the change's backup, synced, read back and compared, and records it. Each document is handed to also, if that
+// is not nil.
+func (x *execution) saveCollection(ctx context.Context, s plan.Step, from command.Namespace, also func(bson.Raw) error) (int64, error) {
 	b, err := x.plan.NewCollectionBackup(x.gate.cfg.FS, s)
 	if err != nil {
 		return 0, err
 	}
-	err = x.each(ctx, from, b.Add)
+	err = x.each(ctx, from, func(doc bson.Raw) error {
+		if also != nil {
+			if err := also(doc); err != nil {
+				return err
+			}
+		}
+		return b.Add(doc)
+	})
 	saved, serr := b.Seal(x.plan.Change())
 	if err = errors.Join(err, serr); err != nil {
-		return 0, err
+		return 0, errors.Join(err, b.Discard())
 	}
 	return saved.Documents, x.gate.recordSync(replay.KindSaved, saved)
 }

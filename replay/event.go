@@ -149,7 +149,7 @@ type Connect struct {
 // Reason is what the operator said the session is for.
 type Reason struct {
 	Text   string `json:"text"`
-	Manner string `json:"manner"`           // typed, pasted, flag
+	Manner string `json:"manner"`           // typed, pasted, flag; aborted: none was given, and Text is what stood there
 	Screen string `json:"screen,omitempty"` // how it was asked for
 }
 
@@ -157,8 +157,9 @@ type Reason struct {
 type Input struct {
 	Text   string `json:"text"`             // secrets redacted
 	Manner string `json:"manner"`           // typed, pasted, recalled, argument, file, pipe, undo, mark, seed
-	Mode   string `json:"mode"`             // run, preview
+	Mode   string `json:"mode"`             // run, preview; dropped: left with Ctrl-C, or empty
 	Prompt string `json:"prompt,omitempty"` // that it was typed behind; lines behind the first stand behind "... "
+	Screen string `json:"screen,omitempty"` // how it stood there with its prompts, if Text does not tell: the lines of a paste stand in one row
 }
 
 // Command is one command that was sent to a server.
@@ -218,8 +219,9 @@ type Planned struct {
 // Looked is what somebody looked at before he answered a question.
 type Looked struct {
 	Change string `json:"change"`
-	Asked  string `json:"asked"`  // what was typed: details, sample 5, diff ID
-	Screen string `json:"screen"` // exactly what was shown, without colours; shortened if it is long
+	Asked  string `json:"asked"`           // what was typed: details, sample 5, diff ID
+	Screen string `json:"screen"`          // exactly what was shown, without colours, with the answers between two pages; shortened if it is long
+	Since  int64  `json:"since,omitempty"` // microseconds from asking for it to recording it, which is done when the question is answered
 }
 
 // Decided is the answer to a question.

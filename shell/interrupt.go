@@ -14,7 +14,8 @@ import (
 // Interruptible is ctx that Ctrl-C ends. A statement ends then at the next point where it can: a change after its running batch. What does not get there, a
 // regular expression that runs for ever, is left with the third Ctrl-C: the process ends, and the terminal is as it was. What was under way is then looked
 // at by the next session, as after a crash.
-func Interruptible(ctx context.Context, tty *terminal.TTY, errs io.Writer) (context.Context, context.CancelFunc) {
+// said is told what was shown meanwhile, from another goroutine.
+func Interruptible(ctx context.Context, tty *terminal.TTY, errs io.Writer, said func(text string)) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	pressed, done := make(chan os.Signal, 3), make(chan struct{})
 	signal.Notify(pressed, os.Interrupt)
@@ -29,7 +30,9 @@ func Interruptible(ctx context.Context, tty *terminal.TTY, errs io.Writer) (cont
 			case 1:
 				cancel()
 			case 2:
-				fmt.Fprintln(errs, "stopping after what is running; once more leaves at once, and what was under way is looked at next time")
+				const stopping = "stopping after what is running; once more leaves at once, and what was under way is looked at next time\n"
+				fmt.Fprint(errs, stopping)
+				said(stopping)
 			default:
 				if tty != nil {
 					_ = tty.Close() // the process ends

@@ -42,12 +42,9 @@ func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, err
 	o.line.clear(o.Err)
 	var looks []guard.Look
 	for {
-		shown := o.style()
-		plain := shown
-		plain.Color = false
-		text := func(s render.Style) string { return "\n" + s.Plan(q.Plan, q.Environment, q.Phrase) }
-		a, err := o.TTY.Confirm(ctx, text(shown), "> ")
-		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: text(plain), Looks: looks}
+		text := "\n" + o.style().Plan(q.Plan, q.Environment, q.Phrase)
+		a, err := o.TTY.Confirm(ctx, text, "> ")
+		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: render.Uncolored(text), Looks: looks}
 		if err != nil || a.Manner != terminal.Typed {
 			return answer, err
 		}
@@ -55,39 +52,45 @@ func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, err
 		if !ok {
 			return answer, nil
 		}
+		at := time.Now()
 		screen, err := o.page(ctx, q.Plan, look)
 		if err != nil {
 			return answer, err
 		}
-		looks = append(looks, guard.Look{Asked: a.Text, Screen: screen})
+		looks = append(looks, guard.Look{Asked: a.Text, Screen: screen, At: at})
 	}
 }
 
-// page shows what somebody wants to look at, a screen at a time, and returns what was shown.
+// page shows what somebody wants to look at, a screen at a time, and returns what was shown, with the answers between two screens.
 func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, error) {
 	style := o.style()
 	room := max(style.Height-3, 5)
 	var shown strings.Builder
 	n := 0
+	show := func(line string) {
+		fmt.Fprintln(o.TTY, line)
+		shown.WriteString(render.Uncolored(line) + "\n")
+	}
 	err := look(p, style, func(line string) error {
 		rows := 1 + max(render.Width(line)-1, 0)/style.Width
 		if n > 0 && n+rows > room {
 			n = 0
-			a, err := o.TTY.ReadText(ctx, "-- Enter shows more, q goes back to the question -- ", false)
+			const more = "-- Enter shows more, q goes back to the question -- "
+			a, err := o.TTY.ReadText(ctx, more, false)
 			if err != nil {
 				return err
 			}
+			shown.WriteString(more + a.Text + "\n")
 			if a.Manner != terminal.Typed || strings.TrimSpace(a.Text) != "" {
 				return errEnough
 			}
 		}
 		n += rows
-		fmt.Fprintln(o.TTY, line)
-		shown.WriteString(line + "\n")
+		show(line)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		fmt.Fprintln(o.TTY, "error: "+render.SafeLines(err.Error()))
+		show("error: " + render.SafeLines(err.Error()))
 	}
 	return shown.String(), nil
 }
@@ -95,14 +98,9 @@ func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, e
 // Reason implements guard.Operator.
 func (o *Operator) Reason(ctx context.Context, env environment.Environment) (guard.Answer, error) {
 	o.line.clear(o.Err)
-	prompt := func(s render.Style) string {
-		return "\n" + s.Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket, for the record; it confirms nothing.\n> "
-	}
-	shown := o.style()
-	plain := shown
-	plain.Color = false
-	a, err := o.TTY.ReadText(ctx, prompt(shown), false)
-	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: prompt(plain)}, err
+	prompt := "\n" + o.style().Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket, for the record; it confirms nothing.\n> "
+	a, err := o.TTY.ReadText(ctx, prompt, false)
+	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: render.Uncolored(prompt)}, err
 }
 
 // Progress implements guard.Operator. While a change runs, p pauses it, r goes on, s stops it after the running batch.
@@ -143,16 +141,12 @@ func (o *Operator) Receipt(r guard.Receipt) string {
 
 // receipt prints a receipt and returns it without colours.
 func receipt(w io.Writer, s render.Style, r guard.Receipt) string {
-	fmt.Fprint(w, receiptText(s, r))
-	s.Color = false
-	return receiptText(s, r)
-}
-
-func receiptText(s render.Style, r guard.Receipt) string {
-	return s.Receipt(render.Receipt{
+	text := s.Receipt(render.Receipt{
 		Environment: r.Environment, Deployment: r.Deployment, Change: r.Change, Status: r.Status, Predicted: r.Predicted, Actual: r.Actual,
 		Skipped: r.Skipped, Alarm: r.Alarm, Error: r.Error, Undoes: r.Undoes, Took: r.Took, Batches: r.Batches, Resumable: r.Resumable,
 	})
+	fmt.Fprint(w, text)
+	return render.Uncolored(text)
 }
 
 // Present implements guard.Operator.

@@ -5,12 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"respect/guard"
 	"respect/guard/environment"
 	"respect/replay/durable"
 	"respect/shell/js"
@@ -35,24 +35,24 @@ func (s *Shell) Interactive(ctx context.Context) int {
 	})
 	worst := ExitDone
 	for !s.exiting && ctx.Err() == nil {
-		prompt := s.prompt().Text
+		s.prompted = s.prompt().Text
 		s.cfg.Gate.Screen(s.cfg.TTY.Size())
 		text, manner, err := s.readStatement(ctx, ed)
-		if errors.Is(err, terminal.ErrInterrupted) {
-			continue
+		if err != nil || strings.TrimSpace(text) == "" {
+			if gerr := s.cfg.Gate.Dropped(s.input(text, manner, guard.Execute)); gerr != nil {
+				s.say(render.SafeLines(gerr.Error()) + "\n")
+			}
 		}
-		if err != nil {
-			fmt.Fprintln(s.cfg.Out)
-			break
-		}
-		if strings.TrimSpace(text) == "" {
+		switch {
+		case err != nil && !errors.Is(err, terminal.ErrInterrupted):
+			return worst
+		case err != nil || strings.TrimSpace(text) == "":
 			continue
 		}
 		if !Secret(text) {
 			ed.Remember(text)
 			h.add(text)
 		}
-		s.prompted = prompt
 		code := s.execInterruptible(ctx, text, manner)
 		if code == ExitPartly {
 			worst = ExitPartly
@@ -64,28 +64,33 @@ func (s *Shell) Interactive(ctx context.Context) int {
 
 // execInterruptible runs one statement; Ctrl-C ends it and not the shell.
 func (s *Shell) execInterruptible(ctx context.Context, text, manner string) int {
-	ctx, stop := Interruptible(ctx, s.cfg.TTY, s.cfg.Err)
+	ctx, stop := Interruptible(ctx, s.cfg.TTY, s.cfg.Err, s.cfg.Gate.Aside)
 	defer stop()
 	return s.Exec(ctx, text, manner)
 }
 
-// readStatement reads lines until they are a whole statement.
+// readStatement reads lines until they are a whole statement. With an error it returns what there was until then.
 func (s *Shell) readStatement(ctx context.Context, ed *terminal.Editor) (text, manner string, err error) {
 	prompt := s.prompt()
+	s.stood = ""
+	rows := []string{}
 	for {
 		line, err := ed.ReadLine(ctx, prompt)
-		if err != nil {
-			return "", "", err
-		}
-		if text != "" {
+		if len(rows) > 0 {
 			text += "\n"
 		}
 		text += line.Text
+		rows = append(rows, line.Row)
+		if strings.Contains(line.Text, "\n") { // a paste: several lines in one row
+			s.stood = s.prompted + strings.Join(rows, "\n... ") + "\n"
+		} else if s.stood != "" {
+			s.stood += "... " + line.Row + "\n"
+		}
 		if manner == "" || line.Manner != "typed" {
 			manner = line.Manner
 		}
-		if whole(text) {
-			return text, manner, nil
+		if err != nil || whole(text) {
+			return text, manner, err
 		}
 		prompt = terminal.Prompt{Text: "... ", Color: prompt.Color}
 	}

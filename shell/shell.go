@@ -67,6 +67,7 @@ type Shell struct {
 	vm       *js.VM
 	run      *runner
 	prompted string // behind which the running entry was typed
+	stood    string // how it stood on the screen, if that is not told by its text
 	secret   bool   // the running entry may hold a password,
 	hidden   bool   // and it was said that what it shows is not recorded
 	exiting  bool
@@ -120,6 +121,9 @@ func (s *Shell) out(text string) {
 	s.note(text, false)
 }
 
+// Print prints a result.
+func (s *Shell) Print(text string) { s.out(text) }
+
 // Say prints what is no result.
 func (s *Shell) Say(text string) { s.say(text) }
 
@@ -131,7 +135,7 @@ func (s *Shell) say(text string) {
 // note records what was shown. After an entry that may hold a password, what it shows may hold it too.
 func (s *Shell) note(text string, isError bool) {
 	if !s.secret {
-		s.cfg.Gate.Shown(text, isError)
+		s.cfg.Gate.Shown(render.Uncolored(text), isError)
 	} else if !s.hidden {
 		s.hidden = true
 		s.cfg.Gate.Shown("[redacted: what an entry that may hold a password has shown]\n", isError)
@@ -156,7 +160,11 @@ func (s *Shell) Exec(ctx context.Context, text, manner string) int {
 
 // input is an entry as it is recorded.
 func (s *Shell) input(text, manner string, mode guard.Mode) guard.Input {
-	return guard.Input{Text: RedactInput(text), Manner: manner, Mode: mode, Prompt: s.prompted}
+	in := guard.Input{Text: RedactInput(text), Manner: manner, Mode: mode, Prompt: s.prompted}
+	if in.Text == text {
+		in.Screen = s.stood
+	}
+	return in
 }
 
 // statement runs JavaScript. recorded is the whole entry as it came.

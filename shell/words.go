@@ -505,12 +505,15 @@ func (s *Shell) look(id string, l look) int {
 }
 
 // fullWord previews the last previewed statement once more, of all documents.
-func fullWord(s *Shell, ctx context.Context, _, _, manner string) int {
+func fullWord(s *Shell, ctx context.Context, _, text, manner string) int {
 	if s.previewed == "" {
 		s.say("error: nothing was previewed yet: preview STATEMENT\n")
 		return ExitError
 	}
 	in := s.input("preview "+s.previewed, manner, guard.Preview)
+	if s.prompted != "" {
+		in.Screen = s.prompted + text + "\n"
+	}
 	in.Full = true
 	return s.run1(ctx, s.previewed, in)
 }

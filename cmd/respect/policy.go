@@ -28,8 +28,8 @@ policy:
       full-preview: 100000     # documents; beyond it a preview is an estimate until somebody asks for all of them
       pace: {batch: 100ms, busy: 50, max-lag: 5s, stop-lag: 1m}
       volatile-backup: refuse  # where the state directory does not outlive the container or the boot
-    schema: {large: {documents: 100, bytes: 1MiB}}
-    security: refuse           # operations, cluster, server, unknown
+    schema: {large: {documents: 100, bytes: 1MiB}, keep-dropped: 50GiB}  # larger ones are not copied, but kept under another name
+    security: {lower-marker: confirm}  # the administrator's alone; operations, cluster, server, unknown: an action
 record:
   output: full                 # of what is shown; or writes (of statements that plan a change), digest, off
   limit: 1MiB                  # of what one statement shows

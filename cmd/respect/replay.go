@@ -1,20 +1,20 @@
 package main
 
 import (
-	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"math"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"respect/guard/plan"
 	"respect/replay/journal"
 	"respect/replay/player"
 	"respect/shell"
-	"respect/shell/terminal"
 )
 
 func (a *app) replay() *cobra.Command {
@@ -25,23 +25,54 @@ func (a *app) replay() *cobra.Command {
 	return c
 }
 
-// record is all that the state directory has of sessions.
-type record struct {
-	dir      string
-	sessions []*journal.Session
-	between  []journal.Problem
+// archive is the record of the state directory, verified, against the witness too if policy names one.
+func (a *app) archive() (*player.Archive, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	witness := a.witness()
+	all, err := player.Open(dir, journal.Options{Witness: witness})
+	if err != nil && witness != "" { // it may be on a disk that is not there now; what there is here can be looked at all the same
+		fmt.Fprintf(a.err, "warning: %s\n", safe(err.Error()))
+		all, err = player.Open(dir, journal.Options{})
+	}
+	if err != nil {
+		return nil, err
+	}
+	all.Foresee = foresee()
+	return all, nil
 }
 
-func (a *app) readRecord() (r record, err error) {
-	if r.dir, err = a.stateDir(); err != nil {
-		return r, err
-	}
-	all, err := journal.ReadAll(r.dir)
+// witness is the file that policy names; an auditor may have none.
+func (a *app) witness() string {
+	p, err := a.policy()
 	if err != nil {
-		return r, err
+		fmt.Fprintf(a.err, "warning: no witness is compared: %s\n", safe(err.Error()))
+		return ""
 	}
-	r.sessions, r.between = all.Sessions, all.Problems
-	return r, nil
+	return p.Record().Witness
+}
+
+// foresee computes what updates made of documents as the guard did it, so that it need not be trusted: who asks compares hashes.
+func foresee() player.Foresee {
+	var p *plan.Plan
+	at := ""
+	return func(dir, digest string, item, before []byte) ([]byte, error) {
+		if at != dir {
+			var err error
+			if p, err = plan.Open(dir, digest); err != nil {
+				return nil, err
+			}
+			at = dir
+		}
+		var it plan.Item
+		if err := json.Unmarshal(item, &it); err != nil {
+			return nil, err
+		}
+		after, _, err := p.Foresee(it, before)
+		return after, err
+	}
 }
 
 // sessionFilter are the flags that choose sessions.
@@ -94,16 +125,19 @@ func (a *app) replayList() *cobra.Command {
 		if err := f.resolve(); err != nil {
 			return err
 		}
-		r, err := a.readRecord()
+		all, err := a.archive()
 		if err != nil {
 			return err
 		}
-		lines, err := player.List(r.sessions, f.Filter)
+		lines, err := all.List(f.Filter)
 		if err != nil {
 			return err
 		}
 		if a.flags.json != "" {
-			return status(a.printJSON(lines))
+			if err := status(a.printJSON(lines)); err != nil {
+				return err
+			}
+			return a.doubts(all.Record.AllProblems())
 		}
 		for _, l := range lines {
 			fmt.Fprintln(a.out, listed(l))
@@ -111,8 +145,11 @@ func (a *app) replayList() *cobra.Command {
 				fmt.Fprintf(a.out, "  DOES NOT VERIFY: respect replay verify %s\n", safe(l.Session))
 			}
 		}
-		for _, p := range r.between {
+		for _, p := range all.Record.Problems {
 			fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p.String()))
+		}
+		if len(all.Record.AllProblems()) > 0 {
+			return exit(shell.ExitRecord)
 		}
 		return nil
 	}}
@@ -156,11 +193,11 @@ func (a *app) replaySearch() *cobra.Command {
 }
 
 func (a *app) search(text string, f player.Filter, onlyID bool) error {
-	r, err := a.readRecord()
+	all, err := a.archive()
 	if err != nil {
 		return err
 	}
-	lines, err := player.List(r.sessions, f)
+	lines, err := all.List(f)
 	if err != nil {
 		return err
 	}
@@ -168,42 +205,73 @@ func (a *app) search(text string, f player.Filter, onlyID bool) error {
 	for _, l := range lines {
 		wanted[l.Session] = true
 	}
-	touches, problems, err := player.Touched(r.dir, r.sessions, text)
+	out := &found{out: a.out, json: a.flags.json != ""}
+	out.list("documents")
+	problems, err := all.Touched(text, func(id string) bool { return wanted[id] }, func(t player.Touch) error { return out.add(t, t.String()) })
 	if err != nil {
 		return err
 	}
-	found := struct {
-		Documents []player.Touch `json:"documents"`
-		Hits      []player.Hit   `json:"hits"`
-	}{[]player.Touch{}, []player.Hit{}}
-	for _, t := range touches {
-		if wanted[t.Session] {
-			found.Documents = append(found.Documents, t)
+	out.list("hits")
+	for _, r := range all.Sessions() {
+		if onlyID || !wanted[r.Session.ID] {
+			continue
 		}
-	}
-	if !onlyID {
-		var chosen []*journal.Session
-		for _, s := range r.sessions {
-			if wanted[s.ID] {
-				chosen = append(chosen, s)
-			}
-		}
-		if found.Hits, err = player.Search(chosen, text); err != nil {
+		if err := r.Search(text, func(h player.Hit) error { return out.add(h, h.String()+"\n") }); err != nil {
 			return err
 		}
 	}
-	if a.flags.json != "" {
-		if err := status(a.printJSON(found)); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprint(a.out, player.TouchText(found.Documents), player.HitText(found.Hits))
-	}
+	out.list("")
 	// What a record that does not verify hides is not found: that must not look like "nobody".
-	for _, s := range r.sessions {
-		problems = append(problems, s.Problems...)
+	return a.doubts(append(problems, all.Record.AllProblems()...))
+}
+
+// found writes what was found as it is found: as text, or as one JSON object of lists.
+type found struct {
+	out   io.Writer
+	json  bool
+	lists int
+	n     int // of the list
+}
+
+// list begins a list; without a name it ends the last one.
+func (f *found) list(name string) {
+	if !f.json {
+		return
 	}
-	return a.doubts(append(problems, r.between...))
+	switch {
+	case f.lists == 0:
+		fmt.Fprint(f.out, "{")
+	case f.n > 0:
+		fmt.Fprint(f.out, "\n  ]")
+	default:
+		fmt.Fprint(f.out, "]")
+	}
+	if f.lists++; name == "" {
+		fmt.Fprint(f.out, "\n}\n")
+		return
+	}
+	if f.lists > 1 {
+		fmt.Fprint(f.out, ",")
+	}
+	fmt.Fprintf(f.out, "\n  %q: [", name)
+	f.n = 0
+}
+
+func (f *found) add(v any, text string) error {
+	if f.json {
+		indented, err := shell.IndentJSON(v)
+		if err != nil {
+			return err
+		}
+		comma := ""
+		if f.n > 0 {
+			comma = ","
+		}
+		text = comma + "\n    " + strings.ReplaceAll(strings.TrimSuffix(indented, "\n"), "\n", "\n    ")
+	}
+	f.n++
+	_, err := io.WriteString(f.out, text)
+	return err
 }
 
 // doubts says what does not verify, on standard error, where the answer itself cannot hold it.
@@ -218,10 +286,10 @@ func (a *app) doubts(problems []journal.Problem) error {
 }
 
 // findSession finds a session by its name or the beginning or end of it; without one, the last.
-func findSession(dir, id string) (*journal.Session, error) {
+func findSession(dir, id string) (string, error) {
 	ids, err := journal.SessionIDs(dir)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	var found []string
 	for _, s := range ids {
@@ -235,44 +303,43 @@ func findSession(dir, id string) (*journal.Session, error) {
 	}
 	switch {
 	case len(found) == 0 && id == "":
-		return nil, fmt.Errorf("there are no sessions in %s", dir)
+		return "", fmt.Errorf("there are no sessions in %s", dir)
 	case len(found) == 0:
-		return nil, fmt.Errorf("there is no session %q; respect replay list lists them", id)
+		return "", fmt.Errorf("there is no session %q; respect replay list lists them", id)
 	case id != "" && len(found) > 1:
-		return nil, fmt.Errorf("%q means %d sessions; give more of the name", id, len(found))
+		return "", fmt.Errorf("%q means %d sessions; give more of the name", id, len(found))
 	}
-	return journal.ReadSession(dir, found[len(found)-1])
+	return found[len(found)-1], nil
 }
 
-// oneSession is the session that the arguments name.
-func (a *app) oneSession(args []string) (*journal.Session, error) {
+// oneRecord is the session that the arguments name, with what all others say of it.
+func (a *app) oneRecord(args []string) (r player.Record, err error) {
 	if len(args) > 1 {
-		return nil, &usage{text: "one session at a time"}
+		return r, &usage{text: "one session at a time"}
 	}
 	dir, err := a.stateDir()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	return findSession(dir, strings.Join(args, ""))
-}
-
-// oneRecord is that session with what the others say of it.
-func (a *app) oneRecord(args []string) (player.Record, error) {
-	s, err := a.oneSession(args)
+	id, err := findSession(dir, strings.Join(args, ""))
 	if err != nil {
-		return player.Record{}, err
+		return r, err
 	}
-	r, err := a.readRecord()
+	all, err := a.archive()
 	if err != nil {
-		return player.Record{}, err
+		return r, err
 	}
-	changes, err := journal.Changes(r.sessions)
-	return player.Record{Session: s, Changes: changes, Between: r.between}, err
+	for _, r := range all.Sessions() {
+		if r.Session.ID == id {
+			return r, nil
+		}
+	}
+	return r, fmt.Errorf("session %s is gone", id)
 }
 
 // believed is the exit status of what was printed of a session.
-func believed(problems int) error {
-	if problems > 0 {
+func believed(r player.Record) error {
+	if len(r.Problems()) > 0 {
 		return exit(shell.ExitRecord)
 	}
 	return nil
@@ -281,28 +348,18 @@ func believed(problems int) error {
 func (a *app) replayShow() *cobra.Command {
 	var writes bool
 	c := &cobra.Command{Use: "show [ID]", Short: "a session: what was typed, shown, answered and changed", Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error {
-		if !writes {
-			s, err := a.oneSession(args)
-			if err != nil {
-				return err
-			}
-			text, err := player.Story(s)
-			if err != nil {
-				return err
-			}
-			fmt.Fprint(a.out, text)
-			return believed(len(s.Problems))
-		}
 		r, err := a.oneRecord(args)
 		if err != nil {
 			return err
 		}
-		text, err := player.Writes(r.Session, r.Changes)
-		if err != nil {
+		tell := r.Story
+		if writes {
+			tell = r.Writes
+		}
+		if err := tell(a.out); err != nil {
 			return err
 		}
-		fmt.Fprint(a.out, text)
-		return believed(len(r.Session.Problems))
+		return believed(r)
 	}}
 	c.Flags().BoolVar(&writes, "writes", false, "only what was changed, with the preview as it was shown and the receipt")
 	return c
@@ -312,87 +369,24 @@ func (a *app) replayExport() *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use: "export [ID] --format cast|html|json|txt", Short: "a session as one file, for somebody without this program", Args: cobra.ArbitraryArgs,
+		Long: "export writes a session to standard output. cast is asciicast v2, which asciinema plays, with markers at questions and writes. html is one page that needs\n" +
+			"nothing else and loads nothing: verification, changes with previews, documents, answers and receipts, playback, timeline. json has the journal's own lines.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			known := false
-			for _, f := range player.Formats {
-				known = known || f == format
-			}
-			if !known {
+			if !slices.Contains(player.Formats, format) {
 				return &usage{text: fmt.Sprintf("%q is no format", format), hint: "--format " + strings.Join(player.Formats, ", --format ")}
 			}
 			r, err := a.oneRecord(args)
 			if err != nil {
 				return err
 			}
-			if err := player.Export(a.out, format, r); err != nil {
+			if err := r.Export(a.out, format); err != nil {
 				return err
 			}
-			return believed(len(r.Problems()))
+			return believed(r)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "html", "cast (for asciinema), html, json or txt")
 	return c
-}
-
-func (a *app) replayPlay() *cobra.Command {
-	var p player.Player
-	c := &cobra.Command{
-		Use: "play [ID]", Short: "a session again, in its own time", Args: cobra.ArbitraryArgs,
-		Long: "play shows a session as its operator saw it. In a terminal: space pauses, . goes on by one step, n goes to the next question, w to the\n" +
-			"next write, r to the next refusal, + and - change the speed, q leaves. In a pipe there are no keys.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case math.IsNaN(p.Speed) || math.IsInf(p.Speed, 0) || p.Speed < 0:
-				return &usage{text: "--speed is a number from 0", hint: "--speed 1 is the session's own, --speed 10 ten times as fast, --speed 0 at once"}
-			case p.Idle < 0 || p.From < 0:
-				return &usage{text: "--idle and --from are not negative", hint: "--idle 2s --from 10m"}
-			}
-			s, err := a.oneSession(args)
-			if err != nil {
-				return err
-			}
-			frames, err := player.Frames(s)
-			if err != nil {
-				return err
-			}
-			p.Out, p.Clock = a.out, player.Clock{Now: time.Now, After: time.After}
-			if err := a.play(cmd.Context(), &p, frames); err != nil {
-				return err
-			}
-			return believed(len(s.Problems))
-		},
-	}
-	c.Flags().Float64Var(&p.Speed, "speed", 1, "how many times as fast; 0 is at once")
-	c.Flags().DurationVar(&p.Idle, "idle", 2*time.Second, "the longest wait; 0 waits as long as it took")
-	c.Flags().DurationVar(&p.From, "from", 0, "what was before this is shown at once: 10m30s")
-	return c
-}
-
-// play gives the player the keys of the terminal, if it plays to one.
-func (a *app) play(ctx context.Context, p *player.Player, frames []player.Frame) (err error) {
-	ctx, stop := interruptible(ctx)
-	defer stop()
-	if out, ok := a.out.(*os.File); ok && isTerminal(out) {
-		if tty, terr := terminal.Open(); terr == nil {
-			reading, cancel := context.WithCancel(ctx)
-			defer func() { err = errors.Join(err, tty.Close()) }()
-			keys, kerr := tty.Presses(reading)
-			if kerr != nil {
-				cancel()
-				return kerr
-			}
-			defer func() { // before the terminal is given back nobody may read it
-				cancel()
-				for range keys {
-				}
-			}()
-			p.Keys, p.Width = keys, func() int { w, _ := tty.Size(); return w }
-		}
-	}
-	if err = p.Play(ctx, frames); errors.Is(err, context.Canceled) {
-		return exit(shell.ExitError)
-	}
-	return err
 }
 
 const aboutVerify = `verify checks every line of every session against its hash, every seal against its signature, and what sessions, the list
@@ -441,19 +435,15 @@ func (a *app) verify(args []string, o journal.Options) error {
 		return err
 	}
 	if o.Witness == "" {
-		if p, err := a.policy(); err == nil { // an auditor may have none
-			o.Witness = p.Record().Witness
-		}
+		o.Witness = a.witness()
 	}
 	want := ""
 	if len(args) == 1 {
-		s, err := findSession(dir, args[0])
-		if err != nil {
+		if want, err = findSession(dir, args[0]); err != nil {
 			return err
 		}
-		want = s.ID
 	}
-	all, err := journal.Verify(dir, o)
+	all, err := player.Open(dir, o)
 	if err != nil {
 		return err
 	}
@@ -501,14 +491,15 @@ type verifiedSession struct {
 }
 
 // verifyReport is what was found of one session, or of all.
-func verifyReport(all *journal.Record, want string) verified {
+func verifyReport(in *player.Archive, want string) verified {
+	all := in.Record
 	out := verified{Witness: all.Witness, Keys: append([]string{}, all.Keys...), Sessions: []verifiedSession{}, Problems: []string{}}
 	sealed, witnessed := 0, 0
-	for _, s := range all.Sessions {
+	for _, r := range in.Sessions() {
+		s := r.Session
 		if want != "" && s.ID != want {
 			continue
 		}
-		r := player.Record{Session: s, Between: all.Problems, Witness: all.Witness}
 		verdict := r.Verdict()
 		out.Sessions = append(out.Sessions, verifiedSession{s.ID, s.Lines, s.Seals, s.Sealed, s.Closed, s.Live, s.Torn, s.Witnessed, verdict})
 		for _, p := range s.Problems {

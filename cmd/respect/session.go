@@ -177,6 +177,7 @@ func (a *app) withIn(ctx context.Context, dir string, at place, asks bool, f fun
 		}
 	} else {
 		err = fmt.Errorf("%s: %w", guard.Redact(at.uri), err)
+		s.gate.Shown("error: "+safe(err.Error())+"\n", true) // as run will
 	}
 	switch cerr := s.close(code); {
 	case cerr == nil:
@@ -269,11 +270,11 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 	s.recoverChanges(ctx, sh, d)
 	switch {
 	case manner != "":
-		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err)
+		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err, s.gate.Aside)
 		defer stop()
 		return sh.Exec(ctx, src, manner)
 	case s.tty == nil || !isTerminal(s.app.in):
-		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err)
+		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err, s.gate.Aside)
 		defer stop()
 		return sh.Lines(ctx, s.app.in)
 	}

@@ -28,7 +28,7 @@ func (s *session) mark(ctx context.Context, d *guard.Deployment, env environment
 	}
 	// Within a session the environment never falls; what the next one finds is what was marked.
 	next := environment.Classify(d.Evidence(), "")
-	fmt.Fprint(s.app.out, s.style.Evidence(next, d.Name(), d.Evidence()))
+	sh.Print(s.style.Evidence(next, d.Name(), d.Evidence()))
 	return shell.ExitDone
 }
 

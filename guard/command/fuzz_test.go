@@ -270,7 +270,8 @@ func randomCommand(r *rand.Rand) bson.Raw {
 	case "update":
 		d = append(d, bson.E{Key: "updates", Value: bson.A{bson.D{{Key: "q", Value: bson.D{}}, {Key: "u", Value: randomValue(r, 2)}, {Key: "multi", Value: r.IntN(2) == 0}}}})
 	case "bulkWrite":
-		d = append(d, bson.E{Key: "nsInfo", Value: bson.A{bson.D{{Key: "ns", Value: pick(databases) + "." + pick(collections)}}}})
+		d = append(d, bson.E{Key: "nsInfo", Value: bson.A{bson.D{{Key: "ns", Value: pick(databases) + "." + pick(collections)}}}},
+			bson.E{Key: "ops", Value: bson.A{bson.D{{Key: "delete", Value: r.IntN(3)}, {Key: "filter", Value: bson.D{}}, {Key: "multi", Value: randomValue(r, 1)}}, bson.D{{Key: "insert", Value: 0}, {Key: "document", Value: randomValue(r, 2)}}}})
 	}
 	options := strings.Fields(row.options + " " + generic)
 	for range r.IntN(4) {

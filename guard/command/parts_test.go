@@ -1,6 +1,8 @@
 package command
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -120,7 +122,8 @@ func TestReasons(t *testing.T) {
 		`{"applyOps":[{"op":"i"}]}`:                                    "an entry without op and ns",
 		`{"applyOps":[{"op":"c","ns":"a.$cmd"}]}`:                      "a command that is not a document",
 		`{"bulkWrite":1,"nsInfo":5}`:                                   "bulkWrite: nsInfo: an array",
-		`{"bulkWrite":1,"nsInfo":[]}`:                                  "bulkWrite has no nsInfo",
+		`{"bulkWrite":1,"nsInfo":[]}`:                                  "bulkWrite: ops: an array",
+		`{"bulkWrite":1,"nsInfo":[],"ops":[]}`:                         "sent to the database admin",
 		`{"bulkWrite":1,"nsInfo":[{"ns":"a"}]}`:                        `bulkWrite: "a" is not database.collection`,
 		`{"insert":"c","documents":[]}`:                                "insert has no statement",
 		`{"insert":"c","documents":[5]}`:                               "element 0 is not a document",
@@ -158,6 +161,25 @@ func TestSystemNamespacesOfSchema(t *testing.T) {
 	}{
 		{"admin", `{"renameCollection":"app.a","to":"app.b"}`, Schema},
 		{"admin", `{"renameCollection":"app.a","to":"admin.b"}`, Security},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":{}}],"nsInfo":[{"ns":"a.x"},{"ns":"b.y"}]}`, DocumentWrite},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":{}}],"nsInfo":[{"ns":"a.x"},{"ns":"admin.system.users"}]}`, Security},
+		{"admin", `{"bulkWrite":1,"ops":[],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":1,"document":{}}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":-1,"document":{}}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":0.5,"document":{}}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":"0","document":{}}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":5}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":{},"zap":1}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":5,"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"drop":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":{}}],"nsInfo":5}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"drop":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"delete":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"delete":0,"filter":{},"multi":"x"}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"update":0,"filter":{},"updateMods":5}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"update":0,"filter":{},"updateMods":{"$set":{"a":1}},"upsert":"x"}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"update":0,"filter":{},"updateMods":{"a":1},"multi":true}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"renameCollection":"config.a","to":"app.b"}`, Cluster},
 		{"admin", `{"renameCollection":"app.a","to":"app.system.js"}`, Security},
 		{"admin", `{"renameCollection":"app.a","to":"app"}`, Unknown},
@@ -347,5 +369,100 @@ func TestRows(t *testing.T) {
 	}
 	if all := names(); len(all) != n || !slices.IsSorted(all) {
 		t.Errorf("%d names in rows, %d in all", n, len(all))
+	}
+}
+
+// TestBulkWrites: each operation is a statement in the namespace that it names by number.
+func TestBulkWrites(t *testing.T) {
+	c := parse(t, "admin", `{"bulkWrite":1,"ops":[
+		{"insert":1,"document":{"_id":1}},
+		{"update":0,"filter":{"a":1},"updateMods":[{"$set":{"b":"$$v"}}],"constants":{"v":2},"multi":true,"hint":"a_1","collation":{"locale":"de"}},
+		{"update":0,"filter":{"a":2},"updateMods":{"$set":{"b.$[x]":1}},"arrayFilters":[{"x":1}],"upsert":true,"sort":{"a":1}},
+		{"delete":1,"filter":{"a":3},"multi":true}, {"delete":1,"filter":{"a":4}}
+	],"nsInfo":[{"ns":"a.x"},{"ns":"b.y"}],"let":{"w":1},"bypassDocumentValidation":true}`)
+	w := c.Writes()
+	if len(w) != 5 {
+		t.Fatalf("%d statements: %s", len(w), c.Why())
+	}
+	for i, want := range []struct {
+		op            Op
+		ns            string
+		multi, upsert bool
+	}{{Insert, "b.y", false, false}, {Update, "a.x", true, false}, {Update, "a.x", false, true}, {Delete, "b.y", true, false}, {Delete, "b.y", false, false}} {
+		if w[i].Op != want.op || w[i].NS.String() != want.ns || w[i].Multi != want.multi || w[i].Upsert != want.upsert || w[i].Let.Type == 0 || !w[i].BypassChecks {
+			t.Errorf("statement %d is %+v, want %+v", i, w[i], want)
+		}
+	}
+	for what, v := range map[string]bson.RawValue{"constants": w[1].Constants, "hint": w[1].Hint, "collation": w[1].Collation, "arrayFilters": w[2].ArrayFilters, "sort": w[2].Sort} {
+		if v.Type == 0 {
+			t.Errorf("%s is lost", what)
+		}
+	}
+	if got := w[0].Doc.Lookup("_id").Int32(); got != 1 {
+		t.Errorf("the document is %s", w[0].Doc)
+	}
+	if got := w[3].Filter.Lookup("a").Int32(); got != 3 {
+		t.Errorf("the filter is %s", w[3].Filter)
+	}
+}
+
+// TestOutput: what such a command computes is read by the same command without the part that writes.
+func TestOutput(t *testing.T) {
+	for _, c := range []struct{ cmd, read, into, rest string }{
+		{`{"aggregate":"c","pipeline":[{"$match":{"a":1}},{"$out":"x"}],"cursor":{"batchSize":0},"let":{"v":1},"bypassDocumentValidation":true,"writeConcern":{"w":1}}`,
+			`{"aggregate":"c","pipeline":[{"$match":{"a":1}}],"cursor":{},"let":{"v":1}}`, "app.x", "$out [] |"},
+		{`{"aggregate":1,"pipeline":[{"$documents":[]},{"$merge":{"into":{"db":"o","coll":"x"},"on":["a","b"],"whenMatched":"fail","whenNotMatched":"discard"}}],"cursor":{}}`,
+			`{"aggregate":1,"pipeline":[{"$documents":[]}],"cursor":{}}`, "o.x", "$merge [a b] fail|discard"},
+		{`{"aggregate":"c","pipeline":[{"$merge":"x"}],"cursor":{}}`, `{"aggregate":"c","pipeline":[],"cursor":{}}`, "app.x", "$merge [_id] merge|insert"},
+		{`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":"a","whenMatched":[]}}],"cursor":{}}`, `{"aggregate":"c","pipeline":[],"cursor":{}}`, "app.x", "$merge [a] pipeline|insert"},
+		{`{"mapReduce":"c","map":"m","reduce":"r","query":{"a":1},"out":"x"}`, `{"mapReduce":"c","map":"m","reduce":"r","query":{"a":1},"out":{"inline":1}}`, "app.x", "mapReduce [] |"},
+		{`{"mapReduce":"c","map":"m","reduce":"r","out":{"merge":"x","db":"o"},"bypassDocumentValidation":true,"writeConcern":{"w":1}}`, `{"mapReduce":"c","map":"m","reduce":"r","out":{"inline":1}}`, "o.x", "mapReduce [_id] replace|insert"},
+	} {
+		o, err := parse(t, "app", c.cmd).Output()
+		if err != nil || o == nil {
+			t.Errorf("%s: %v, %v", c.cmd, o, err)
+			continue
+		}
+		rest := fmt.Sprintf("%s %v %s|%s", o.By, o.On, o.WhenMatched, o.WhenNotMatched)
+		if !bytes.Equal(o.Read.Raw(), js(t, c.read)) || o.Into.String() != c.into || rest != c.rest || o.Read.Class() != Read || o.Replaces != (len(o.On) == 0) {
+			t.Errorf("%s:\n%s into %s: %s", c.cmd, o.Read.Raw(), o.Into, rest)
+		}
+	}
+	for _, matched := range []string{"replace", "merge", "keepExisting", "fail"} {
+		for _, not := range []string{"insert", "discard", "fail"} {
+			o, err := parse(t, "app", `{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":"`+matched+`","whenNotMatched":"`+not+`"}}],"cursor":{}}`).Output()
+			if err != nil || o.WhenMatched != matched || o.WhenNotMatched != not {
+				t.Errorf("%s, %s: %+v, %v", matched, not, o, err)
+			}
+		}
+	}
+	for cmd, want := range map[string]string{
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":["a",5]}}],"cursor":{}}`:            "neither a field nor a list",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":["a",""]}}],"cursor":{}}`:           "neither a field nor a list",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":5}}],"cursor":{}}`:         "whenMatched is not understood",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenNotMatched":"zap"}}],"cursor":{}}`:  "whenNotMatched is not understood",
+		`{"aggregate":"c","pipeline":[{"$out":"x"},{"$match":{}}],"cursor":{}}`:                      "not the last stage",
+		`{"aggregate":"c","pipeline":[{"$out":{"db":"a","coll":"x","timeseries":{}}}],"cursor":{}}`:  "time series",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","let":{}}}],"cursor":{}}`:                "let",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":5}}],"cursor":{}}`:                  "neither a field nor a list",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":["a","a"]}}],"cursor":{}}`:          "neither a field nor a list",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":[]}}],"cursor":{}}`:                 "neither a field nor a list",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","on":""}}],"cursor":{}}`:                 "neither a field nor a list",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenMatched":"zap"}}],"cursor":{}}`:     "whenMatched is not understood",
+		`{"aggregate":"c","pipeline":[{"$merge":{"into":"x","whenNotMatched":5}}],"cursor":{}}`:      "whenNotMatched is not understood",
+		`{"aggregate":"c","pipeline":[{"$merge":"x"}],"cursor":{},"bypassDocumentValidation":"yes"}`: "bypassDocumentValidation is neither",
+		`{"aggregate":"c","pipeline":[{"$changeStream":{}},{"$merge":"x"}],"cursor":{}}`:             "what has no end",
+		`{"aggregate":"c","pipeline":[{"$out":"x"},{"$merge":"x"}],"cursor":{}}`:                     "",
+		`{"aggregate":"c","pipeline":[{"$merge":"x"},{"$merge":"y"}],"cursor":{}}`:                   "",
+		`{"mapReduce":"c","map":"m","reduce":"r","out":{"reduce":"x"}}`:                              "the server's own code",
+		`{"aggregate":"c","pipeline":[{"$match":{}}],"cursor":{}}`:                                   "",
+		`{"mapReduce":"c","map":"m","reduce":"r","out":{"inline":1}}`:                                "",
+		`{"aggregate":"c","pipeline":[{"$out":"system.users"}],"cursor":{}}`:                         "",
+		`{"drop":"c"}`: "",
+	} {
+		o, err := parse(t, "app", cmd).Output()
+		if o != nil || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v, want %q", cmd, o, err, want)
+		}
 	}
 }

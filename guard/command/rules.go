@@ -561,31 +561,6 @@ func renameCollection(p *parsing) error {
 	return nil
 }
 
-// bulkWrite names its namespaces in nsInfo. It is not taken apart yet: guarded deployments refuse it.
-// Source: https://www.mongodb.com/docs/manual/reference/command/bulkWrite/
-func bulkWrite(p *parsing) error {
-	v, _ := p.field("nsInfo")
-	infos, err := documents(v)
-	if err != nil {
-		return fmt.Errorf("bulkWrite: nsInfo: %w", err)
-	}
-	if len(infos) == 0 {
-		return errors.New("bulkWrite has no nsInfo")
-	}
-	for _, i := range infos {
-		if err := once(i, "ns"); err != nil {
-			return fmt.Errorf("bulkWrite: nsInfo: %w", err)
-		}
-		s, _ := i.Lookup("ns").StringValueOK()
-		ns, err := ParseNamespace(s)
-		if err != nil {
-			return fmt.Errorf("bulkWrite: %w", err)
-		}
-		p.targets = append(p.targets, ns)
-	}
-	return nil
-}
-
 func documents(v bson.RawValue) ([]bson.Raw, error) {
 	arr, ok := v.ArrayOK()
 	if !ok {

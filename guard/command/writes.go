@@ -103,7 +103,10 @@ func deleteRule(p *parsing) error {
 }
 
 // statement is an element of updates or deletes. Fields that it has not are of Type 0.
-type statement struct{ q, u, c, upsert, multi, collation, arrayFilters, hint, sort, limit bson.RawValue }
+type statement struct {
+	q, u, c, upsert, multi, collation, arrayFilters, hint, sort, limit bson.RawValue
+	at, doc                                                            bson.RawValue // of bulkWrite: the number of the namespace, the document
+}
 
 // place is where a field of a statement goes.
 type place func(*statement) *bson.RawValue
@@ -120,6 +123,107 @@ var (
 		"q": updateFields["q"], "limit": func(s *statement) *bson.RawValue { return &s.limit }, "collation": updateFields["collation"], "hint": updateFields["hint"],
 	}
 )
+
+// bulkFields are those of the operations of bulkWrite, by their first field.
+var bulkFields = map[string]map[string]place{
+	"insert": {"insert": func(s *statement) *bson.RawValue { return &s.at }, "document": func(s *statement) *bson.RawValue { return &s.doc }},
+	"update": {
+		"update": func(s *statement) *bson.RawValue { return &s.at }, "filter": updateFields["q"], "updateMods": updateFields["u"], "constants": updateFields["c"],
+		"upsert": updateFields["upsert"], "multi": updateFields["multi"], "collation": updateFields["collation"], "arrayFilters": updateFields["arrayFilters"],
+		"hint": updateFields["hint"], "sort": updateFields["sort"],
+	},
+	"delete": {
+		"delete": func(s *statement) *bson.RawValue { return &s.at }, "filter": updateFields["q"], "multi": updateFields["multi"],
+		"collation": updateFields["collation"], "hint": updateFields["hint"],
+	},
+}
+
+// bulkWrite has statements of all kinds, each in a namespace of nsInfo.
+// Source: https://www.mongodb.com/docs/manual/reference/command/bulkWrite/ (8.0)
+func bulkWrite(p *parsing) error {
+	v, _ := p.field("nsInfo")
+	infos, err := documents(v)
+	if err != nil {
+		return fmt.Errorf("bulkWrite: nsInfo: %w", err)
+	}
+	for _, i := range infos {
+		if err := once(i, "ns"); err != nil {
+			return fmt.Errorf("bulkWrite: nsInfo: %w", err)
+		}
+		s, _ := i.Lookup("ns").StringValueOK()
+		ns, err := ParseNamespace(s)
+		if err != nil {
+			return fmt.Errorf("bulkWrite: %w", err)
+		}
+		p.targets = append(p.targets, ns)
+	}
+	base := Write{}
+	base.Let, _ = p.field("let")
+	if base.BypassChecks, err = boolean(p.raw, "bypassDocumentValidation"); err != nil {
+		return err
+	}
+	v, _ = p.field("ops")
+	ops, err := documents(v)
+	if err != nil {
+		return fmt.Errorf("bulkWrite: ops: %w", err)
+	}
+	if p.db != "admin" {
+		return errors.New("bulkWrite must be sent to the database admin")
+	}
+	var writes []Write
+	for i, op := range ops {
+		w := base
+		if err := w.bulk(op, p.targets); err != nil {
+			return fmt.Errorf("bulkWrite: ops[%d]: %w", i, err)
+		}
+		writes = append(writes, w)
+	}
+	p.writes = writes
+	return nonEmpty(p)
+}
+
+// bulk is one operation of bulkWrite.
+func (w *Write) bulk(op bson.Raw, in []Namespace) error {
+	first, err := op.IndexErr(0)
+	if err != nil {
+		return errors.New("it is empty")
+	}
+	known := bulkFields[first.Key()]
+	if known == nil {
+		return fmt.Errorf("the operation %q is unknown", first.Key())
+	}
+	s, err := readStatement(op, known)
+	if err != nil {
+		return err
+	}
+	n, ok := s.at.AsInt64OK()
+	if f, _ := s.at.AsFloat64OK(); !ok || n < 0 || n >= int64(len(in)) || f != float64(n) {
+		return errors.New("it is in a namespace that nsInfo does not have")
+	}
+	w.NS = in[n]
+	if first.Key() == "insert" {
+		w.Op = Insert
+		if w.Doc, ok = s.doc.DocumentOK(); !ok {
+			return errors.New("document is not a document")
+		}
+		return nil
+	}
+	if w.Filter, ok = s.q.DocumentOK(); !ok {
+		return errors.New("filter is not a document")
+	}
+	w.Collation, w.Hint, w.ArrayFilters, w.Sort, w.Constants = s.collation, s.hint, s.arrayFilters, s.sort, s.c
+	if w.Multi, err = truth("multi", s.multi); err != nil {
+		return err
+	}
+	if first.Key() == "delete" {
+		w.Op = Delete
+		return nil
+	}
+	if w.Upsert, err = truth("upsert", s.upsert); err != nil {
+		return err
+	}
+	return w.setUpdate(s.u)
+}
 
 // readStatement takes a statement apart. A field that is not known, or stands twice, is an error.
 func readStatement(doc bson.Raw, known map[string]place) (s statement, err error) {

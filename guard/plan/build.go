@@ -34,6 +34,11 @@ type Config struct {
 	MadeBefore func(typed string) (change string, at time.Time, ok bool)
 	// Large says what policy asks of a change of so many documents and bytes, if it asks for more because of them; may be nil.
 	Large func(documents, bytes int64) (why string, large bool)
+	// Mongos says that the server is one, so that collections may be sharded; Major is its version, 0 if not known.
+	Mongos bool
+	Major  int
+	// Keeps says whether a collection of so many bytes is kept under another name when it is dropped, instead of being copied; nil: none is.
+	Keeps func(bytes int64) bool
 	// Now is the clock, for how long a look at all would take; nil: not told.
 	Now func() time.Time
 	// Progress is told how far the plan is, from the goroutine that makes it, and may stop it with an error. May be nil.
@@ -184,6 +189,9 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 		if err := pinnable(ps[taken].write(), b.cfg.Header.Road); err != nil {
 			return taken, err
 		}
+		if err := b.capped(ctx, ps[taken].write()); err != nil {
+			return taken, err
+		}
 		group := b.byIDGroup(ps[taken:])
 		n := 1
 		if len(group) == 0 {
@@ -208,6 +216,22 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 	return taken, nil
 }
 
+// capped: before 5.0 a capped collection gives no document back.
+// Source: https://www.mongodb.com/docs/manual/core/capped-collections/
+func (b *Builder) capped(ctx context.Context, w command.Write) error {
+	if b.cfg.Major == 0 || b.cfg.Major >= 5 || w.Op != command.Delete {
+		return nil
+	}
+	info, err := b.info(ctx, w.NS)
+	if err != nil {
+		return err
+	}
+	if is, _ := info.options.Lookup("capped").BooleanOK(); is {
+		return fmt.Errorf("%w: %s is capped, and this server deletes nothing from such collections", ErrUnpinnable, w.NS)
+	}
+	return nil
+}
+
 // doubt looks at some documents of the collection where a filter may mean something else than its author thinks.
 func (b *Builder) doubt(ctx context.Context, ps []Pending) error {
 	for _, p := range ps {
@@ -223,6 +247,15 @@ func (b *Builder) doubt(ctx context.Context, ps []Pending) error {
 		}
 		if w.Op == command.Insert {
 			continue
+		}
+		if bucket, files := strings.CutSuffix(w.NS.Collection, ".files"); files && w.Op == command.Delete && !st.bucketSeen {
+			st.bucketSeen = true
+			chunks := command.Namespace{DB: w.NS.DB, Collection: bucket + ".chunks"}
+			if kind, err := Kind(ctx, b.cfg.Reader, chunks); err != nil {
+				return err
+			} else if kind != "" {
+				st.chunks = chunks.String()
+			}
 		}
 		if _, byID := onlyID(w); !byID && info.exists {
 			st.scan(w, info)
@@ -507,8 +540,14 @@ func (b *Builder) info(ctx context.Context, ns command.Namespace) (*collectionIn
 		return i, nil
 	}
 	i, err := describe(ctx, b.cfg.Reader, ns)
+	if err == nil && b.cfg.Mongos && i.exists {
+		i.shardKey, err = shardKey(ctx, b.cfg.Reader, ns)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if _, err := i.options.LookupErr("encryptedFields"); err == nil {
+		return nil, fmt.Errorf("%w: %s has encrypted fields, which only a client that holds their keys can write", ErrUnpinnable, ns)
 	}
 	switch i.kind {
 	case "view":

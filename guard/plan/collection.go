@@ -14,6 +14,7 @@ import (
 // CollectionBackup copies one whole collection into before/ while a change is carried out.
 type CollectionBackup struct {
 	sp   *spool
+	fs   durable.FS
 	dir  string
 	step Step
 	n    int64
@@ -33,7 +34,17 @@ func (p *Plan) NewCollectionBackup(fs durable.FS, s Step) (*CollectionBackup, er
 	for _, spec := range s.Specs {
 		info.indexes = append(info.indexes, spec)
 	}
-	return &CollectionBackup{sp: sp, dir: p.dir, step: s}, writeMetadata(sp, s.NS, info)
+	b := &CollectionBackup{sp: sp, fs: fs, dir: p.dir, step: s}
+	if err := writeMetadata(sp, s.NS, info); err != nil {
+		return nil, errors.Join(err, b.Discard())
+	}
+	return b, nil
+}
+
+// Discard removes the files of a backup that was not finished.
+func (b *CollectionBackup) Discard() error {
+	before := filepath.Join(b.dir, "before")
+	return errors.Join(b.sp.closeAll(), b.fs.RemoveAll(filepath.Join(before, imageName(b.step.NS))), b.fs.RemoveAll(filepath.Join(before, metadataName(b.step.NS))))
 }
 
 // Add writes one document.

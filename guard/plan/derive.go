@@ -24,6 +24,9 @@ type Derived struct {
 	Let bson.RawValue
 	// Bypass sets bypassDocumentValidation.
 	Bypass bool
+	// Alone says that no other statement may stand in the same command: it changes the shard key, which moves the document.
+	// Source: https://www.mongodb.com/docs/manual/core/sharding-change-shard-key-value/
+	Alone bool
 	// ReturnsNew says that the reply holds the document as the change left it, because that could not be foreseen.
 	ReturnsNew bool
 	// ReturnsOld says that the reply tells which document was there: it must be compared with the before-image.
@@ -46,16 +49,16 @@ func pinnable(w command.Write, road Road) error {
 
 // Derive is what is sent for one document of a plan: a pure function of the plan file and the spooled images. It does not keep before and after.
 //
-// The filter is _id and the condition StillAs; upsert, hint, sort and skip of the typed statement are gone, since the document is
+// The filter is _id, the shard key if there is one, and the condition StillAs; upsert, hint, sort and skip of the typed statement are gone, since the document is
 // pinned; its collation stays, because update operators compare with it. The typed filter stays only where a positional $ needs it.
-// A shard key is not added yet: on a sharded collection the server then asks all shards, which it allows for an update by _id since 7.0.
+// Without the shard key a mongos would ask all shards, and before 7.0 refuse findAndModify.
 func (p *Plan) Derive(it Item, before, after bson.Raw) (Derived, error) {
 	w, typed, err := p.write(it)
 	if err != nil {
 		return Derived{}, err
 	}
 	d := Derived{Let: w.Let, Bypass: w.BypassChecks || p.header.Undoes != ""}
-	s := statement{}
+	s := statement{shardKey: p.totals.ShardKeys[it.NS]}
 	s.doc(func() {
 		switch {
 		case it.Op == "insert":
@@ -84,8 +87,9 @@ func roadFor(road Road, before, after bson.Raw) Road {
 
 // statement is a document while it is written.
 type statement struct {
-	b   []byte
-	err error
+	b        []byte
+	err      error
+	shardKey []string
 }
 
 func (s *statement) doc(fill func()) {
@@ -119,13 +123,45 @@ func (s *statement) document(key string, v bson.Raw) {
 
 func (s *statement) flag(key string, v bool) { s.b = bsoncore.AppendBooleanElement(s.b, key, v) }
 
-// byID selects one document. A value that would be read as a condition stands behind $eq.
-func (s *statement) byID(id bson.RawValue) {
-	if _, plain := plainID(id); plain || id.Type == bson.TypeNull {
-		s.put("_id", id)
+// byID selects one document.
+func (s *statement) byID(doc bson.Raw) {
+	s.equal("_id", doc.Lookup("_id"))
+	for _, name := range s.shardKey {
+		if name == "_id" {
+			continue
+		}
+		v, ok := update.Lookup(doc, name)
+		if !ok {
+			v = bson.RawValue{Type: bson.TypeNull} // what a missing field counts as
+		}
+		s.equal(name, v)
+	}
+}
+
+// equal is a condition on one field. A value that would be read as a condition itself stands behind $eq.
+func (s *statement) equal(name string, v bson.RawValue) {
+	if _, plain := plainID(v); plain || v.Type == bson.TypeNull {
+		s.put(name, v)
 		return
 	}
-	s.sub("_id", func() { s.put("$eq", id) })
+	s.sub(name, func() { s.put("$eq", v) })
+}
+
+// moves says whether a change of these top-level fields can change the shard key.
+func (s *statement) moves(touched []string) bool {
+	return slices.ContainsFunc(s.shardKey, func(key string) bool {
+		top, _, _ := strings.Cut(key, ".")
+		return slices.Contains(touched, top)
+	})
+}
+
+// moved says whether two images differ in the shard key.
+func (s *statement) moved(before, after bson.Raw) bool {
+	return slices.ContainsFunc(s.shardKey, func(key string) bool {
+		was, had := update.Lookup(before, key)
+		is, has := update.Lookup(after, key)
+		return had != has || !was.Equal(is)
+	})
 }
 
 // still appends the condition that a document is as it was shown.
@@ -146,7 +182,7 @@ func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw,
 	if it.Command < 0 && road == RoadExpr && unusual(after, false) { // an undo
 		d.Command = "update"
 		s.sub("q", func() {
-			s.byID(after.Lookup("_id"))
+			s.byID(after)
 			s.b = append(s.b, nothingMatches...)
 		})
 		s.literally(after)
@@ -170,10 +206,10 @@ func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw,
 
 // whole is the statement of a delete or a replacement.
 func (d *Derived) whole(s *statement, it Item, w command.Write, before, after bson.Raw, road Road) error {
-	id := before.Lookup("_id")
+	d.Alone = it.Op == "replace" && s.moved(before, after)
 	if road == RoadFields {
 		d.Command, d.ReturnsOld = "findAndModify", true
-		s.sub("query", func() { s.byID(id) })
+		s.sub("query", func() { s.byID(before) })
 		if it.Op == "replace" {
 			s.document("update", after)
 		} else {
@@ -182,7 +218,7 @@ func (d *Derived) whole(s *statement, it Item, w command.Write, before, after bs
 		return nil
 	}
 	s.sub("q", func() {
-		s.byID(id)
+		s.byID(before)
 		s.still(before, road, nil)
 	})
 	if it.Op == "delete" {
@@ -245,7 +281,7 @@ func (d *Derived) update(s *statement, it Item, w command.Write, before bson.Raw
 	if err != nil {
 		return err
 	}
-	d.Command = "update"
+	d.Command, d.Alone = "update", s.moves(touched)
 	filter, change := "q", "u"
 	if it.Unpredictable != "" && w.Constants.Type == 0 { // what it becomes is in the reply; read later it could be somebody else's
 		d.Command, d.ReturnsNew = "findAndModify", true
@@ -263,7 +299,7 @@ func (d *Derived) update(s *statement, it Item, w command.Write, before bson.Raw
 				return
 			}
 		}
-		s.byID(before.Lookup("_id"))
+		s.byID(before)
 		s.still(before, road, touched)
 	})
 	if err != nil {

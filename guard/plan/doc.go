@@ -8,8 +8,9 @@
 //
 //	changes/<change>/plan.jsonl                       header, commands, one line a document with its hashes, totals; the
 //	                                                  digest is the SHA-256 of this file
-//	changes/<change>/before/<db>/<collection>.bson    before-images, as mongodump writes them, with <collection>.metadata.json
-//	changes/<change>/after/<db>/<collection>.bson     documents that will be inserted or replace others
+//	changes/<change>/before/<db>/<collection>.bson.gz before-images, as mongodump --gzip writes them, with <collection>.metadata.json.gz
+//	changes/<change>/after/<db>/<collection>.bson.gz  documents that will be inserted or replace others
+//	changes/<change>/after/step-<n>.bson              what a command left that is not about documents
 //	changes/<change>/after.idx                        one line a document: the hash of its after-image as the server has it
 //	changes/<change>/RESTORE.txt                      how to restore without this program
 //

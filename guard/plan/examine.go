@@ -146,13 +146,15 @@ func (x *examiner) steps(ctx context.Context) error {
 		applied, found := false, ""
 		switch s.Do {
 		case DoDrop:
-			to, err := command.ParseNamespace(s.To)
-			if err != nil {
-				return err
-			}
-			aside, err := describe(ctx, x.r, to)
-			if err != nil {
-				return err
+			aside := &collectionInfo{}
+			if s.To != "" {
+				to, err := command.ParseNamespace(s.To)
+				if err != nil {
+					return err
+				}
+				if aside, err = describe(ctx, x.r, to); err != nil {
+					return err
+				}
 			}
 			applied = aside.exists || !here.exists
 			switch {

@@ -69,6 +69,7 @@ const (
 	VolatileBackup    = "volatile-backup"
 	NotAtomic         = "not-atomic"
 	OtherDeployment   = "other-deployment" // an undo is to be made elsewhere than the change was
+	LeavesChunks      = "leaves-chunks"    // GridFS: the files go, what they hold stays
 	LowersMarker      = "lowers-marker"
 	FromFile          = "from-file" // an undo of a change that was made in another state directory
 

@@ -20,12 +20,30 @@ func (b *Builder) facts() []Fact {
 		out = append(out, b.stats[ns].facts(b.infos[ns], b.scale(b.stats[ns].count), b.part > 0)...)
 		out = append(out, b.differsFromFind(ns)...)
 	}
+	out = append(out, b.leavesChunks()...)
 	out = append(out, b.partFacts()...)
 	out = append(out, b.recalled()...)
 	if n := len(b.commands); n > 1 {
 		out = append(out, fact(FromLoop, Warn, map[string]any{"operations": n}, "%s issued by one statement", Plural(int64(n), "operation")))
 	}
 	sortFacts(out)
+	return out
+}
+
+// leavesChunks: a file of GridFS is a document in files and many in chunks. Deleting the first leaves the others, which nothing finds any more.
+// Source: https://www.mongodb.com/docs/manual/core/gridfs/
+func (b *Builder) leavesChunks() (out []Fact) {
+	for _, ns := range b.order {
+		st := b.stats[ns]
+		if st.chunks == "" || st.count.Deleted == 0 {
+			continue
+		}
+		if also := b.stats[st.chunks]; also != nil && also.count.Deleted > 0 {
+			continue
+		}
+		out = append(out, fact(LeavesChunks, Warn, map[string]any{"namespace": ns, "chunks": st.chunks, "documents": st.count.Deleted},
+			"deletes %s of GridFS; what they hold stays in %s, where nothing finds it any more", Plural(st.count.Deleted, "file"), st.chunks))
+	}
 	return out
 }
 

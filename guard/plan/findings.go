@@ -32,6 +32,8 @@ type findings struct {
 	sample     []bson.Raw            // some documents of the collection
 	sampled    bool
 	unindexed  bool   // a filter has conditions, and no index begins with a field of one
+	chunks     string // GridFS: the collection that holds what the files of this one consist of; "" if it is none
+	bucketSeen bool
 	near       string // of a collection that does not exist: the name that differs least
 	unique     []uniqueIndex
 	violations map[string]*violation // by unique index

@@ -57,6 +57,12 @@ func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
 		t.Facts = []Fact{}
 	}
 	for _, ns := range b.order {
+		if key := b.infos[ns].shardKey; len(key) > 0 {
+			if t.ShardKeys == nil {
+				t.ShardKeys = map[string][]string{}
+			}
+			t.ShardKeys[ns] = key
+		}
 		made := slices.ContainsFunc(steps, func(s Step) bool { return s.Do == DoCreate && s.NS == ns })
 		if !b.infos[ns].exists && b.stats[ns].count.Inserted > 0 && !made {
 			t.Creates = append(t.Creates, ns)

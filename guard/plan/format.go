@@ -84,6 +84,8 @@ type totals struct {
 	AtLeast   bool           `json:"atLeast,omitempty"` // the counts of an estimate are what there is at least
 	Typed     string         `json:"typed,omitempty"`   // hex SHA-256 of the commands as they were typed: the same for the same work
 	Creates   []string       `json:"creates,omitempty"` // namespaces that do not exist and that inserts create
+	// ShardKeys are the fields of the shard keys of those namespaces that are sharded.
+	ShardKeys map[string][]string `json:"shardKeys,omitempty"`
 }
 
 // Backup says what is saved before the change.

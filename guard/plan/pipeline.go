@@ -76,6 +76,33 @@ const (
 	pipelineBytes = 8 << 20
 )
 
+// variables are those of a statement, as an aggregate takes them. Those of c are constants, which are not evaluated; those of let are expressions.
+// Source: https://www.mongodb.com/docs/manual/reference/command/update/ (c, let)
+func variables(w command.Write) (let bson.D, err error) {
+	for _, from := range []struct {
+		v        bson.RawValue
+		constant bool
+	}{{w.Let, false}, {w.Constants, true}} {
+		doc, ok := from.v.DocumentOK()
+		if !ok {
+			continue
+		}
+		elems, err := doc.Elements()
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range elems {
+			let = slices.DeleteFunc(let, func(x bson.E) bool { return x.Key == e.Key() })
+			if from.constant {
+				let = append(let, bson.E{Key: e.Key(), Value: bson.D{{Key: "$literal", Value: e.Value()}}})
+			} else {
+				let = append(let, bson.E{Key: e.Key(), Value: e.Value()})
+			}
+		}
+	}
+	return let, nil
+}
+
 // evaluate asks the server what a pipeline makes of documents, and keeps the answers for afterImage.
 func (b *Builder) evaluate(ctx context.Context, w command.Write, docs []bson.Raw) error {
 	b.made.why = foreseeable(w.Update)
@@ -95,10 +122,12 @@ func (b *Builder) evaluate(ctx context.Context, w command.Write, docs []bson.Raw
 		pipeline = append(pipeline, s)
 	}
 	cmd := bson.D{{Key: "aggregate", Value: int32(1)}, {Key: "pipeline", Value: pipeline}, {Key: "cursor", Value: bson.D{}}}
-	if w.Constants.Type != 0 {
-		cmd = append(cmd, bson.E{Key: "let", Value: w.Constants})
-	} else if w.Let.Type != 0 {
-		cmd = append(cmd, bson.E{Key: "let", Value: w.Let})
+	let, err := variables(w)
+	if err != nil {
+		return err
+	}
+	if len(let) > 0 {
+		cmd = append(cmd, bson.E{Key: "let", Value: let})
 	}
 	if w.Collation.Type != 0 {
 		cmd = append(cmd, bson.E{Key: "collation", Value: w.Collation})

@@ -34,14 +34,23 @@ func read(ctx context.Context, r Reader, db string, cmd bson.D, ahead bool, each
 	if err != nil {
 		return err
 	}
-	reply, err := r.Read(ctx, db, raw)
+	return readRaw(ctx, r, db, raw, ahead, each)
+}
+
+// Each runs a command that returns a cursor and hands each document to each. A document is valid until each returns.
+func Each(ctx context.Context, r Reader, db string, cmd bson.Raw, each func(bson.Raw) error) error {
+	return readRaw(ctx, r, db, cmd, false, func(docs bson.RawArray) error { return eachIn(docs, each) })
+}
+
+func readRaw(ctx context.Context, r Reader, db string, cmd bson.Raw, ahead bool, each func(bson.RawArray) error) error {
+	reply, err := r.Read(ctx, db, cmd)
 	for batch := "firstBatch"; ; batch = "nextBatch" {
 		if err != nil {
 			return err
 		}
 		id, ns, docs, err := cursorBatch(db, reply, batch)
 		if err != nil {
-			return fmt.Errorf("%s: %w", cmd[0].Key, err)
+			return fmt.Errorf("%s: %w", cmd.Index(0).Key(), err)
 		}
 		more := func() (bson.Raw, error) {
 			raw, err := bson.Marshal(bson.D{{Key: "getMore", Value: id}, {Key: "collection", Value: ns.Collection}})
@@ -152,6 +161,31 @@ type collectionInfo struct {
 	uuid    string   // hex; "" if the server has none
 	indexes []bson.Raw
 	total   int64 // documents, from the collection's metadata
+	// shardKey are the fields of the shard key; none of a collection that is not sharded.
+	shardKey []string
+}
+
+// shardKey are the fields by which a collection is sharded, from the cluster's own metadata; none if it is not sharded, or if the operator may not read them.
+// Source: https://www.mongodb.com/docs/manual/reference/config-database/#mongodb-data-config.collections
+func shardKey(ctx context.Context, r Reader, ns command.Namespace) (fields []string, err error) {
+	err = iterate(ctx, r, "config", bson.D{{Key: "find", Value: "collections"}, {Key: "filter", Value: bson.D{{Key: "_id", Value: ns.String()}}}}, func(doc bson.Raw) error {
+		if dropped, _ := doc.Lookup("dropped").BooleanOK(); dropped {
+			return nil
+		}
+		key, _ := doc.Lookup("key").DocumentOK()
+		elems, err := key.Elements()
+		for _, e := range elems {
+			fields = append(fields, e.Key())
+		}
+		return err
+	})
+	if a, ok := r.(interface{ Answered(error) bool }); err != nil && ok && a.Answered(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look how %s is sharded: %w", ns, err)
+	}
+	return fields, nil
 }
 
 // collation says whether strings may be equal without being the same bytes.
@@ -259,6 +293,9 @@ func Kind(ctx context.Context, r Reader, ns command.Namespace) (string, error) {
 	info, err := describe(ctx, r, ns)
 	if err != nil || !info.exists {
 		return "", err
+	}
+	if info.kind == "" { // servers before 3.4, and FerretDB in some cases, do not say
+		return "collection", nil
 	}
 	return info.kind, nil
 }

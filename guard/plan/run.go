@@ -26,6 +26,7 @@ import (
 //	updateRole, grant… and revoke…                       updateRole with privileges and roles as they were
 //	dropUser                                             createUser, only where there is no password ($external)
 //	dropRole                                             createRole, and the role granted again to those who had it
+//	cloneCollectionAsCapped                              drop, by the way on which any collection is dropped: with a backup
 //	all others                                           none: irreversible
 
 // What Look reads.
@@ -76,6 +77,7 @@ func planRun(ctx context.Context, b *Builder, c *command.Command) ([]Step, []Fac
 		"createUser": r.createUser, "dropUser": r.dropUser, "updateUser": r.updateUser, "grantRolesToUser": r.updateUser, "revokeRolesFromUser": r.updateUser,
 		"createRole": r.createRole, "dropRole": r.dropRole, "updateRole": r.updateRole, "grantRolesToRole": r.updateRole, "revokeRolesFromRole": r.updateRole,
 		"grantPrivilegesToRole": r.updateRole, "revokePrivilegesFromRole": r.updateRole, "create": r.createView, "drop": r.dropView,
+		"cloneCollectionAsCapped": r.cloneCapped,
 	}[c.Name()]
 	if inverse == nil {
 		r.irreversible("%s: nothing takes it back", c.Name())
@@ -246,6 +248,33 @@ func (r *run) createView(ctx context.Context) error {
 		return &Foreseen{48, "NamespaceExists", fmt.Sprintf("Collection %s already exists.", r.s.NS)}
 	}
 	r.fact(CreatesCollection, Info, "creates the view %s on %s", r.s.NS, shown(orElse(r.c.Raw(), "viewOn", nil)))
+	return r.undoneBy(bson.D{{Key: "drop", Value: r.c.Targets()[0].Collection}})
+}
+
+// cloneCapped: https://www.mongodb.com/docs/manual/reference/command/cloneCollectionAsCapped/
+func (r *run) cloneCapped(ctx context.Context) error {
+	was, err := r.look(ctx, lookCollection, "")
+	if err != nil {
+		return err
+	}
+	if was.Lookup("exists").Boolean() {
+		return &Foreseen{48, "NamespaceExists", fmt.Sprintf("cloneCollectionAsCapped failed - destination collection %s already exists", r.s.NS)}
+	}
+	from := r.c.Sources()[0]
+	info, err := describe(ctx, r.b.cfg.Reader, from)
+	if err != nil {
+		return err
+	}
+	if !info.exists {
+		return &Foreseen{26, "NamespaceNotFound", fmt.Sprintf("cloneCollectionAsCapped: source collection %s does not exist", from)}
+	}
+	size, _ := r.c.Lookup("size")
+	room, _ := size.AsInt64OK()
+	have := collectionSize(ctx, r.b.cfg.Reader, from)
+	r.fact(CreatesCollection, Info, "copies %s, %s, of %s into the capped collection %s, without their indexes", Plural(info.total, "document"), sizeText(have), from, r.s.NS)
+	if have > room {
+		r.fact(ChangesOptions, Warn, "%s has room for %s of them: the oldest documents are left out", r.s.NS, sizeText(room))
+	}
 	return r.undoneBy(bson.D{{Key: "drop", Value: r.c.Targets()[0].Collection}})
 }
 
@@ -771,6 +800,14 @@ func (u *undo) unrun(ctx context.Context, s Step) ([]Step, []Fact, error) {
 		c, err := command.Parse(s.DB, raw, nil)
 		if err != nil {
 			return nil, nil, err
+		}
+		if kind, _ := bson.Raw(now).Lookup("type").StringValueOK(); c.Name() == "drop" && kind != "view" {
+			drop, facts, err := u.dropStep(ctx, c.Targets()[0], n)
+			if err != nil || drop == nil {
+				return nil, facts, err
+			}
+			drop.Phrase = drop.words()
+			return []Step{*drop}, facts, nil
 		}
 		back := Step{Do: DoRun, Verb: c.Name(), DB: s.DB, NS: s.NS, Run: raw, Look: s.Look, Name: s.Name, Was: now}
 		if n == 0 {

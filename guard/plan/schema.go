@@ -18,7 +18,7 @@ type Step struct {
 	Do     string `json:"do"`               // one of the words below
 	Phrase string `json:"phrase,omitempty"` // what is typed to confirm; "" for a part that its neighbours speak for
 	NS     string `json:"ns"`
-	To     string `json:"to,omitempty"` // rename: the new name; drop: the name under which it is kept aside meanwhile
+	To     string `json:"to,omitempty"` // rename: the new name; drop: the name under which it is kept aside meanwhile, "" if it cannot be renamed
 	// Specs are index specifications, BSON documents as listIndexes gives them; base64 in JSON.
 	Specs [][]byte `json:"specs,omitempty"`
 	// Options of create, a BSON document; base64 in JSON.
@@ -27,6 +27,7 @@ type Step struct {
 	Documents int64  `json:"documents,omitempty"` // as previewed; the backup is made of what is there
 	Bytes     int64  `json:"bytes,omitempty"`
 	Creates   bool   `json:"creates,omitempty"` // createIndexes: the collection does not exist yet
+	Keep      bool   `json:"keep,omitempty"`    // drop: it stays under the name To, and is not copied
 
 	// Of DoRun: a command, sent to DB; those that take it back, none if nothing does; what Look tells of the thing before. BSON documents.
 	Verb     string   `json:"verb,omitempty"` // the command's name
@@ -43,7 +44,7 @@ type Step struct {
 
 // What a step does.
 const (
-	DoDrop          = "drop"          // rename aside, back up, drop
+	DoDrop          = "drop"          // rename aside, back up, drop; or, where it cannot be renamed, back up, compare, drop
 	DoDropEmpty     = "dropEmpty"     // drop if it is still empty
 	DoDropIndexes   = "dropIndexes"   // drop the indexes in Specs
 	DoCreate        = "create"        // with Options
@@ -104,11 +105,11 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 		"drop": planDrop, "dropDatabase": planDropDatabase, "dropIndexes": planDropIndexes,
 		"createIndexes": planCreateIndexes, "create": planCreate, "renameCollection": planRename,
 	}[c.Name()]
-	if plan == nil && (c.Class() != command.Schema || c.Name() == "collMod") {
+	if plan == nil && (c.Class() != command.Schema || c.Name() == "collMod" || c.Name() == "cloneCollectionAsCapped") {
 		plan = planRun
 	}
 	if plan == nil {
-		return nil, joinDiscard(fmt.Errorf("%s %w", c.Name(), ErrNotPlanned), b)
+		return nil, joinDiscard(fmt.Errorf("%s %w%s", c.Name(), ErrNotPlanned, instead[c.Name()]), b)
 	}
 	steps, facts, err := plan(ctx, b, c)
 	if err != nil {
@@ -117,7 +118,7 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 	t := totals{Facts: facts, Saved: Backup{Possible: true}}
 	for _, s := range steps {
 		t.Counts = append(t.Counts, replay.Count{Namespace: s.NS, Schema: s.verb()})
-		if s.Do == DoDrop {
+		if s.Do == DoDrop && !s.Keep {
 			t.Saved.Documents += s.Documents
 			t.Saved.Bytes += s.Bytes
 		}
@@ -134,6 +135,11 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 	return p, nil
 }
 
+// instead is how to do it with commands that are planned.
+var instead = map[string]string{
+	"convertToCapped": ": rename the collection, make the capped one of it with cloneCollectionAsCapped, and drop the old one when the new one is right",
+}
+
 func joinDiscard(err error, b *Builder) error {
 	if derr := b.Discard(); derr != nil {
 		return errors.Join(err, fmt.Errorf("remove the half-made backup: %w", derr))
@@ -141,9 +147,12 @@ func joinDiscard(err error, b *Builder) error {
 	return err
 }
 
+// asidePrefix begins the names of collections that are set aside.
+const asidePrefix = "respect_aside_"
+
 // Aside is the name under which a collection is kept while its backup is completed.
 func Aside(change string, n int) string {
-	return fmt.Sprintf("respect_aside_%s_%d", strings.ReplaceAll(change, "-", "_"), n)
+	return fmt.Sprintf("%s%s_%d", asidePrefix, strings.ReplaceAll(change, "-", "_"), n)
 }
 
 func onlyOptions(c *command.Command, allowed ...string) error {
@@ -206,7 +215,36 @@ func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*S
 		text += fmt.Sprintf(" and %s: %s", Plural(int64(len(names)), "index"), strings.Join(names, ", "))
 		text = strings.Replace(text, "indexs", "indexes", 1)
 	}
-	return s, []Fact{fact(DropsCollection, Danger, map[string]any{"namespace": ns.String(), "documents": info.total, "bytes": size, "indexes": names}, "%s", text)}, nil
+	var facts []Fact
+	if b.cfg.Mongos {
+		key, err := shardKey(ctx, b.cfg.Reader, ns)
+		if err != nil {
+			return nil, nil, err
+		}
+		facts = s.sharded(ns, key, b.cfg.Major)
+	}
+	data := map[string]any{"namespace": ns.String(), "documents": info.total, "bytes": size, "indexes": names}
+	if s.To != "" && b.cfg.Keeps != nil && b.cfg.Keeps(size) && !strings.HasPrefix(ns.Collection, asidePrefix) {
+		s.Keep = true
+		data["kept"] = s.To
+		text += fmt.Sprintf("; with %s it is not copied, but kept as %s until somebody drops that, and takes its room meanwhile", sizeText(size), s.To)
+	}
+	return s, append([]Fact{fact(DropsCollection, Danger, data, "%s", text)}, facts...), nil
+}
+
+// sharded says what is not as elsewhere when a sharded collection is dropped. Servers before 5.0 do not rename one.
+// Source: https://www.mongodb.com/docs/manual/reference/command/renameCollection/#sharded-collections
+func (s *Step) sharded(ns command.Namespace, key []string, major int) []Fact {
+	if len(key) == 0 {
+		return nil
+	}
+	data := map[string]any{"namespace": ns.String(), "shardKey": key}
+	out := []Fact{fact(PartialUndo, Warn, data, "%s is sharded by %s: undo brings its documents and indexes back into a collection that is not", ns, strings.Join(key, ", "))}
+	if major > 0 && major < 5 {
+		s.To = ""
+		out = append(out, fact(NotAtomic, Danger, data, "%s is sharded, and this server cannot rename it aside: what others write between the backup and the drop is lost", ns))
+	}
+	return out
 }
 
 func indexTraits(spec bson.Raw) string {

@@ -77,9 +77,11 @@ func (u *undo) undrop(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	if u.vacated[s.NS] {
 		now = &collectionInfo{options: bson.Raw{5, 0, 0, 0, 0}}
 	}
-	_, aside, err := u.describe(ctx, s.To)
-	if err != nil {
-		return nil, nil, err
+	aside := &collectionInfo{}
+	if s.To != "" {
+		if _, aside, err = u.describe(ctx, s.To); err != nil {
+			return nil, nil, err
+		}
 	}
 	switch {
 	case aside.exists && now.exists:
@@ -112,7 +114,7 @@ func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now
 	name := filepath.Join("before", u.images.name(s.NS))
 	if i := slices.IndexFunc(u.backup, func(f replay.SavedFile) bool { return f.Name == filepath.ToSlash(name) }); i < 0 {
 		if s.Documents > 0 {
-			return nil, nil, fmt.Errorf("the backup of %s was not finished, and %s is not there either", s.NS, s.To)
+			return nil, nil, fmt.Errorf("the backup of %s was not finished, and what was dropped is not there under another name (%q) either", s.NS, s.To)
 		}
 	} else if err := u.insertBackup(ctx, ns, now, filepath.Join(u.of.dir, name), u.backup[i]); err != nil {
 		return nil, nil, err

@@ -87,7 +87,7 @@ func classWord(c command.Class) string {
 }
 
 var settingWords = [...]string{"action", "large.documents", "large.bytes", "large.action", "max-time", "max-operations", "max-bytes",
-	"pace.batch", "pace.busy", "pace.max-lag", "pace.stop-lag", "full-preview", "volatile-backup", "lower-marker"}
+	"pace.batch", "pace.busy", "pace.max-lag", "pace.stop-lag", "full-preview", "volatile-backup", "lower-marker", "keep-dropped"}
 
 // String is the setting as a file has it, with a dot for a mapping.
 func (s setting) String() string { return settingWords[s] }
@@ -101,7 +101,7 @@ func (s setting) text(n int64) string {
 		return actionWords[n]
 	case s == maxTime, s == paceBatch, s == paceLag, s == paceStop:
 		return inUnits(n, timeUnits)
-	case s == largeBytes, s == maxBytes:
+	case s == largeBytes, s == maxBytes, s == keepDropped:
 		return inUnits(n, byteUnits)
 	}
 	return inUnits(n, plainNumber)

@@ -25,7 +25,9 @@ import (
 //	      full-preview: 100000         # documents; beyond it a preview is an estimate until somebody asks for all
 //	      pace: {batch: 100ms, busy: 50, max-lag: 5s, stop-lag: 1m}
 //	      volatile-backup: refuse      # where the state directory does not outlive the container
-//	    schema: approve
+//	    schema:
+//	      action: approve
+//	      keep-dropped: 50GiB          # what is larger is not copied when it is dropped, but kept under another name until somebody drops that
 //	record:                          # record.go
 //	  output: full                   # writes, digest or off
 //	  limit: 1MiB                    # of what one statement shows
@@ -55,7 +57,7 @@ type written struct {
 var classes = []classKeys{
 	{"reads", command.Read, []string{"action", "max-time"}},
 	{"documents", command.DocumentWrite, []string{"action", "large", "max-operations", "max-bytes", "pace", "full-preview", "volatile-backup"}},
-	{"schema", command.Schema, []string{"action", "large", "volatile-backup"}},
+	{"schema", command.Schema, []string{"action", "large", "volatile-backup", "keep-dropped"}},
 	{"operations", command.Operations, []string{"action"}},
 	{"security", command.Security, []string{"action", "lower-marker"}},
 	{"cluster", command.Cluster, []string{"action"}},
@@ -248,6 +250,8 @@ func (f *File) parseClass(s source, c cell, e entry, keys []string) error {
 			err = f.parseAction(s, c, volatileAction, e.value)
 		case "lower-marker":
 			err = f.parseAction(s, c, lowerMarker, e.value)
+		case "keep-dropped":
+			err = f.parseNumber(s, c, keepDropped, e, byteUnits, 0, 1<<53)
 		case "max-time":
 			err = f.parseNumber(s, c, maxTime, e, timeUnits, 1, 24*3600_000)
 		case "max-operations":

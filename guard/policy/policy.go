@@ -123,6 +123,7 @@ const (
 	fullPreview                   // documents that a preview looks at without being asked for all
 	volatileAction                // this Action at most, where the backup does not outlive the container or the boot
 	lowerMarker                   // this Action for a marker that says less than before
+	keepDropped                   // a dropped collection of more bytes is kept under another name, and not copied
 )
 
 // cell is a place in the table of a policy.
@@ -240,6 +241,11 @@ func (p *Policy) LowerMarker(env environment.Environment) Verdict {
 	v := Verdict{Action: Action(asked.n), AskReason: true}
 	v.Why = fmt.Sprintf("lowering a marker of %s %s%s", called(env), v.Action.sentence(), says(asked))
 	return v
+}
+
+// KeepsDropped says whether a collection of so many bytes is kept under another name when it is dropped, instead of being copied.
+func (p *Policy) KeepsDropped(env environment.Environment, bytes int64) bool {
+	return bytes > p.look(env, command.Schema, keepDropped).n
 }
 
 // Decide says what env asks for a command of class c.

@@ -1,7 +1,10 @@
 package player
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -10,37 +13,46 @@ import (
 )
 
 // act is one thing that a session set out to change: what was planned, asked, answered, saved, done. Or, without a question, a write of an
-// unguarded deployment.
+// unguarded deployment. Screens are read when they are wanted.
 type act struct {
 	Change   string
 	Seq      uint64    // of the event that begins it
 	Time     time.Time // of that event
 	Input    string    // the statement before it
 	Planned  *replay.Planned
-	Decided  []replay.Decided
+	looks    []place
+	decided  []place
+	declined bool
 	Answered time.Time
 	Saved    *replay.Saved
 	Intent   *replay.Intent
 	Outcome  *replay.Outcome
+	receipt  place
 	Ended    time.Time
 	Recovery *replay.Recovery // by a later session
 	UndoneBy string
+	Partly   []string      // changes that took a part of it back
+	Resumed  []string      // changes that did what it had left
 	Status   replay.Status // "" for what was not tried
 	Running  bool
 	Plain    *replay.Command // an unguarded write; all else is empty then
+
+	fold *journal.Change // nil for what was not tried
 }
 
-// acts are the changes of a session, in order. all are the changes of all sessions: what was found out and taken back since is in others.
-func acts(s *journal.Session, all []*journal.Change) ([]*act, error) {
+// acts are the changes of a session, in order, with what was found out and taken back since.
+func (r Record) acts() ([]*act, error) {
+	all, err := r.In.Changes()
+	if err != nil {
+		return nil, err
+	}
 	a := actor{byID: map[string]*act{}}
-	for _, e := range s.Events {
-		if err := a.event(e); err != nil {
-			return nil, fmt.Errorf("seq %d: %w", e.Seq, err)
-		}
+	if err := r.events(a.event); err != nil {
+		return nil, err
 	}
 	for _, c := range all {
-		if x := a.byID[c.ID]; x != nil && c.Session == s.ID {
-			x.Recovery, x.UndoneBy, x.Status, x.Running = c.Recovery, c.UndoneBy, c.Status, c.Running
+		if x := a.byID[c.ID]; x != nil && c.Session == r.Session.ID {
+			x.Recovery, x.UndoneBy, x.Partly, x.Resumed, x.Status, x.Running, x.fold = c.Recovery, c.UndoneBy, c.PartlyUndoneBy, c.ResumedBy, c.Status, c.Running, c
 		}
 	}
 	return a.acts, nil
@@ -69,9 +81,13 @@ func (a *actor) event(e replay.Event) error {
 				a.act(b.Change, e).Planned = &b
 			}
 		}),
+		replay.KindLooked: into(e, func(b replay.Looked) {
+			x := a.act(b.Change, e)
+			x.looks = append(x.looks, placeOf(e))
+		}),
 		replay.KindDecided: into(e, func(b replay.Decided) {
 			x := a.act(b.Change, e)
-			x.Decided, x.Answered = append(x.Decided, b), e.Time
+			x.decided, x.declined, x.Answered = append(x.decided, placeOf(e)), x.declined || !b.Accepted, e.Time
 		}),
 		replay.KindSaved: into(e, func(b replay.Saved) {
 			x := a.act(b.Change, e)
@@ -82,6 +98,7 @@ func (a *actor) event(e replay.Event) error {
 		}),
 		replay.KindIntent:  into(e, func(b replay.Intent) { a.act(b.Change, e).Intent = &b }),
 		replay.KindOutcome: into(e, func(b replay.Outcome) { x := a.act(b.Change, e); x.Outcome, x.Ended = &b, e.Time }),
+		replay.KindReceipt: into(e, func(b replay.Receipt) { a.act(b.Change, e).receipt = placeOf(e) }),
 		replay.KindCommand: into(e, func(b replay.Command) {
 			if unguarded(b) {
 				a.acts = append(a.acts, &act{Seq: e.Seq, Time: e.Time, Input: a.input, Plain: &b})
@@ -110,10 +127,8 @@ func (x *act) verdict() string {
 	case x.Intent != nil:
 		return "UNKNOWN"
 	}
-	for _, d := range x.Decided {
-		if !d.Accepted {
-			return "NOT CARRIED OUT"
-		}
+	if x.declined {
+		return "NOT CARRIED OUT"
 	}
 	return "NOT BEGUN"
 }
@@ -130,16 +145,26 @@ func (x *act) summary() string {
 	return ""
 }
 
-// receipt is what a change was predicted to do and did, as the operator saw it.
-func (x *act) receipt() []string {
+// shownReceipt is what was shown of a change's outcome. Older journals do not have it: then it is said in the same words.
+func (x *act) shownReceipt(f *os.File) ([]string, error) {
+	if x.receipt.size > 0 {
+		b, err := body[replay.Receipt](f, x.receipt)
+		return strings.Split(strings.Trim(replay.SafeLines(b.Screen), "\n"), "\n"), err
+	}
 	if x.Outcome == nil {
-		return nil
+		return nil, nil
 	}
-	var predicted []replay.Count
-	if x.Intent != nil {
-		predicted = x.Intent.Counts
+	return receipt(*x.Outcome, x.predicted()), nil
+}
+
+func (x *act) predicted() []replay.Count {
+	switch {
+	case x.Outcome != nil && x.Outcome.Predicted != nil:
+		return x.Outcome.Predicted
+	case x.Intent != nil:
+		return x.Intent.Counts
 	}
-	return receipt(*x.Outcome, predicted)
+	return nil
 }
 
 var words = map[replay.Status]string{
@@ -211,38 +236,40 @@ func countLine(c replay.Count, predicted []replay.Count) string {
 	return s
 }
 
-// Writes is only what a session changed, or was asked about: the statement, the preview as it was shown, the answer, the receipt, and what
-// became of it since. all are the changes of all sessions.
-func Writes(s *journal.Session, all []*journal.Change) (string, error) {
-	list, err := acts(s, all)
+// Writes writes only what a session changed, or was asked about: the statement, the preview as it was shown, the answer, the receipt, and what became of it
+// since.
+func (r Record) Writes(w io.Writer) error {
+	list, err := r.acts()
 	if err != nil {
-		return "", err
+		return err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "session %s, %s, %s on %s\n", replay.Safe(s.ID), State(s), replay.Safe(s.Open.Who.User), replay.Safe(s.Open.Who.Host))
+	f, err := os.Open(r.file())
+	if err != nil {
+		return err
+	}
+	defer f.Close() // read only
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "session %s, %s, %s on %s\n", replay.Safe(r.Session.ID), r.State(), replay.Safe(r.Session.Open.Who.User), replay.Safe(r.Session.Open.Who.Host))
 	if len(list) == 0 {
 		b.WriteString("nothing was written, and nothing was asked\n")
 	}
 	for _, x := range list {
+		lines, err := x.tell(f)
+		if err != nil {
+			return err
+		}
 		b.WriteString("\n")
-		for _, l := range x.tell() {
+		for _, l := range lines {
 			b.WriteString(strings.TrimRight(replay.Safe(l), " ") + "\n")
 		}
 	}
-	tellProblems(&b, s)
-	return b.String(), nil
+	for _, l := range r.doubts() {
+		b.WriteString(l + "\n")
+	}
+	return b.Flush()
 }
 
-func tellProblems(b *strings.Builder, s *journal.Session) {
-	if s.Torn > 0 {
-		fmt.Fprintf(b, "the last line is torn (%d bytes): the program was stopped while it was written\n", s.Torn)
-	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(b, "DOES NOT VERIFY: %s\n", replay.Safe(p.String()))
-	}
-}
-
-func (x *act) tell() []string {
+func (x *act) tell(f *os.File) ([]string, error) {
 	out := []string{strings.TrimSpace(fmt.Sprintf("%s  %s  %s  %s", x.Time.Format(stamp), replay.Safe(x.Change), x.verdict(), x.summary()))}
 	if x.Input != "" {
 		out = append(out, block("> ", x.Input)...)
@@ -254,16 +281,24 @@ func (x *act) tell() []string {
 		if x.Plain.Error != "" {
 			out = append(out, block("error: ", x.Plain.Error)...)
 		}
-		return out
+		return out, nil
 	}
-	for _, d := range x.Decided {
-		out = append(out, tellDecided(d)...)
+	for _, p := range append(x.looks[:len(x.looks):len(x.looks)], x.decided...) {
+		e, err := p.read(f)
+		if err != nil {
+			return nil, err
+		}
+		lines, err := tell(e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, lines...)
 	}
 	if x.Saved != nil {
 		out = append(out, fmt.Sprintf("backup: %d document(s), %d bytes, %d file(s), read back", x.Saved.Documents, x.Saved.Bytes, len(x.Saved.Files)))
 	}
-	out = append(out, x.receipt()...)
-	return append(out, x.since()...)
+	receipt, err := x.shownReceipt(f)
+	return append(append(out, receipt...), x.since()...), err
 }
 
 // since is what was found out and done later.
@@ -271,11 +306,26 @@ func (x *act) since() (out []string) {
 	if x.Intent != nil && x.Intent.Undoes != "" {
 		out = append(out, "it takes back "+replay.Safe(x.Intent.Undoes))
 	}
+	if x.Intent != nil && x.Intent.Only != "" {
+		out = append(out, "only "+replay.Safe(x.Intent.Only))
+	}
+	if x.Intent != nil && x.Intent.Resumes != "" {
+		out = append(out, "it does the rest of "+replay.Safe(x.Intent.Resumes))
+	}
 	if x.Recovery != nil {
 		out = append(out, fmt.Sprintf("found later: %s: %s", replay.Safe(string(x.Recovery.Status)), replay.Safe(x.Recovery.Found)))
 	}
 	if x.UndoneBy != "" {
 		out = append(out, "taken back by "+replay.Safe(x.UndoneBy))
+	}
+	for _, id := range x.Partly {
+		out = append(out, "taken back in part by "+replay.Safe(id))
+	}
+	for _, id := range x.Resumed {
+		out = append(out, "what it had left was done by "+replay.Safe(id))
+	}
+	if x.fold != nil && x.fold.Pruned != nil {
+		out = append(out, fmt.Sprintf("its backup was deleted at %s, %d bytes: %s", x.fold.PrunedAt.Format(stamp), x.fold.Pruned.Bytes, replay.Safe(x.fold.Pruned.Why)))
 	}
 	return out
 }

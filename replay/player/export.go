@@ -1,6 +1,7 @@
 package player
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -10,143 +11,81 @@ import (
 	"unicode/utf8"
 
 	"respect/replay"
-	"respect/replay/journal"
 )
 
-// Record is a session with what else is known of it.
-type Record struct {
-	Session *journal.Session
-	Changes []*journal.Change // of all sessions
-	Between []journal.Problem // of all sessions: what does not verify outside of them
-	Witness string            // the file that seals were compared with; "" if none was
-}
-
-// Problems are what does not verify of a session, in itself or in what others say of it.
-func (r Record) Problems() (out []string) {
-	for _, p := range r.Session.Problems {
-		out = append(out, replay.Safe(p.String()))
-	}
-	for _, p := range r.Between {
-		if p.Session == r.Session.ID || p.Session == "" {
-			out = append(out, replay.Safe(p.String()))
-		}
-	}
-	return out
-}
-
-// Verdict is the result of the verification, in a sentence. It never says more than chain and seals prove.
-func (r Record) Verdict() string {
-	s := r.Session
-	if len(r.Problems()) > 0 {
-		return "DOES NOT VERIFY"
-	}
-	out := "verifies"
-	switch {
-	case s.Live:
-		out = "verifies so far; it is running"
-	case !s.Closed:
-		out = "verifies; ends without close: crash or truncation"
-	}
-	switch left := s.Lines - s.Sealed; {
-	case s.Seals == 0:
-		return out + "; not sealed"
-	case left == 0:
-		return out + "; sealed to its end"
-	case left == 1:
-		return out + "; its last line is not sealed"
-	default:
-		return out + fmt.Sprintf("; its last %d lines are not sealed", left)
-	}
-}
-
-// Witnessed says whether somebody else has the last seal as well, and what it means if nobody has.
-func (r Record) Witnessed() string {
-	const key = "somebody who can write these files and has their key could have written all of it anew"
-	switch {
-	case r.Session.Witnessed:
-		return "witnessed, to its last seal, by " + replay.Safe(r.Witness)
-	case r.Session.Seals == 0:
-		return "not witnessed, and not sealed: somebody who can write these files could have written all of it anew"
-	case r.Witness != "":
-		return "not witnessed: " + replay.Safe(r.Witness) + " does not have its last seal; " + key
-	}
-	return "not witnessed: " + key
+// exporters are the formats by their names.
+var exporters = map[string]func(Record, *bufio.Writer) error{
+	"cast": Record.exportCast, "html": Record.exportHTML, "json": Record.exportJSON, "txt": Record.exportText,
 }
 
 // Formats are the names that Export knows.
 var Formats = []string{"cast", "html", "json", "txt"}
 
-// Export writes a session as one file in one of Formats, from the events of its journal alone.
-func Export(w io.Writer, format string, r Record) error {
-	switch format {
-	case "cast":
-		return exportCast(w, r)
-	case "html":
-		return exportHTML(w, r)
-	case "json":
-		return exportJSON(w, r)
-	case "txt":
-		return exportText(w, r)
+// Export writes a session as one file in one of Formats, as it reads it: the file may be longer than the memory. What was written before an error is
+// no such file.
+func (r Record) Export(w io.Writer, format string) error {
+	export := exporters[format]
+	if export == nil {
+		return fmt.Errorf("%q is no format; %s are", format, strings.Join(Formats, ", "))
 	}
-	return fmt.Errorf("%q is no format; %s are", format, strings.Join(Formats, ", "))
+	b := bufio.NewWriterSize(w, 64<<10)
+	if err := export(r, b); err != nil {
+		return err
+	}
+	return b.Flush()
 }
 
-func exportText(w io.Writer, r Record) error {
-	story, err := Story(&journal.Session{ID: r.Session.ID, Live: r.Session.Live, Closed: r.Session.Closed, Torn: r.Session.Torn, Open: r.Session.Open, Events: r.Session.Events})
-	if err != nil {
+func (r Record) exportText(w *bufio.Writer) error {
+	if err := r.Story(w); err != nil {
 		return err
 	}
-	writes, err := Writes(&journal.Session{ID: r.Session.ID, Live: r.Session.Live, Closed: r.Session.Closed, Open: r.Session.Open, Events: r.Session.Events}, r.Changes)
-	if err != nil {
+	w.WriteString("\nCHANGES\n\n")
+	if err := r.Writes(w); err != nil {
 		return err
 	}
-	var b strings.Builder
-	b.WriteString(story + "\nCHANGES\n\n" + writes + "\nVERIFICATION\n\n" + r.Verdict() + "\n" + r.Witnessed() + "\n")
+	w.WriteString("\nVERIFICATION\n\n" + r.Verdict() + "\n" + r.Witnessed() + "\n")
+	if key := r.Session.Open.Key; key != "" {
+		fmt.Fprintf(w, "%d seal(s), up to line %d of %d, under the key %s\n", r.Session.Seals, r.Session.Sealed, r.Session.Lines, replay.Safe(key))
+	}
 	for _, p := range r.Problems() {
-		b.WriteString("DOES NOT VERIFY: " + p + "\n")
+		w.WriteString("DOES NOT VERIFY: " + p + "\n")
 	}
-	b.WriteString("\nHASHES\n\n")
-	for _, e := range r.Session.Events {
-		fmt.Fprintf(&b, "%6d  %s  %-9s %s\n", e.Seq, e.Time.Format(time.RFC3339Nano), replay.Safe(string(e.Kind)), replay.Safe(e.Hash))
-	}
-	_, err = io.WriteString(w, b.String())
-	return err
+	w.WriteString("\nHASHES\n\n")
+	return r.events(func(e replay.Event) error {
+		_, err := fmt.Fprintf(w, "%6d  %s  %-9s %s\n", e.Seq, e.Time.Format(time.RFC3339Nano), replay.Safe(string(e.Kind)), replay.Safe(e.Hash))
+		return err
+	})
 }
 
 // exportJSON writes an object whose member events holds the journal's own lines, one a line: their hashes can be computed anew.
-func exportJSON(w io.Writer, r Record) error {
-	head := r.Session.Head()
+func (r Record) exportJSON(w *bufio.Writer) error {
 	top := struct {
 		Session      string       `json:"session"`
 		State        string       `json:"state"`
 		Verification verification `json:"verification"`
-	}{r.Session.ID, State(r.Session), verification{
-		Verdict: r.Verdict(), Verifies: len(r.Problems()) == 0, Witnessed: r.Session.Witnessed, Events: len(r.Session.Events), Head: head.Hash, Torn: r.Session.Torn,
-		Seals: r.Session.Seals, Sealed: r.Session.Sealed, Key: r.Session.Open.Key, Problems: append([]string{}, r.Problems()...),
+	}{r.Session.ID, r.State(), verification{
+		Verdict: r.Verdict(), Verifies: len(r.Problems()) == 0, Witnessed: r.Session.Witnessed, Witness: r.In.Record.Witness, Events: r.Session.Lines, Head: r.Session.Head().Hash,
+		Torn: r.Session.Torn, Seals: r.Session.Seals, Sealed: r.Session.Sealed, Key: r.Session.Open.Key, Problems: append([]string{}, r.Problems()...),
 	}}
 	first, err := encode(top)
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	b.Write(bytes.TrimSuffix(first, []byte("}")))
-	b.WriteString(`,"events":[`)
-	for i, e := range r.Session.Events {
-		if i > 0 {
-			b.WriteByte(',')
+	w.Write(bytes.TrimSuffix(first, []byte("}")))
+	w.WriteString(`,"events":[`)
+	comma := ""
+	err = r.events(func(e replay.Event) error {
+		line := fmt.Appendf(nil, `{"seq":%d,"time":"%s","kind":"%s","body":%s,"prev":"%s","hash":"%s"}`,
+			e.Seq, e.Time.UTC().Format(time.RFC3339Nano), e.Kind, harmless(e.Body), e.Prev, e.Hash)
+		if !json.Valid(line) {
+			return fmt.Errorf("it is no JSON")
 		}
-		body, err := e.Bytes()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&b, "\n"+`{"seq":%d,"time":"%s","kind":"%s","body":%s,"prev":"%s","hash":"%s"}`,
-			e.Seq, e.Time.UTC().Format(time.RFC3339Nano), e.Kind, harmless(body), e.Prev, e.Hash)
-	}
-	b.WriteString("\n]}\n")
-	if !json.Valid(b.Bytes()) {
-		return fmt.Errorf("the events of session %s make no JSON", r.Session.ID)
-	}
-	_, err = w.Write(b.Bytes())
+		w.WriteString(comma + "\n")
+		comma = ","
+		_, err := w.Write(line)
+		return err
+	})
+	w.WriteString("\n]}\n")
 	return err
 }
 
@@ -154,6 +93,7 @@ type verification struct {
 	Verdict   string   `json:"verdict"`
 	Verifies  bool     `json:"verifies"`
 	Witnessed bool     `json:"witnessed"`
+	Witness   string   `json:"witness"` // the file that was compared; "" if none was
 	Events    int      `json:"events"`
 	Head      string   `json:"head"` // the hash of the last event
 	Torn      int      `json:"torn"`
@@ -176,36 +116,46 @@ func encode(v any) ([]byte, error) {
 // harmless writes hostile characters and invalid bytes in JSON as escapes. What this program recorded has none.
 func harmless(b []byte) []byte {
 	var out []byte
+	done := 0
 	for i := 0; i < len(b); {
+		if b[i] < 0x7f {
+			i++
+			continue
+		}
 		r, n := utf8.DecodeRune(b[i:])
+		if !replay.Hostile(r) && (r != utf8.RuneError || n > 1) {
+			i += n
+			continue
+		}
+		out = append(out, b[done:i]...)
 		switch {
-		case r == utf8.RuneError && n == 1:
+		case r == utf8.RuneError:
 			out = append(out, `\ufffd`...)
-		case r >= 0x7f && replay.Hostile(r) && r > 0xffff:
+		case r > 0xffff:
 			r -= 0x10000
 			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		case r >= 0x7f && replay.Hostile(r):
-			out = fmt.Appendf(out, `\u%04x`, r)
 		default:
-			out = append(out, b[i:i+n]...)
+			out = fmt.Appendf(out, `\u%04x`, r)
 		}
 		i += n
+		done = i
 	}
-	return out
+	if done == 0 {
+		return b
+	}
+	return append(out, b[done:]...)
 }
 
-// exportCast writes asciicast v2: what the operator saw, with markers at questions, writes and refusals.
-func exportCast(w io.Writer, r Record) error {
-	frames, err := Frames(r.Session)
+// exportCast writes asciicast v2, https://docs.asciinema.org/manual/asciicast/v2/: what the operator saw, with markers at questions, writes and refusals.
+func (r Record) exportCast(w *bufio.Writer) error {
+	t, err := r.Tape()
 	if err != nil {
 		return err
 	}
-	const height = 40
-	width := 80
-	for _, f := range frames {
-		for l := range strings.SplitSeq(f.Text, "\n") {
-			width = max(width, utf8.RuneCountInString(l))
-		}
+	defer t.Close() // read only
+	size, err := t.window()
+	if err != nil {
+		return err
 	}
 	type header struct {
 		Version   int               `json:"version"`
@@ -215,27 +165,63 @@ func exportCast(w io.Writer, r Record) error {
 		Title     string            `json:"title"`
 		Env       map[string]string `json:"env"`
 	}
-	h := header{2, min(width, 200), height, 0, "respect session " + replay.Safe(r.Session.ID), map[string]string{"TERM": "xterm-256color"}}
-	if len(r.Session.Events) > 0 {
-		h.Timestamp = r.Session.Events[0].Time.Unix()
+	line := func(v any) error {
+		b, err := encode(v)
+		w.Write(append(b, '\n'))
+		return err
 	}
-	lines := []any{h}
-	for _, f := range frames {
+	if err := line(header{2, size.Columns, size.Rows, t.cut.begin.Unix(), "respect session " + replay.Safe(r.Session.ID), map[string]string{"TERM": "xterm-256color"}}); err != nil {
+		return err
+	}
+	for _, f := range t.Frames {
 		at := json.Number(fmt.Sprintf("%.6f", f.At.Seconds()))
-		if f.Mark != "" {
-			// A marker stands before what it marks, so that a player that jumps there shows it next.
-			lines = append(lines, []any{at, "m", f.Label})
+		if f.Window.Columns > 0 && f.Window != size {
+			size = f.Window
+			if err := line([]any{at, "r", fmt.Sprintf("%dx%d", size.Columns, size.Rows)}); err != nil {
+				return err
+			}
 		}
-		lines = append(lines, []any{at, "o", strings.ReplaceAll(f.Text, "\n", "\r\n")})
-	}
-	for _, l := range lines {
-		b, err := encode(l)
+		text, err := t.Text(f)
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(append(b, '\n')); err != nil {
-			return err
+		if f.Clear {
+			text = "\x1b[H\x1b[2J" + text
+		}
+		for _, l := range f.loud {
+			text += l + "\n"
+		}
+		if f.Mark != "" {
+			// A marker stands before what it marks, so that a player that jumps there shows it next.
+			if err := line([]any{at, "m", f.Label}); err != nil {
+				return err
+			}
+		}
+		if text != "" {
+			if err := line([]any{at, "o", strings.ReplaceAll(text, "\n", "\r\n")}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// window is the size of the terminal at the begin. Where it is not recorded it is as wide as what was shown.
+func (t *Tape) window() (replay.Screen, error) {
+	size := replay.Screen{Columns: 80, Rows: 40}
+	for _, f := range t.Frames {
+		if f.Window.Columns > 0 {
+			return f.Window, nil
+		}
+	}
+	for _, f := range t.Frames {
+		text, err := t.Text(f)
+		if err != nil {
+			return size, err
+		}
+		for l := range strings.SplitSeq(text, "\n") {
+			size.Columns = min(max(size.Columns, utf8.RuneCountInString(l)), 200)
+		}
+	}
+	return size, nil
 }

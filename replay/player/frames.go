@@ -2,11 +2,11 @@ package player
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
 	"respect/replay"
-	"respect/replay/journal"
 )
 
 // Mark says what a frame is, for those who look for it.
@@ -19,152 +19,399 @@ const (
 	Refusal  Mark = "refusal"
 )
 
-// Frame is a piece of a session as it is played.
+// Frame is a step of a session as it is played: text that was added to the screen, or something to know that was not on it, or both.
 type Frame struct {
-	At    time.Duration // since the session began; never less than that of the frame before
-	Text  string        // lines, safe on a terminal; each ends with a newline
-	Mark  Mark          // "" for what nobody jumps to
-	Label string        // of a marked frame: one line, safe
+	At     time.Duration // since the session began; never less than that of the frame before
+	Clear  bool          // the screen was cleared, before the text
+	Window replay.Screen // the terminal had this size from now on; zero if nothing is said
+	Mark   Mark          // "" for what nobody jumps to
+	Label  string        // of a marked frame: one line, safe
+
+	from place
+	text func(replay.Event) (string, error)   // nil: nothing
+	note func(replay.Event) ([]string, error) // nil: nothing
+	said string                               // text that is known already
+	loud []string                             // notes that must not be missed
 }
 
-// Frames is a session as its operator saw it: the statements, what they showed, the previews, the answers, the receipts.
-// A preview stands where it was shown, not where it was answered.
-func Frames(s *journal.Session) ([]Frame, error) {
-	f := framer{predicted: map[string][]replay.Count{}, shown: map[uint64]bool{}}
-	if len(s.Events) == 0 {
-		return nil, nil
+// Tape is a session as its operator saw it. A preview stands where it was shown, not where it was answered. The frames are small: what they show is read from
+// the journal when it is wanted.
+type Tape struct {
+	Frames []Frame
+
+	file *os.File
+	cut  framer
+}
+
+// Tape makes the tape of a session. The caller closes it.
+func (r Record) Tape() (*Tape, error) {
+	f, err := os.Open(r.file())
+	if err != nil {
+		return nil, fmt.Errorf("session %s: %w", r.Session.ID, err)
 	}
-	f.begin = s.Events[0].Time
-	for i, e := range s.Events {
-		f.at = max(f.at, e.Time.Sub(f.begin))
-		if err := f.event(e, s.Events[i+1:]); err != nil {
-			return nil, fmt.Errorf("seq %d: %w", e.Seq, err)
+	t := &Tape{file: f}
+	t.cut.tape = t
+	if err := r.events(t.cut.event); err != nil {
+		_ = t.Close() // read only
+		return nil, err
+	}
+	if doubts := r.doubts(); len(doubts) > 0 {
+		t.cut.add(Frame{loud: doubts})
+	}
+	return t, nil
+}
+
+// Close closes the journal.
+func (t *Tape) Close() error { return t.file.Close() }
+
+// Length is the time of the last frame.
+func (t *Tape) Length() time.Duration {
+	if len(t.Frames) == 0 {
+		return 0
+	}
+	return t.Frames[len(t.Frames)-1].At
+}
+
+// Text is what a frame adds to the screen: safe on a terminal, and without a line break at its end where the cursor stayed in the line.
+func (t *Tape) Text(f Frame) (string, error) {
+	if f.text == nil || f.from.size == 0 {
+		return replay.SafeLines(f.said), nil
+	}
+	e, err := f.from.read(t.file)
+	if err != nil {
+		return "", err
+	}
+	s, err := f.text(e)
+	return replay.SafeLines(s), err
+}
+
+// Notes are what this program says of a frame, in lines, safe. They were not on the screen.
+func (t *Tape) Notes(f Frame) (out []string, err error) {
+	lines := f.loud
+	if f.note != nil {
+		e, err := f.from.read(t.file)
+		if err != nil {
+			return nil, err
 		}
+		told, err := f.note(e)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(told, lines...)
 	}
-	var tail strings.Builder
-	tellProblems(&tail, s)
-	if !s.Closed && !s.Live && len(s.Problems) == 0 {
-		tail.WriteString("the record ends without close: crash or truncation\n")
-	}
-	if tail.Len() > 0 {
-		f.frames = append(f.frames, Frame{At: f.at, Text: tail.String()})
-	}
-	return f.frames, nil
-}
-
-type framer struct {
-	begin     time.Time
-	at        time.Duration
-	frames    []Frame
-	predicted map[string][]replay.Count
-	shown     map[uint64]bool // the answers, by seq, whose question stands already
-}
-
-func (f *framer) say(lines ...string) { f.mark("", "", lines...) }
-
-func (f *framer) mark(m Mark, label string, lines ...string) {
-	if len(lines) == 0 {
-		return
-	}
-	var b strings.Builder
 	for _, l := range lines {
-		b.WriteString(strings.TrimRight(replay.Safe(l), " ") + "\n")
+		out = append(out, strings.TrimRight(replay.Safe(l), " "))
 	}
-	f.frames = append(f.frames, Frame{At: f.at, Text: b.String(), Mark: m, Label: replay.Safe(label)})
+	return out, nil
 }
 
-func (f *framer) event(e replay.Event, rest []replay.Event) error {
-	show := map[replay.Kind]func() error{
-		replay.KindOpen: into(e, func(b replay.Open) {
-			f.say(fmt.Sprintf("session %s: %s on %s, %s, respect %s", replay.Safe(b.Session), replay.Safe(b.Who.User), replay.Safe(b.Who.Host), e.Time.Format(stamp), replay.Safe(b.Build.Version)))
-		}),
-		replay.KindConnect: into(e, func(b replay.Connect) { f.say(tellConnect(b)...) }),
-		replay.KindReason:  into(e, func(b replay.Reason) { f.say(block("reason: ", b.Text)...) }),
-		replay.KindInput: into(e, func(b replay.Input) {
-			lines := append([]string{""}, block("> ", b.Text)...)
-			if b.Manner != "typed" {
-				lines = append(lines, "  ("+replay.Safe(b.Manner)+")")
-			}
-			f.say(lines...)
-		}),
-		replay.KindCommand: into(e, func(b replay.Command) {
-			if unguarded(b) {
-				f.mark(Write, "write: "+replay.Safe(b.Name)+" "+replay.Safe(strings.Join(b.Namespaces, ", ")), tellCommand(b)...)
-			}
-		}),
-		replay.KindPlanned: into(e, func(b replay.Planned) { f.planned(b, rest) }),
-		replay.KindDecided: into(e, func(b replay.Decided) { f.decided(b, e.Seq) }),
-		replay.KindIntent: into(e, func(b replay.Intent) {
-			f.predicted[b.Change] = b.Counts
-			f.mark(Write, "write: "+replay.Safe(b.Summary), fmt.Sprintf("(change %s begins: %s)", replay.Safe(b.Change), replay.Safe(b.Summary)))
-		}),
-		replay.KindOutcome: into(e, func(b replay.Outcome) { f.say(append([]string{""}, receipt(b, f.predicted[b.Change])...)...) }),
-		replay.KindRefused: into(e, func(b replay.Refused) {
-			first, _, _ := strings.Cut(b.Text, "\n")
-			f.mark(Refusal, "refusal: "+replay.Safe(first), append(block("refused: ", b.Text), hints(b.Hints)...)...)
-		}),
-		replay.KindOutput: into(e, func(b replay.Output) {
-			var lines []string
-			if b.Text != "" {
-				lines = strings.Split(replay.SafeLines(strings.TrimSuffix(b.Text, "\n")), "\n")
-			}
-			if b.Dropped > 0 {
-				lines = append(lines, fmt.Sprintf("(%d bytes that were shown are not recorded)", b.Dropped))
-			}
-			f.say(lines...)
-		}),
-		replay.KindSaved: func() error { return nil },
-	}[e.Kind]
-	if show != nil {
-		return show()
+// framer cuts a session into frames.
+type framer struct {
+	tape   *Tape
+	format int
+	begin  time.Time
+	before time.Duration // when the event before was recorded
+	window bool          // there is a terminal
+
+	planned   replay.Planned            // the last
+	asked     []int                     // frames of the question that stands: what it says is recorded with the answer
+	refused   int                       // the frame, counted from 1, of a refusal whose words are still to come
+	predicted map[string][]replay.Count // where receipts are not recorded
+}
+
+func (c *framer) add(f Frame) {
+	if n := len(c.tape.Frames); n > 0 {
+		f.At = max(f.At, c.tape.Frames[n-1].At)
 	}
-	lines, err := tell(e)
-	if err == nil {
-		f.say(lines...)
+	f.Label = replay.Safe(f.Label)
+	c.tape.Frames = append(c.tape.Frames, f)
+}
+
+// step is what one event shows and says, and where it is.
+type step struct {
+	event replay.Event
+	at    time.Duration
+}
+
+func (s step) shows(text func(replay.Event) (string, error)) Frame {
+	return Frame{At: s.at, from: placeOf(s.event), text: text}
+}
+
+func (s step) says(note func(replay.Event) ([]string, error)) Frame {
+	return Frame{At: s.at, from: placeOf(s.event), note: note}
+}
+
+// event adds the frames of one event.
+func (c *framer) event(e replay.Event) error {
+	if c.begin.IsZero() {
+		c.begin = e.Time
+	}
+	s := step{e, e.Time.Sub(c.begin)}
+	cut := cutters[e.Kind]
+	if cut == nil {
+		cut = (*framer).told
+	}
+	if e.Kind != replay.KindOutput {
+		c.refused = 0
+	}
+	err := cut(c, s)
+	c.before = s.at
+	return err
+}
+
+// cutters are what the kinds of events become. What is not here is only told of.
+var cutters = map[replay.Kind]func(*framer, step) error{
+	replay.KindOpen:     (*framer).open,
+	replay.KindScreen:   (*framer).screen,
+	replay.KindReason:   (*framer).reason,
+	replay.KindInput:    (*framer).input,
+	replay.KindCommand:  (*framer).command,
+	replay.KindPlanned:  (*framer).plan,
+	replay.KindLooked:   (*framer).looked,
+	replay.KindDecided:  (*framer).decided,
+	replay.KindIntent:   (*framer).intent,
+	replay.KindOutcome:  (*framer).outcome,
+	replay.KindReceipt:  (*framer).receipt,
+	replay.KindRefused:  (*framer).refusal,
+	replay.KindOutput:   (*framer).output,
+	replay.KindProgress: (*framer).silent,
+}
+
+func (c *framer) silent(step) error { return nil }
+
+func (c *framer) told(s step) error {
+	c.add(s.says(tell))
+	return nil
+}
+
+func (c *framer) open(s step) error {
+	var b replay.Open
+	err := s.event.Decode(&b)
+	c.format = b.Format
+	c.add(s.says(tell))
+	return err
+}
+
+func (c *framer) screen(s step) error {
+	f := Frame{At: s.at}
+	err := s.event.Decode(&f.Window)
+	c.window = true
+	c.add(f)
+	return err
+}
+
+func (c *framer) reason(s step) error {
+	var b replay.Reason
+	err := s.event.Decode(&b)
+	if b.Screen == "" {
+		c.add(s.says(tell))
+		return err
+	}
+	prompt := s.shows(showing(func(b replay.Reason) string { return b.Screen }))
+	prompt.At = c.before
+	c.add(prompt)
+	answer := s.shows(showing(func(b replay.Reason) string { return b.Text + "\n" }))
+	if b.Manner != "typed" {
+		answer.note = telling(func(b replay.Reason) []string { return []string{"(" + b.Manner + ")"} })
+	}
+	c.add(answer)
+	return err
+}
+
+// atKeyboard are the manners of what stood on the screen because it was entered there.
+var atKeyboard = map[string]bool{"typed": true, "pasted": true, "recalled": true}
+
+func (c *framer) input(s step) error {
+	var b replay.Input
+	if err := s.event.Decode(&b); err != nil {
+		return err
+	}
+	c.asked = nil
+	if b.Prompt == "" && !atKeyboard[b.Manner] {
+		c.add(s.says(tell))
+	} else {
+		prompt := s.shows(showing(prompted))
+		prompt.At = c.before
+		c.add(prompt)
+		entered := s.shows(showing(entered))
+		if b.Manner != "typed" || b.Mode == "dropped" {
+			entered.note = telling(func(b replay.Input) []string { return []string{"(" + manner(b) + ")"} })
+		}
+		c.add(entered)
+	}
+	if b.Mode == "run" && c.window && word(b.Text) == "cls" {
+		c.add(Frame{At: s.at, Clear: true})
+	}
+	return nil
+}
+
+// word is an entry as the shell looks for its words.
+func word(text string) string {
+	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), ";"))
+}
+
+// prompted is what stood before an entry. Older journals do not tell.
+func prompted(b replay.Input) string {
+	if b.Prompt == "" {
+		return "> "
+	}
+	return b.Prompt
+}
+
+// entered is how an entry stood behind its prompt.
+func entered(b replay.Input) string {
+	if b.Screen != "" {
+		return strings.TrimPrefix(b.Screen, b.Prompt)
+	}
+	return strings.ReplaceAll(b.Text, "\n", "\n... ") + "\n"
+}
+
+func (c *framer) command(s step) error {
+	var b replay.Command
+	err := s.event.Decode(&b)
+	if err == nil && unguarded(b) {
+		f := s.says(tell)
+		f.Mark, f.Label = Write, "write: "+b.Name+" "+strings.Join(b.Namespaces, ", ")
+		c.add(f)
 	}
 	return err
 }
 
-// planned shows the question that follows a plan, if one does.
-func (f *framer) planned(p replay.Planned, rest []replay.Event) {
-	if p.Preview {
-		f.say("(previewed: " + replay.Safe(p.Summary) + ")")
-		return
-	}
-	for _, e := range rest {
-		if e.Kind != replay.KindDecided {
-			continue
-		}
-		var d replay.Decided
-		if err := e.Decode(&d); err != nil || d.Change != p.Change {
-			continue // one that cannot be read is reported when it is its turn
-		}
-		if d.Screen != "" {
-			f.question(d, p.Summary)
-			f.shown[e.Seq] = true
-		}
-		return
-	}
-	f.say("(planned " + replay.Safe(p.Change) + ": " + replay.Safe(p.Summary) + ")")
+func (c *framer) plan(s step) error {
+	c.planned, c.asked = replay.Planned{}, nil
+	err := s.event.Decode(&c.planned)
+	c.planned.Facts, c.planned.Counts = nil, nil
+	c.add(s.says(tell))
+	return err
 }
 
-func (f *framer) question(d replay.Decided, summary string) {
-	f.mark(Question, strings.TrimSpace("question: "+replay.Safe(summary)), strings.Split(strings.TrimRight(replay.SafeLines(d.Screen), "\n"), "\n")...)
+// ask is the question that stands, as it is shown first or again.
+func (c *framer) ask(change string, at time.Duration) {
+	f := Frame{At: at, text: showing(func(b replay.Decided) string { return b.Screen + "> " })}
+	if len(c.asked) == 0 {
+		f.Mark, f.Label = Question, "question: "+change
+		if c.planned.Change == change {
+			f.Label = "question: " + c.planned.Summary
+		}
+	}
+	c.add(f)
+	c.asked = append(c.asked, len(c.tape.Frames)-1)
 }
 
-func (f *framer) decided(d replay.Decided, seq uint64) {
-	if d.Manner == "not asked" {
-		f.say("(policy asks no question for " + replay.Safe(d.Change) + ")")
-		return
+func (c *framer) looked(s step) error {
+	var b replay.Looked
+	err := s.event.Decode(&b)
+	if len(c.asked) == 0 {
+		c.ask(b.Change, c.before)
 	}
-	if d.Screen != "" && !f.shown[seq] {
-		f.question(d, d.Change)
+	look := s.shows(showing(func(b replay.Looked) string { return b.Asked + "\n" + b.Screen }))
+	look.At -= time.Duration(b.Since) * time.Microsecond
+	c.add(look)
+	c.ask(b.Change, look.At)
+	return err
+}
+
+func (c *framer) decided(s step) error {
+	var b replay.Decided
+	if err := s.event.Decode(&b); err != nil {
+		return err
 	}
-	verdict := "accepted"
-	mark, label := Mark(""), ""
-	if !d.Accepted {
-		verdict = "NOT ACCEPTED: " + replay.Safe(d.Why)
-		mark, label = Refusal, "refusal: "+replay.Safe(d.Why)
+	f := s.says(telling(answered))
+	if b.Screen != "" {
+		if len(c.asked) == 0 {
+			c.ask(b.Change, c.before)
+		}
+		for _, i := range c.asked {
+			c.tape.Frames[i].from = placeOf(s.event)
+		}
+		f.text = showing(func(b replay.Decided) string { return b.Answer + "\n" })
 	}
-	f.mark(mark, label, "> "+replay.Safe(d.Answer), fmt.Sprintf("  (%s; %s)", replay.Safe(d.Manner), verdict))
+	c.asked = nil
+	if !b.Accepted && b.Why != anotherPlan {
+		f.Mark, f.Label = Refusal, "refusal: "+b.Why
+	}
+	c.add(f)
+	return nil
+}
+
+// anotherPlan is why an answer was not accepted that wished for a part of the plan, or for more to be looked at.
+const anotherPlan = "asked for another plan"
+
+func (c *framer) intent(s step) error {
+	var b replay.Intent
+	err := s.event.Decode(&b)
+	f := s.says(tell)
+	f.Mark, f.Label = Write, "write: "+b.Summary
+	c.add(f)
+	if c.format < recordsReceipts {
+		if c.predicted == nil {
+			c.predicted = map[string][]replay.Count{}
+		}
+		c.predicted[b.Change] = b.Counts
+	}
+	return err
+}
+
+// recordsReceipts is the first format of journals that have what was shown of outcomes and refusals. Before that it is said in the same words.
+const recordsReceipts = 2
+
+func (c *framer) outcome(s step) error {
+	if c.format >= recordsReceipts {
+		c.add(s.says(tell))
+		return nil
+	}
+	var b replay.Outcome
+	err := s.event.Decode(&b)
+	c.add(Frame{At: s.at, said: "\n" + strings.Join(receipt(b, c.predicted[b.Change]), "\n") + "\n"})
+	return err
+}
+
+func (c *framer) receipt(s step) error {
+	c.add(s.shows(showing(func(b replay.Receipt) string { return b.Screen })))
+	return nil
+}
+
+func (c *framer) refusal(s step) error {
+	var b replay.Refused
+	err := s.event.Decode(&b)
+	first, _, _ := strings.Cut(b.Text, "\n")
+	f := s.says(tell)
+	f.Mark, f.Label = Refusal, "refusal: "+first
+	if c.format < recordsReceipts {
+		f.note, f.said = nil, strings.Join(append(block("refused: ", b.Text), hints(b.Hints)...), "\n")+"\n"
+	}
+	c.add(f)
+	c.refused = len(c.tape.Frames)
+	return err
+}
+
+func (c *framer) output(s step) error {
+	var b replay.Output
+	if err := s.event.Decode(&b); err != nil {
+		return err
+	}
+	f := s.shows(showing(func(b replay.Output) string { return b.Text }))
+	f.At -= time.Duration(b.Since) * time.Microsecond
+	if b.Dropped > 0 {
+		f.note = telling(leftOut)
+	}
+	if b.Text == "" && b.Dropped == 0 {
+		return nil
+	}
+	if c.refused > 0 && b.Text != "" { // whoever looks for the refusal wants to read it
+		r := &c.tape.Frames[c.refused-1]
+		f.Mark, f.Label, r.Mark, r.Label = r.Mark, r.Label, "", ""
+		c.refused = 0
+	}
+	c.add(f)
+	return nil
+}
+
+// showing reads what a kind of event shows.
+func showing[T any](f func(T) string) func(replay.Event) (string, error) {
+	return func(e replay.Event) (string, error) {
+		var b T
+		err := e.Decode(&b)
+		return f(b), err
+	}
 }

@@ -1,12 +1,100 @@
 package player
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"respect/replay"
-	"respect/replay/journal"
 )
+
+// Line is one session in a list.
+type Line struct {
+	Session     string    `json:"session"`
+	Start       time.Time `json:"start"`
+	End         time.Time `json:"end"` // of the last event
+	User        string    `json:"user"`
+	Host        string    `json:"host"`
+	Deployments []string  `json:"deployments"`
+	Environment string    `json:"environment"` // the most dangerous
+	Statements  int       `json:"statements"`  // that were run or previewed
+	Changes     int       `json:"changes"`
+	Undone      int       `json:"undone"`    // changes that were taken back since; List fills it
+	Unguarded   int       `json:"unguarded"` // writes that no question was asked about, and no backup made
+	Declined    int       `json:"declined"`  // questions that were not answered as they wanted
+	Refusals    int       `json:"refusals"`
+	State       string    `json:"state"`     // closed, running, cut off
+	Problems    int       `json:"problems"`  // of its record, by itself and in what others say of it
+	Witnessed   bool      `json:"witnessed"` // to its last seal
+
+	DatabaseUsers []string `json:"databaseUsers"`
+	environments  []string
+	addresses     []string
+}
+
+var danger = map[string]int{"development": 1, "staging": 2, "unknown": 3, "production": 4}
+
+// Summarize makes the list's line of a session.
+func (r Record) Summarize() (Line, error) {
+	s := r.Session
+	l := Line{
+		Session: s.ID, User: s.Open.Who.User, Host: s.Open.Who.Host, Deployments: []string{}, DatabaseUsers: []string{}, Problems: r.problems(), State: r.State(),
+		Witnessed: s.Witnessed,
+	}
+	return l, r.events(func(e replay.Event) error {
+		if l.Start.IsZero() {
+			l.Start = e.Time
+		}
+		l.End = e.Time
+		return l.count(e)
+	})
+}
+
+// count adds one event to a line.
+func (l *Line) count(e replay.Event) error {
+	count := map[replay.Kind]func() error{
+		replay.KindConnect: into(e, func(c replay.Connect) {
+			if len(l.Deployments) == 0 || l.Deployments[len(l.Deployments)-1] != c.Deployment {
+				l.Deployments = append(l.Deployments, c.Deployment)
+			}
+			if danger[c.Environment] > danger[l.Environment] {
+				l.Environment = c.Environment
+			}
+			l.environments, l.addresses = append(l.environments, c.Environment), append(l.addresses, c.Address)
+			if c.User != "" && !slices.Contains(l.DatabaseUsers, c.User) {
+				l.DatabaseUsers = append(l.DatabaseUsers, c.User)
+			}
+		}),
+		replay.KindInput: into(e, func(i replay.Input) {
+			if i.Mode != "dropped" {
+				l.Statements++
+			}
+		}),
+		replay.KindIntent:  func() error { l.Changes++; return nil },
+		replay.KindRefused: func() error { l.Refusals++; return nil },
+		replay.KindCommand: into(e, func(c replay.Command) {
+			if unguarded(c) {
+				l.Unguarded++
+			}
+		}),
+		replay.KindDecided: into(e, func(d replay.Decided) {
+			if !d.Accepted && d.Why != anotherPlan {
+				l.Declined++
+			}
+		}),
+	}[e.Kind]
+	if count == nil {
+		return nil
+	}
+	return count()
+}
+
+// reads says whether a command only reads, or is of a session's upkeep.
+func reads(c replay.Command) bool { return c.Class == "read" || c.Class == "session" }
+
+// unguarded says whether a command wrote outside of a change.
+func unguarded(c replay.Command) bool { return !reads(c) && c.Change == "" }
 
 // Filter says which sessions are wanted. Its zero value wants all.
 type Filter struct {
@@ -23,8 +111,8 @@ type Filter struct {
 
 // List makes the lines of the sessions that a filter lets through. A session that does not verify is always among them: what its record
 // hides cannot be told, and a filter must not hide it.
-func List(sessions []*journal.Session, f Filter) ([]Line, error) {
-	changes, err := journal.Changes(sessions)
+func (a *Archive) List(f Filter) ([]Line, error) {
+	changes, err := a.Changes()
 	if err != nil {
 		return nil, err
 	}
@@ -35,19 +123,19 @@ func List(sessions []*journal.Session, f Filter) ([]Line, error) {
 		}
 	}
 	lines := []Line{}
-	for _, s := range sessions {
-		l, err := Summarize(s)
+	for _, r := range a.Sessions() {
+		l, err := r.Summarize()
 		if err != nil {
 			return nil, err
 		}
-		l.Undone = undone[s.ID]
+		l.Undone = undone[l.Session]
 		keep := l.Problems > 0 || f.line(l)
 		if keep && l.Problems == 0 && f.Text != "" {
-			hits, err := Search([]*journal.Session{s}, f.Text)
-			if err != nil {
+			err := r.Search(f.Text, func(Hit) error { return errEnough })
+			if err != nil && !errors.Is(err, errEnough) {
 				return nil, err
 			}
-			keep = len(hits) > 0
+			keep = err != nil
 		}
 		if keep {
 			lines = append(lines, l)

@@ -2,11 +2,10 @@ package player
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -62,7 +61,7 @@ func connect(env string) said {
 }
 
 func input(text string) said {
-	return said{time.Second, replay.KindInput, replay.Input{Text: text, Manner: "typed", Mode: "run"}}
+	return said{time.Second, replay.KindInput, replay.Input{Text: text, Manner: "typed", Mode: "run", Prompt: "famigo> "}}
 }
 
 const screen = "\nPRODUCTION  famigo\ndeletes 2 of 9 in famigo.families\n\nTo run it, type: famigo.families 2\n"
@@ -99,12 +98,13 @@ func change(t testing.TB, dir, id, undoes string, docs ...string) []said {
 		{time.Second, replay.KindSaved, replay.Saved{Change: id, Documents: 2, Bytes: 10, Files: []replay.SavedFile{{Name: "plan.jsonl", Bytes: int64(len(plan)), SHA256: digest}}}},
 		{0, replay.KindIntent, replay.Intent{Change: id, Digest: digest, Deployment: "famigo-production", Environment: "production", Summary: summary, Counts: counts, Undoes: undoes}},
 		{0, replay.KindCommand, replay.Command{Database: "famigo", Name: "delete", Class: "document write", Namespaces: []string{"famigo.families"}, Change: id}},
-		{time.Second, replay.KindOutcome, replay.Outcome{Change: id, Status: replay.StatusApplied, Counts: []replay.Count{{Namespace: "famigo.families", Deleted: 2}}}},
+		{time.Second, replay.KindOutcome, replay.Outcome{Change: id, Status: replay.StatusApplied, Counts: []replay.Count{{Namespace: "famigo.families", Deleted: 2}}, Predicted: counts}},
+		{0, replay.KindReceipt, replay.Receipt{Change: id, Screen: "\nPRODUCTION  famigo\napplied  change " + id + "\n  famigo.families: deleted 2 (predicted 2)\n"}},
 	}
 }
 
 // archive is a state directory with a read session on staging, a change on production by tim, its undo by ana, and a refusal on production.
-func archive(t testing.TB) (dir string, all []*journal.Session) {
+func archive(t testing.TB) (dir string, all *Archive) {
 	t.Helper()
 	dir = t.TempDir()
 	record(t, dir, 1, evening.AddDate(0, 0, -3), "tim", connect("staging"), input("db.users.find()"), said{0, replay.KindOutput, replay.Output{Text: "{ _id: 1, email: 'a@example.com' }\n"}},
@@ -113,29 +113,60 @@ func archive(t testing.TB) (dir string, all []*journal.Session) {
 		change(t, dir, "c-one", "", `{"$oid":"64b0c0f10000000000000004"}`, `"families/7"`)...)
 	record(t, dir, 2, evening, "tim", append(first, said{0, replay.KindOutput, replay.Output{Text: "{ acknowledged: true, deletedCount: 2 }\n"}})...)
 	record(t, dir, 3, evening.Add(2*time.Hour), "ana", append([]said{connect("production"), input("undo c-one")}, change(t, dir, "c-undo", "c-one", `{"$oid":"64b0c0f10000000000000004"}`, `{"$numberInt":"42"}`)...)...)
-	record(t, dir, 4, evening.AddDate(0, 0, 1), "ana", connect("production"), input("db.families.drop()"), said{time.Second, replay.KindRefused, replay.Refused{Text: "schema work on production must be confirmed", Hints: []string{"run it in a terminal"}}})
+	record(t, dir, 4, evening.AddDate(0, 0, 1), "ana", connect("production"), input("db.families.drop()"), said{time.Second, replay.KindRefused, replay.Refused{Text: "schema work on production must be confirmed", Hints: []string{"run it in a terminal"}}},
+		said{0, replay.KindOutput, replay.Output{Text: "refused: schema work on production must be confirmed\nhint: run it in a terminal\n", Error: true}})
 	return dir, read(t, dir)
 }
 
-func read(t testing.TB, dir string) []*journal.Session {
+func read(t testing.TB, dir string) *Archive {
 	t.Helper()
-	r, err := journal.ReadAll(dir)
+	a, err := Open(dir, journal.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range r.Problems {
+	for _, p := range a.Record.Problems {
 		t.Log(p)
 	}
-	return r.Sessions
+	return a
 }
 
-func changesOf(t testing.TB, all []*journal.Session) []*journal.Change {
+// written is what a function writes.
+func written(t testing.TB, f func(io.Writer) error) string {
 	t.Helper()
-	c, err := journal.Changes(all)
+	var b strings.Builder
+	if err := f(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func tapeOf(t testing.TB, r Record) *Tape {
+	t.Helper()
+	tape, err := r.Tape()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	t.Cleanup(func() { _ = tape.Close() })
+	return tape
+}
+
+func search(t testing.TB, a *Archive, text string) (hits []Hit) {
+	t.Helper()
+	for _, r := range a.Sessions() {
+		if err := r.Search(text, func(h Hit) error { hits = append(hits, h); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return hits
+}
+
+func touched(t testing.TB, a *Archive, id string) (touches []Touch, problems []journal.Problem) {
+	t.Helper()
+	problems, err := a.Touched(id, func(string) bool { return true }, func(x Touch) error { touches = append(touches, x); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return touches, problems
 }
 
 func TestFilters(t *testing.T) {
@@ -163,14 +194,14 @@ func TestFilters(t *testing.T) {
 		"text and user":   {Filter{Text: "famigo.families", User: "ana"}, "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			lines, err := List(all, c.f)
+			lines, err := all.List(c.f)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := ""
 			for _, l := range lines {
-				for i, s := range all {
-					if s.ID == l.Session {
+				for i, r := range all.Sessions() {
+					if r.Session.ID == l.Session {
 						got += fmt.Sprint(i)
 					}
 				}
@@ -192,14 +223,14 @@ func TestWritesAndRefusalsOfOtherKinds(t *testing.T) {
 		said{0, replay.KindDecided, replay.Decided{Change: "c", Screen: screen, Answer: "y", Manner: "typed", Why: "declined"}})
 	all := read(t, dir)
 	for i, f := range []Filter{{Writes: true}, {Refusals: true}} {
-		lines, err := List(all, f)
-		if err != nil || len(lines) != 1 || lines[0].Session != all[i].ID {
+		lines, err := all.List(f)
+		if err != nil || len(lines) != 1 || lines[0].Session != all.Sessions()[i].Session.ID {
 			t.Errorf("%+v: %v %v", f, lines, err)
 		}
 	}
 	for i, want := range []string{"UNGUARDED, DONE  insert famigo.users\n> db.users.insertOne({})\nsent {\"insert\":\"users\"}", "NOT CARRIED OUT  drops it"} {
-		if text, err := Writes(all[i], nil); err != nil || !strings.Contains(text, want) {
-			t.Errorf("without %q: %v\n%s", want, err, text)
+		if text := written(t, all.Sessions()[i].Writes); !strings.Contains(text, want) {
+			t.Errorf("without %q:\n%s", want, text)
 		}
 	}
 }
@@ -207,7 +238,7 @@ func TestWritesAndRefusalsOfOtherKinds(t *testing.T) {
 // A filter must not hide what was tampered with.
 func TestASessionThatDoesNotVerifyPassesEveryFilter(t *testing.T) {
 	dir, all := archive(t)
-	name := filepath.Join(dir, "sessions", all[1].ID, "journal.jsonl")
+	name := all.Sessions()[1].file()
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -216,8 +247,8 @@ func TestASessionThatDoesNotVerifyPassesEveryFilter(t *testing.T) {
 	if err := os.WriteFile(name, bytes.Join(append(lines[:2:2], lines[3:]...), nil), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := List(read(t, dir), Filter{User: "nobody", Writes: true, Text: "nowhere"})
-	if err != nil || len(got) != 1 || got[0].Session != all[1].ID || got[0].Problems != 1 {
+	got, err := read(t, dir).List(Filter{User: "nobody", Writes: true, Text: "nowhere"})
+	if err != nil || len(got) != 1 || got[0].Session != all.Sessions()[1].Session.ID || got[0].Problems == 0 {
 		t.Errorf("%+v %v", got, err)
 	}
 }
@@ -229,18 +260,15 @@ func TestSearchFindsEveryPlace(t *testing.T) {
 		"deletedcount":  "output",
 		"ticket 4711":   "reason",
 		"To run it":     "preview preview",
-		"run it in a":   "refusal",
+		"run it in a":   "refusal output",
+		"predicted 2":   "receipt receipt",
 		"2 of 9":        "summary fact preview summary fact preview",
 		"db.users.find": "input",
 		"no such text":  "",
 		"":              "",
 	} {
-		hits, err := Search(all, text)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got []string
-		for _, h := range hits {
+		for _, h := range search(t, all, text) {
 			got = append(got, h.Where)
 		}
 		// Places of one event come in their own order.
@@ -248,9 +276,8 @@ func TestSearchFindsEveryPlace(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
 		}
 	}
-	hits, err := Search(all, "famigo.families")
-	if err != nil || !strings.Contains(fmt.Sprint(hits), "namespace") {
-		t.Errorf("no namespace: %v %v", hits, err)
+	if hits := search(t, all, "famigo.families"); !strings.Contains(fmt.Sprint(hits), "namespace") {
+		t.Errorf("no namespace: %v", hits)
 	}
 }
 
@@ -266,7 +293,7 @@ func TestFoldIsOfAnyCaseAndScript(t *testing.T) {
 }
 
 func TestTouched(t *testing.T) {
-	dir, all := archive(t)
+	_, all := archive(t)
 	for id, want := range map[string]string{
 		"64b0c0f10000000000000004":                             "c-one undone, c-undo applied",
 		`ObjectId("64B0C0F10000000000000004")`:                 "c-one undone, c-undo applied",
@@ -283,9 +310,9 @@ func TestTouched(t *testing.T) {
 		"famigo.families/families/7":                           "c-one undone",
 		`"families/7"`:                                         "c-one undone",
 	} {
-		touches, problems, err := Touched(dir, all, id)
-		if err != nil || problems != nil {
-			t.Fatal(err, problems)
+		touches, problems := touched(t, all, id)
+		if problems != nil {
+			t.Fatal(problems)
 		}
 		var got []string
 		for _, x := range touches {
@@ -295,11 +322,8 @@ func TestTouched(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", id, diff)
 		}
 	}
-	touches, _, err := Touched(dir, all, "64b0c0f10000000000000004")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := TouchText(touches)
+	touches, _ := touched(t, all, "64b0c0f10000000000000004")
+	text := touches[0].String() + touches[1].String()
 	for _, want := range []string{"2026-11-20 18:00:10Z  delete  famigo.families _id {\"$oid\":\"64b0c0f10000000000000004\"}: undone by c-undo  tim@conference  change c-one", "\n  before: {\"a\": 1}\n", "takes back c-one"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("without %q:\n%s", want, text)
@@ -321,8 +345,8 @@ func TestTouchedDoubtsItsPlans(t *testing.T) {
 		if err := os.WriteFile(name, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, problems, err := Touched(dir, all, "64b0c0f10000000000000004"); err != nil || len(problems) != 1 || !strings.Contains(problems[0].String(), "c-one") {
-			t.Errorf("%s: %v %v", what, problems, err)
+		if _, problems := touched(t, all, "64b0c0f10000000000000004"); len(problems) != 1 || !strings.Contains(problems[0].String(), "c-one") {
+			t.Errorf("%s: %v", what, problems)
 		}
 	}
 	if err := os.WriteFile(name, b, 0o600); err != nil {
@@ -333,26 +357,23 @@ func TestTouchedDoubtsItsPlans(t *testing.T) {
 		if err := os.WriteFile(spool, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		touches, problems, err := Touched(dir, all, "64b0c0f10000000000000004")
-		if err != nil || len(problems) != 1 || len(touches) != 2 || touches[0].Before.Text != nil {
-			t.Errorf("%s: %v %v %v", what, touches, problems, err)
+		touches, problems := touched(t, all, "64b0c0f10000000000000004")
+		if len(problems) != 1 || len(touches) != 2 || touches[0].Before.Text != nil {
+			t.Errorf("%s: %v %v", what, touches, problems)
 		}
 	}
 	if err := os.Remove(name); err != nil {
 		t.Fatal(err)
 	}
-	if _, problems, err := Touched(dir, all, "42"); err != nil || len(problems) != 1 {
-		t.Errorf("removed: %v %v", problems, err)
+	if _, problems := touched(t, all, "42"); len(problems) != 1 {
+		t.Errorf("removed: %v", problems)
 	}
 }
 
 func TestWrites(t *testing.T) {
 	_, all := archive(t)
-	got, err := Writes(all[1], changesOf(t, all))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `session ` + all[1].ID + `, closed, tim on conference
+	got := written(t, all.Sessions()[1].Writes)
+	want := `session ` + all.Sessions()[1].Session.ID + `, closed, tim on conference
 
 2026-11-20 18:00:04Z  c-one  UNDONE by c-undo  deletes 2 of 9 in famigo.families
 > db.families.deleteMany({})
@@ -363,6 +384,7 @@ shown:
   ┃ To run it, type: famigo.families 2
 answered "famigo.families 2" (typed): ACCEPTED
 backup: 2 document(s), 10 bytes, 1 file(s), read back
+PRODUCTION  famigo
 applied  change c-one
   famigo.families: deleted 2 (predicted 2)
 taken back by c-undo
@@ -370,405 +392,88 @@ taken back by c-undo
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got, err := Writes(all[0], nil); err != nil || !strings.Contains(got, "nothing was written") {
-		t.Errorf("%v\n%s", err, got)
+	if got := written(t, all.Sessions()[0].Writes); !strings.Contains(got, "nothing was written") {
+		t.Errorf("%s", got)
 	}
 }
 
-func TestFramesShowTheQuestionWhenItWasAsked(t *testing.T) {
-	_, all := archive(t)
-	frames, err := Frames(all[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	last := time.Duration(0)
-	for _, f := range frames {
-		if f.At < last {
-			t.Errorf("%q goes back in time", f.Text)
-		}
-		last = f.At
-		if f.Mark != "" {
-			got = append(got, fmt.Sprintf("%v %s", f.At, f.Label))
-		}
-	}
-	if diff := cmp.Diff([]string{"4s question: deletes 2 of 9 in famigo.families", "10s write: deletes 2 of 9 in famigo.families"}, got); diff != "" {
-		t.Errorf("marks (-want +got):\n%s", diff)
-	}
-	text := played(frames)
-	if strings.Count(text, "To run it, type") != 1 || strings.Index(text, "To run it, type") > strings.Index(text, "> famigo.families 2") {
-		t.Errorf("the question does not stand once, before its answer:\n%s", text)
-	}
-}
-
-// A clock that goes back does not make the player wait for ever, or crash.
-func TestFramesOfAClockThatGoesBack(t *testing.T) {
+// What a session says of its own record, of seals and of backups that were deleted is told.
+func TestTheRecordIsTold(t *testing.T) {
 	dir := t.TempDir()
-	record(t, dir, 1, evening, "tim", input("1"), said{-time.Hour, replay.KindInput, replay.Input{Text: "2"}}, input("3"))
-	frames, err := Frames(read(t, dir)[0])
+	key, err := journal.OpenKey(durable.OS{}, dir, "tim@conference", rand.NewChaCha8([32]byte{9}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range frames {
-		if f.At < 0 || f.At > time.Second {
-			t.Errorf("at %v: %q", f.At, f.Text)
+	witness := filepath.Join(t.TempDir(), "witness")
+	sealed := func(seed byte, who replay.Who, events ...said) string {
+		t.Helper()
+		w, err := journal.Create(journal.Config{
+			FS: durable.OS{}, Dir: dir, Rand: rand.NewChaCha8([32]byte{seed}), Now: func() time.Time { return evening.Add(time.Duration(seed) * time.Hour) }, Key: key, Witness: witness,
+			Who: who, Policy: []replay.File{{Path: "/etc/respect/policy.yaml", SHA256: "ab12"}}, Output: "writes",
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-}
-
-func played(frames []Frame) string {
-	var b strings.Builder
-	for _, f := range frames {
-		b.WriteString(f.Text)
-	}
-	return b.String()
-}
-
-// fakeTime is a clock that only moves when somebody waits.
-type fakeTime struct {
-	now   time.Time
-	waits []time.Duration
-	never bool // timers do not fire: only keys go on
-}
-
-func (f *fakeTime) clock() Clock {
-	return Clock{Now: func() time.Time { return f.now }, After: func(d time.Duration) <-chan time.Time {
-		if f.never {
-			return nil
-		}
-		f.waits, f.now = append(f.waits, d), f.now.Add(d)
-		c := make(chan time.Time, 1)
-		c <- f.now
-		return c
-	}}
-}
-
-func TestPlayInItsOwnTime(t *testing.T) {
-	_, all := archive(t)
-	frames, err := Frames(all[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		p    Player
-		want time.Duration
-	}{
-		"own time":   {Player{Speed: 1}, 11 * time.Second},
-		"ten times":  {Player{Speed: 10}, 1100 * time.Millisecond},
-		"half":       {Player{Speed: 0.5}, 22 * time.Second},
-		"at once":    {Player{}, 0},
-		"idle limit": {Player{Speed: 1, Idle: 2 * time.Second}, 8 * time.Second},
-		"from":       {Player{Speed: 1, From: 5 * time.Second}, 6 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := &fakeTime{now: evening}
-			var out bytes.Buffer
-			c.p.Out, c.p.Clock = &out, f.clock()
-			if err := c.p.Play(t.Context(), frames); err != nil {
+		for _, e := range events {
+			if err := w.Append(e.kind, e.body); err != nil {
 				t.Fatal(err)
 			}
-			if got := f.now.Sub(evening); got != c.want {
-				t.Errorf("it took %v, want %v: %v", got, c.want, f.waits)
-			}
-			if out.String() != played(frames) {
-				t.Errorf("it printed\n%s", out.String())
-			}
-		})
+		}
+		if err := w.Close(0); err != nil {
+			t.Fatal(err)
+		}
+		return w.Session()
 	}
-}
-
-// The keys: each is pressed when the player waits, in a time in which nothing happens by itself.
-func TestPlayKeys(t *testing.T) {
-	_, all := archive(t)
-	frames, err := Frames(all[1])
+	first := sealed(1, replay.Who{User: "tim", Host: "conference"}, append([]said{connect("production"), input("db.families.deleteMany({})")}, change(t, dir, "c-one", "", `"a"`)...)...)
+	sealed(2, replay.Who{User: "ana", Host: "office", Terminal: "/dev/pts/7", SSH: "10.0.0.1 4711"},
+		said{0, replay.KindConnect, replay.Connect{Deployment: "famigo", Environment: "production", Identity: map[string]string{"set": "rs0", "me": "db.example:27017"}, Evidence: []replay.Evidence{{Source: "marker", Says: "production", Why: "says so", Scope: "famigo"}}}},
+		said{0, replay.KindPruned, replay.Pruned{Change: "c-one", Bytes: 4711, Why: "older than 90 days"}})
+	all, err := Open(dir, journal.Options{Witness: witness})
 	if err != nil {
 		t.Fatal(err)
 	}
-	upTo := func(mark Mark) string {
-		for i, f := range frames {
-			if f.Mark == mark {
-				return played(frames[:i+1])
-			}
-		}
-		return played(frames)
-	}
-	for keys, want := range map[string]string{
-		"q":     played(frames[:1]),
-		"\x03":  played(frames[:1]),
-		" q":    played(frames[:1]),
-		"..q":   played(frames[:3]),
-		" .q":   played(frames[:2]),
-		"nq":    upTo(Question),
-		"wq":    upTo(Write),
-		"nwq":   upTo(Write),
-		"rq":    played(frames[:1]), // there is none
-		"nnq":   upTo(Question),     // there is no second
-		"zZ+-q": played(frames[:1]),
-		"n  q":  upTo(Question),
-		"wr.q":  played(frames[:indexOf(frames, Write)+2]),
-		"":      played(frames[:1]), // the terminal is gone
-	} {
-		t.Run(keys, func(t *testing.T) {
-			f := &fakeTime{now: evening, never: true}
-			pressed := make(chan rune)
-			go func() {
-				for _, k := range keys {
-					pressed <- k
-				}
-				close(pressed)
-			}()
-			var out bytes.Buffer
-			p := Player{Out: &out, Clock: f.clock(), Speed: 1, Keys: pressed, Width: func() int { return 30 }}
-			if err := p.Play(t.Context(), frames); err != nil {
-				t.Fatal(err)
-			}
-			for l := range strings.SplitSeq(out.String(), "\r\x1b[K") {
-				if i := strings.LastIndexByte(l, '\n'); len(l)-i > 30 {
-					t.Errorf("the line of a pause is %d wide in a window of 30: %q", len(l)-i, l[i+1:])
-				}
-			}
-			if got := unpaused(out.String()); got != want {
-				t.Errorf("keys %q printed\n%s\nwant\n%s", keys, got, want)
-			}
-		})
-	}
-}
-
-func indexOf(frames []Frame, m Mark) int {
-	for i, f := range frames {
-		if f.Mark == m {
-			return i
-		}
-	}
-	return -1
-}
-
-// unpaused takes out the lines that pauses showed and wiped.
-func unpaused(s string) string {
-	var b strings.Builder
-	for {
-		before, after, ok := strings.Cut(s, "\r\x1b[K")
-		if !ok {
-			return b.String() + s
-		}
-		b.WriteString(before[:strings.LastIndexByte(before, '\n')+1])
-		s = after
-	}
-}
-
-func TestPlayIsInterrupted(t *testing.T) {
-	_, all := archive(t)
-	frames, err := Frames(all[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	p := Player{Out: io.Discard, Clock: (&fakeTime{}).clock(), Speed: 1}
-	if err := p.Play(ctx, frames); err == nil {
-		t.Error("no error")
-	}
-}
-
-func export(t testing.TB, format string, r Record) string {
-	t.Helper()
-	var b bytes.Buffer
-	if err := Export(&b, format, r); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-func TestExportCast(t *testing.T) {
-	_, all := archive(t)
-	lines := strings.Split(strings.TrimSpace(export(t, "cast", Record{Session: all[1]})), "\n")
-	var h struct {
-		Version, Width, Height int
-		Timestamp              int64
-	}
-	if err := json.Unmarshal([]byte(lines[0]), &h); err != nil || h.Version != 2 || h.Width < 80 || h.Height < 24 || h.Timestamp != evening.Unix() {
-		t.Errorf("header %+v %v: %s", h, err, lines[0])
-	}
-	var marks []string
-	text, last := "", 0.0
-	for _, l := range lines[1:] {
-		var e []any
-		if err := json.Unmarshal([]byte(l), &e); err != nil || len(e) != 3 {
-			t.Fatalf("%s: %v", l, err)
-		}
-		if at := e[0].(float64); at < last {
-			t.Errorf("%s goes back in time", l)
-		} else {
-			last = at
-		}
-		switch e[1] {
-		case "m":
-			marks = append(marks, fmt.Sprintf("%v %v", e[0], e[2]))
-		case "o":
-			text += e[2].(string)
-		default:
-			t.Errorf("event %s", l)
-		}
-	}
-	if diff := cmp.Diff([]string{"4 question: deletes 2 of 9 in famigo.families", "10 write: deletes 2 of 9 in famigo.families"}, marks); diff != "" {
-		t.Errorf("markers (-want +got):\n%s", diff)
-	}
-	frames, err := Frames(all[1])
-	if err != nil || text != strings.ReplaceAll(played(frames), "\n", "\r\n") {
-		t.Errorf("%v: it shows\n%s", err, text)
-	}
-}
-
-// The lines of the JSON export are those of the journal: a hash can be computed anew from them.
-func TestExportJSONHoldsTheJournalsOwnLines(t *testing.T) {
-	dir, all := archive(t)
-	got := export(t, "json", Record{Session: all[1], Changes: changesOf(t, all)})
-	var doc struct {
-		Session      string
-		Verification verification
-		Events       []json.RawMessage
-	}
-	if err := json.Unmarshal([]byte(got), &doc); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(filepath.Join(dir, "sessions", all[1].ID, "journal.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	if len(lines) != len(doc.Events) {
-		t.Fatalf("%d events, %d lines", len(doc.Events), len(lines))
-	}
-	for i := range lines {
-		if diff := cmp.Diff(lines[i], string(doc.Events[i])); diff != "" {
-			t.Errorf("line %d (-want +got):\n%s", i, diff)
-		}
-	}
-	if v := doc.Verification; !v.Verifies || v.Witnessed || v.Head != all[1].Head().Hash || v.Verdict != "verifies; not sealed" {
-		t.Errorf("verification %+v", v)
-	}
-}
-
-func TestExportHTML(t *testing.T) {
-	_, all := archive(t)
-	got := export(t, "html", Record{Session: all[1], Changes: changesOf(t, all)})
+	head := all.Record.Sessions[0].Head()
+	r := all.Sessions()[1]
+	story := written(t, r.Story)
+	page := html.UnescapeString(export(t, "html", r))
+	tape := tapeOf(t, r)
+	notes := strings.Join(noted(t, tape), "\n")
 	for _, want := range []string{
-		"<h1>Session " + all[1].ID, "tim (uid 1000) on conference", "ticket 4711", "famigo-production: PRODUCTION", "The record verifies; not sealed.", "not witnessed, and not sealed: somebody who can write these files could have written all of it anew",
-		"deletes 2 of 9 in famigo.families", "UNDONE by c-undo", "To run it, type: famigo.families 2", "ACCEPTED", "famigo.families: deleted 2 (predicted 2)", "taken back by c-undo",
-		all[1].Head().Hash, all[0].Head().Hash, "@media print", "prefers-color-scheme", `id="seq-3"`,
+		"ana on office began", "  terminal /dev/pts/7", "  from SSH 10.0.0.1 4711", "  sealed under the key " + key.Public(), "  seals are also written to " + witness, "  recorded of what is shown: writes",
+		"  policy /etc/respect/policy.yaml, SHA-256 ab12", fmt.Sprintf("  session %s ended before, at seq %d with hash %s", first, head.Seq, head.Hash),
+		"  marker says production of database famigo: says so", "  me: db.example:27017", "  set: rs0",
+		"DELETED the backup of c-one, 4711 bytes: older than 90 days", "sealed up to seq ",
 	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("without %q", want)
-		}
-	}
-	for _, e := range all[1].Events {
-		if !strings.Contains(got, e.Hash) {
-			t.Errorf("without the hash of seq %d", e.Seq)
-		}
-	}
-	for _, never := range []string{"<script", "http://", "https://", "src=", "javascript:", "@import", "url(", "ZgotmplZ"} {
-		if strings.Contains(got, never) {
-			t.Errorf("it has %q", never)
-		}
-	}
-}
-
-// What does not verify is said in every format.
-func TestExportsSayWhatDoesNotVerify(t *testing.T) {
-	dir, all := archive(t)
-	name := filepath.Join(dir, "sessions", all[1].ID, "journal.jsonl")
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, bytes.Replace(b, []byte("ticket 4711"), []byte("ticket 4712"), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	record, err := journal.ReadAll(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sessions := record.Sessions
-	r := Record{Session: sessions[1], Changes: changesOf(t, sessions), Between: record.Problems}
-	for _, format := range Formats {
-		if got := export(t, format, r); !strings.Contains(got, "DOES NOT VERIFY") {
-			t.Errorf("%s:\n%s", format, got)
-		}
-	}
-	// A session that another knew longer.
-	r = Record{Session: all[0], Between: []journal.Problem{{Session: all[0].ID, Err: journal.ErrMissing}}}
-	for _, format := range []string{"html", "json", "txt"} {
-		if got := export(t, format, r); !strings.Contains(got, "DOES NOT VERIFY") {
-			t.Errorf("%s:\n%s", format, got)
-		}
-	}
-	if err := Export(io.Discard, "pdf", r); err == nil {
-		t.Error("pdf is a format")
-	}
-}
-
-// Hostile text in everything that is recorded is harmless in everything that is printed.
-func TestHostileTextIsHarmless(t *testing.T) {
-	const evil = "\x1b[2J\x1b]0;owned\x07\u202egnp\u202c\u200b\x9b31m\u2028</pre><script>alert(1)</script><img src=x onerror=alert(1)>\"'`&amp;\xff\r\U000e0041"
-	dir := t.TempDir()
-	one := []replay.Count{{Namespace: evil, Deleted: 1, Schema: ""}}
-	record(t, dir, 1, evening, evil,
-		said{0, replay.KindConnect, replay.Connect{Deployment: evil, URI: evil, Address: evil, Environment: evil, User: evil, Evidence: []replay.Evidence{{Source: evil, Says: evil, Why: evil, Scope: evil}}}},
-		said{0, replay.KindReason, replay.Reason{Text: evil, Manner: evil}},
-		said{0, replay.KindInput, replay.Input{Text: evil, Manner: evil, Mode: evil}},
-		said{0, replay.KindCommand, replay.Command{Deployment: evil, Database: evil, Name: evil, Class: evil, Namespaces: []string{evil}, Text: evil, Error: evil}},
-		said{0, replay.KindPlanned, replay.Planned{Change: evil, Digest: evil, Deployment: evil, Environment: evil, Class: evil, Summary: evil, Counts: one, Facts: []replay.Fact{{Code: evil, Severity: evil, Text: evil}}, Undoes: evil}},
-		said{0, replay.KindDecided, replay.Decided{Change: evil, Screen: evil, Phrase: evil, Answer: evil, Manner: evil, Why: evil}},
-		said{0, replay.KindDecided, replay.Decided{Change: evil, Screen: evil, Phrase: evil, Answer: evil, Manner: evil, Accepted: true}},
-		said{0, replay.KindSaved, replay.Saved{Change: evil, Files: []replay.SavedFile{{Name: evil, SHA256: evil}}}},
-		said{0, replay.KindIntent, replay.Intent{Change: evil, Digest: evil, Deployment: evil, URI: evil, Environment: evil, Summary: evil, Counts: one, Undoes: evil}},
-		said{0, replay.KindOutcome, replay.Outcome{Change: evil, Status: replay.Status(evil), Counts: one, Skipped: []string{evil}, Alarm: []string{evil}, Error: evil, After: evil}},
-		said{0, replay.KindRefused, replay.Refused{Text: evil, Hints: []string{evil}, Code: evil}},
-		said{0, replay.KindOutput, replay.Output{Text: evil + strings.Repeat("x", 10<<20)}},
-		said{0, replay.KindRecovery, replay.Recovery{Change: evil, Session: evil, Status: replay.Status(evil), Found: evil}},
-		said{0, replay.KindSecurity, replay.Security{Text: evil}},
-		said{0, "novel", replay.Security{Text: evil}},
-	)
-	all := read(t, dir)
-	changes := changesOf(t, all)
-	printed := map[string]string{}
-	for _, format := range Formats {
-		printed[format] = export(t, format, Record{Session: all[0], Changes: changes})
-	}
-	frames, err := Frames(all[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	printed["play"] = played(frames)
-	for _, f := range frames {
-		printed["labels"] += f.Label
-	}
-	if printed["show"], err = Story(all[0]); err != nil {
-		t.Fatal(err)
-	}
-	if printed["writes"], err = Writes(all[0], changes); err != nil {
-		t.Fatal(err)
-	}
-	hits, err := Search(all, "script")
-	if err != nil || len(hits) < 15 {
-		t.Fatal(len(hits), err)
-	}
-	printed["search"] = HitText(hits)
-	printed["touched"] = TouchText([]Touch{{User: evil, Host: evil, Change: evil, Session: evil, Namespace: evil, ID: evil, Op: evil, Status: replay.Status(evil), UndoneBy: evil, Undoes: evil, Before: &Document{SHA256: evil}, After: &Document{Text: []byte(evil)}}})
-	for name, text := range printed {
-		for _, r := range text {
-			if r != '\n' && replay.Hostile(r) {
-				t.Errorf("%s has %q", name, r)
-				break
+		for name, text := range map[string]string{"story": story, "page": page, "notes of the player": notes} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the %s is without %q", name, want)
 			}
 		}
 	}
-	for _, never := range []string{"<script", "<img", "</pre><script", "ZgotmplZ"} {
-		if strings.Contains(printed["html"], never) {
-			t.Errorf("the page has %q", never)
-		}
+	if got, want := r.Witnessed(), "witnessed, to its last seal, by "+witness; got != want {
+		t.Errorf("Witnessed() = %q, want %q", got, want)
 	}
-	if strings.Count(printed["html"], "alert(1)") < 20 {
-		t.Error("the page does not show what was recorded")
+	const since = "its backup was deleted at 2026-11-20 20:00:00Z, 4711 bytes: older than 90 days"
+	if got := written(t, all.Sessions()[0].Writes); !strings.Contains(got, since) {
+		t.Errorf("without %q:\n%s", since, got)
+	}
+	if hits := search(t, all, "90 days"); len(hits) != 1 || hits[0].Where != "pruned" || hits[0].Change != "c-one" {
+		t.Errorf("hits %+v", hits)
+	}
+}
+
+// The story says when something was seen, as far as that can be believed.
+func TestTheStoryIsOfWhatWasSeenWhen(t *testing.T) {
+	dir := t.TempDir()
+	look := func(after, since time.Duration, asked string) said {
+		return said{after, replay.KindLooked, replay.Looked{Change: "c-one", Asked: asked, Screen: "x", Since: since.Microseconds()}}
+	}
+	record(t, dir, 1, evening, "tim", input("1"), look(9*time.Second, 6*time.Second, "details"), look(0, 2*time.Second, "sample"), look(0, -time.Second, "ahead"),
+		said{time.Second, replay.KindOutput, replay.Output{Text: "late", Since: 1000}}, said{0, replay.KindOutput, replay.Output{Text: "endless", Since: 1 << 62}})
+	story := written(t, read(t, dir).Sessions()[0].Story)
+	for _, want := range []string{"18:00:04.000  looked closer: details", "18:00:08.000  looked closer: sample", "18:00:10.000  looked closer: ahead", "18:00:10.999  | late", "18:00:11.000  | endless"} {
+		if !strings.Contains(story, want) {
+			t.Errorf("without %q:\n%s", want, story)
+		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"respect/replay"
-	"respect/replay/journal"
 )
 
 // Hit is one place where a text was found.
@@ -17,45 +16,63 @@ type Hit struct {
 	User    string    `json:"user"`
 	Seq     uint64    `json:"seq"`
 	Time    time.Time `json:"time"`
-	Where   string    `json:"where"` // input, output, namespace, command, preview, answer, refusal, reason, summary, deployment, outcome, security
+	Where   string    `json:"where"` // input, output, namespace, command, fact, preview, look, answer, refusal, reason, summary, deployment, outcome, receipt, pruned, security
 	Change  string    `json:"change,omitempty"`
 	Excerpt string    `json:"excerpt"`
 }
 
-// Search finds a text, in any case, in what was typed, shown, sent, answered and refused. There is at most one hit for each place of an event.
-func Search(sessions []*journal.Session, text string) ([]Hit, error) {
-	hits := []Hit{}
+// Search finds a text, in any case, in what was typed, shown, sent, answered and refused, and hands over each hit. There is at most one for each place of an
+// event. An error of each ends it.
+func (r Record) Search(text string, each func(Hit) error) error {
 	if text == "" {
-		return hits, nil
+		return nil
 	}
-	for _, s := range sessions {
-		for _, e := range s.Events {
-			places, change, err := texts(e)
-			if err != nil {
-				return nil, fmt.Errorf("session %s, seq %d: %w", s.ID, e.Seq, err)
+	tail := "" // of the output before: what was shown may be recorded in two pieces, and the text stand in both
+	return r.events(func(e replay.Event) error {
+		places, change, err := texts(e)
+		if err != nil {
+			return err
+		}
+		if e.Kind != replay.KindOutput {
+			tail = ""
+		}
+		seen := map[string]bool{}
+		for _, p := range places {
+			if p.where == "output" {
+				p.text = tail + p.text
+				tail = lastRunes(p.text, utf8.RuneCountInString(text)-1)
 			}
-			seen := map[string]bool{}
-			for _, p := range places {
-				i := fold(p.text, text)
-				if i < 0 || seen[p.where] {
-					continue
-				}
-				seen[p.where] = true
-				hits = append(hits, Hit{Session: s.ID, User: s.Open.Who.User, Seq: e.Seq, Time: e.Time, Where: p.where, Change: change, Excerpt: excerpt(p.text, i)})
+			i := fold(p.text, text)
+			if i < 0 || seen[p.where] {
+				continue
+			}
+			seen[p.where] = true
+			if err := each(Hit{Session: r.Session.ID, User: r.Session.Open.Who.User, Seq: e.Seq, Time: e.Time, Where: p.where, Change: change, Excerpt: excerpt(p.text, i)}); err != nil {
+				return err
 			}
 		}
-	}
-	return hits, nil
+		return nil
+	})
 }
 
-type place struct{ where, text string }
+// lastRunes are the last n characters of a text.
+func lastRunes(s string, n int) string {
+	at := len(s)
+	for ; n > 0 && at > 0; n-- {
+		_, size := utf8.DecodeLastRuneInString(s[:at])
+		at -= size
+	}
+	return s[at:]
+}
+
+type passage struct{ where, text string }
 
 // texts are the parts of an event that people search, and the change that it belongs to.
-func texts(e replay.Event) (out []place, change string, err error) {
+func texts(e replay.Event) (out []passage, change string, err error) {
 	add := func(where string, texts ...string) {
 		for _, t := range texts {
 			if t != "" {
-				out = append(out, place{where, t})
+				out = append(out, passage{where, t})
 			}
 		}
 	}
@@ -67,7 +84,15 @@ func texts(e replay.Event) (out []place, change string, err error) {
 	look := map[replay.Kind]func() error{
 		replay.KindConnect: into(e, func(b replay.Connect) { add("deployment", b.Deployment, b.Address, b.URI) }),
 		replay.KindReason:  into(e, func(b replay.Reason) { add("reason", b.Text) }),
-		replay.KindInput:   into(e, func(b replay.Input) { add("input", b.Text) }),
+		replay.KindLooked: into(e, func(b replay.Looked) {
+			change = b.Change
+			add("look", b.Asked, b.Screen)
+		}),
+		replay.KindReceipt: into(e, func(b replay.Receipt) {
+			change = b.Change
+			add("receipt", b.Screen)
+		}),
+		replay.KindInput: into(e, func(b replay.Input) { add("input", b.Text) }),
 		replay.KindCommand: into(e, func(b replay.Command) {
 			change = b.Change
 			add("namespace", b.Namespaces...)
@@ -97,6 +122,7 @@ func texts(e replay.Event) (out []place, change string, err error) {
 		replay.KindRefused:  into(e, func(b replay.Refused) { add("refusal", append([]string{b.Text, b.Code}, b.Hints...)...) }),
 		replay.KindOutput:   into(e, func(b replay.Output) { add("output", b.Text) }),
 		replay.KindRecovery: into(e, func(b replay.Recovery) { change = b.Change; add("outcome", b.Found, string(b.Status)) }),
+		replay.KindPruned:   into(e, func(b replay.Pruned) { change = b.Change; add("pruned", b.Why) }),
 		replay.KindSecurity: into(e, func(b replay.Security) { add("security", b.Text) }),
 	}[e.Kind]
 	if look != nil {
@@ -192,11 +218,7 @@ func excerpt(text string, at int) string {
 	return strings.TrimSpace(out)
 }
 
-// HitText is one line for each place.
-func HitText(hits []Hit) string {
-	var b strings.Builder
-	for _, h := range hits {
-		fmt.Fprintf(&b, "%s  %s  seq %d  %s: %s\n", h.Time.Format(stamp), replay.Safe(h.Session), h.Seq, h.Where, h.Excerpt)
-	}
-	return b.String()
+// String is a hit in a line.
+func (h Hit) String() string {
+	return fmt.Sprintf("%s  %s  seq %d  %s: %s", h.Time.Format(stamp), replay.Safe(h.Session), h.Seq, h.Where, h.Excerpt)
 }

@@ -1,22 +1,9 @@
 package player
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"hash"
-	"io"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -44,197 +31,45 @@ type Touch struct {
 	After       *Document     `json:"after"`  // as it was foreseen; nil if there is none, or it could not be foreseen
 }
 
-// Document is a document in the files of a change.
-type Document struct {
-	SHA256 string          `json:"sha256"`         // of its BSON, in hex, as the plan has it
-	Text   json.RawMessage `json:"text,omitempty"` // Extended JSON; nothing if only its hash was kept
-}
-
-// planItem is what a line of a plan file says of a document. The format is guard/plan's; an auditor reads it without that package.
-type planItem struct {
-	Document *struct {
-		NS     string          `json:"ns"`
-		Op     string          `json:"op"`
-		ID     json.RawMessage `json:"id"`
-		Before *planImage      `json:"before"`
-		After  *planImage      `json:"after"`
-	} `json:"document"`
-}
-
-type planImage struct {
-	At     int64  `json:"at"` // in the file below before or after; -1: only the hash was kept
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
-}
-
-var errImage = errors.New("is not what the plan says")
-
-// read finds a document in a file of a change, and believes it if it has the plan's hash.
-func (im *planImage) read(dir, which, ns string) (*Document, error) {
-	if im == nil {
-		return nil, nil
-	}
-	d := &Document{SHA256: im.SHA256}
-	if im.At < 0 {
-		return d, nil
-	}
-	f, name, err := openImages(dir, which, ns)
-	if err != nil {
-		return d, err
-	}
-	defer f.Close() // read only
-	if im.Bytes < 0 || im.Bytes > 64<<20 {
-		return d, fmt.Errorf("%s: %w", name, errImage)
-	}
-	doc := make([]byte, im.Bytes)
-	if _, err := io.CopyN(io.Discard, f, im.At); err != nil {
-		return d, fmt.Errorf("%s: %w", name, err)
-	}
-	if _, err := io.ReadFull(f, doc); err != nil {
-		return d, fmt.Errorf("%s: %w", name, err)
-	}
-	if sum := sha256.Sum256(doc); hex.EncodeToString(sum[:]) != im.SHA256 {
-		return d, fmt.Errorf("%s, byte %d: %w", name, im.At, errImage)
-	}
-	if d.Text, err = extended(doc); err != nil {
-		return d, fmt.Errorf("%s, byte %d: %w", name, im.At, err)
-	}
-	return d, nil
-}
-
-// openImages opens the documents of a namespace below before or after: named and compressed as mongodump --gzip does it, or as changes of format
-// version 1 had them.
-func openImages(dir, which, ns string) (r io.ReadCloser, name string, err error) {
-	db, coll, _ := strings.Cut(ns, ".")
-	name = filepath.Join(which, db, escapedName(coll)+".bson.gz")
-	old := filepath.Join(which, url.PathEscape(db), url.PathEscape(coll)+".bson")
-	if !filepath.IsLocal(name) || !filepath.IsLocal(old) {
-		return nil, name, fmt.Errorf("%s: %w", name, errImage)
-	}
-	f, err := os.Open(filepath.Join(dir, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = os.Open(filepath.Join(dir, old))
-		return f, old, err
-	}
-	if err != nil {
-		return nil, name, err
-	}
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, name, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
-	}
-	return packed{z, f}, name, nil
-}
-
-// packed is a compressed file.
-type packed struct {
-	io.Reader
-	f *os.File
-}
-
-// Close implements io.Closer.
-func (p packed) Close() error { return p.f.Close() }
-
-// escapedName is a collection's name as mongodump makes a file's name of it.
-func escapedName(coll string) string {
-	const longest, kept = 238, 208
-	name := url.PathEscape(coll)
-	if len(name) <= longest {
-		return name
-	}
-	sum := sha1.Sum([]byte(coll))
-	return name[:kept] + "%24" + base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// Touched finds the changes whose plans hold a document: by its _id as it is printed or in Extended JSON, by its hexadecimal digits or its bare value; with
-// a namespace or collection and a slash before it, only there; with * at its end, by its beginning. Plan files that are not those that were
-// confirmed are problems, and so are documents that have not the plan's hash.
-func Touched(stateDir string, sessions []*journal.Session, id string) ([]Touch, []journal.Problem, error) {
-	changes, err := journal.Changes(sessions)
-	if err != nil {
-		return nil, nil, err
-	}
-	who := map[string]replay.Who{}
-	for _, s := range sessions {
-		who[s.ID] = s.Open.Who
-	}
-	want := newWanted(id)
-	touches, problems := []Touch{}, []journal.Problem(nil)
-	for _, c := range changes {
-		found, err := inPlan(stateDir, c, want)
-		if err != nil {
-			problems = append(problems, journal.Problem{Session: c.Session, Err: fmt.Errorf("change %s: %w", c.ID, err)})
-		}
-		for _, t := range found {
-			t.User, t.Host = who[c.Session].User, who[c.Session].Host
-			touches = append(touches, t)
-		}
-	}
-	return touches, problems, nil
-}
-
-var errPlan = errors.New("its plan is not the one that was confirmed")
-
-// inPlan reads a plan file line by line, hashing it as it goes. What it found in a file that does not verify is returned all the same.
-func inPlan(stateDir string, c *journal.Change, want wanted) (out []Touch, err error) {
-	if c.ID != filepath.Base(c.ID) || strings.HasPrefix(c.ID, ".") {
-		return nil, fmt.Errorf("%q is no name of a change", c.ID)
-	}
-	f, err := os.Open(filepath.Join(stateDir, "changes", c.ID, "plan.jsonl"))
+// Touched finds the changes whose plans hold a document, and hands over each: by its _id as it is printed or in Extended JSON, by its hexadecimal digits or its
+// bare value; with a namespace or collection and a slash before it, only there; with * at its end, by its beginning. Plan files that are not those that were
+// confirmed are problems, and so are documents that have not the plan's hash. An error of each ends it.
+func (a *Archive) Touched(id string, wanted func(session string) bool, each func(Touch) error) (problems []journal.Problem, err error) {
+	changes, err := a.Changes()
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() // read only
-	sum := sha256.New()
-	var images error
-	err = eachLine(f, sum, func(line []byte) error {
-		var item planItem
-		if err := json.Unmarshal(line, &item); err != nil {
-			return fmt.Errorf("%w: %w", errPlan, err)
-		}
-		d := item.Document
-		if d == nil || !want.fits(d.NS, d.ID) {
-			return nil
-		}
-		t := Touch{
-			Session: c.Session, Change: c.ID, Time: c.Time, Deployment: c.Intent.Deployment, Environment: c.Intent.Environment,
-			Namespace: d.NS, Op: d.Op, ID: idText(d.ID), Status: c.Status, UndoneBy: c.UndoneBy, Undoes: c.Intent.Undoes,
-			LeftAlone: leftAlone(c, d.NS, d.ID),
-		}
-		dir := filepath.Dir(f.Name())
-		var before, after error
-		t.Before, before = d.Before.read(dir, "before", d.NS)
-		t.After, after = d.After.read(dir, "after", d.NS)
-		images = errors.Join(images, before, after)
-		out = append(out, t)
-		return nil
-	})
-	if err != nil {
-		return out, err
+	who := map[string]replay.Who{}
+	for _, s := range a.Record.Sessions {
+		who[s.ID] = s.Open.Who
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != c.Intent.Digest {
-		return out, fmt.Errorf("%w: the record says SHA-256 %s, the file has %s", errPlan, c.Intent.Digest, got)
-	}
-	return out, images
-}
-
-func eachLine(r io.Reader, sum hash.Hash, each func([]byte) error) error {
-	br := bufio.NewReaderSize(r, 64<<10)
-	for {
-		line, err := br.ReadBytes('\n')
-		sum.Write(line)
-		if text := bytes.TrimSpace(line); len(text) > 0 {
-			if err := each(text); err != nil {
-				return err
+	want := newWanted(id)
+	for _, c := range changes {
+		if !wanted(c.Session) {
+			continue
+		}
+		var failed error
+		err := a.documents(c, func(d planDocument, sp *spools) error {
+			if !want.fits(d.NS, d.ID) {
+				return nil
 			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
+			t := Touch{
+				Session: c.Session, Change: c.ID, Time: c.Time, Deployment: c.Intent.Deployment, Environment: c.Intent.Environment,
+				Namespace: d.NS, Op: d.Op, ID: idText(d.ID), Status: c.Status, UndoneBy: c.UndoneBy, Undoes: c.Intent.Undoes,
+				LeftAlone: leftAlone(c, d.NS, d.ID), User: who[c.Session].User, Host: who[c.Session].Host,
+			}
+			t.Before, t.After = sp.images(d)
+			failed = each(t)
+			return failed
+		})
+		if failed != nil {
+			return problems, failed
 		}
 		if err != nil {
-			return err
+			problems = append(problems, journal.Problem{Session: c.Session, Err: fmt.Errorf("change %s: %w", c.ID, err)})
 		}
 	}
+	return problems, nil
 }
 
 // leftAlone says whether the outcome names a document among those that it skipped.
@@ -365,33 +200,31 @@ func leaves(id json.RawMessage) (out []string) {
 	return out
 }
 
-// TouchText is what is known of a document, oldest first, in words.
-func TouchText(touches []Touch) string {
+// String is what is known of a document, in lines.
+func (t Touch) String() string {
 	var b strings.Builder
-	for _, t := range touches {
-		became := string(t.Status)
+	became := string(t.Status)
+	switch {
+	case t.UndoneBy != "":
+		became += " by " + t.UndoneBy
+	case t.LeftAlone:
+		became += ", this document was left alone"
+	}
+	fmt.Fprintf(&b, "%s  %-7s %s _id %s: %s  %s@%s  change %s, session %s\n", t.Time.Format(stamp), replay.Safe(t.Op), replay.Safe(t.Namespace), replay.Safe(t.ID),
+		replay.Safe(became), replay.Safe(t.User), replay.Safe(t.Host), replay.Safe(t.Change), replay.Safe(t.Session))
+	if t.Undoes != "" {
+		fmt.Fprintf(&b, "  takes back %s\n", replay.Safe(t.Undoes))
+	}
+	for _, x := range []struct {
+		name string
+		doc  *Document
+	}{{"before", t.Before}, {"after", t.After}} {
 		switch {
-		case t.UndoneBy != "":
-			became += " by " + t.UndoneBy
-		case t.LeftAlone:
-			became += ", this document was left alone"
-		}
-		fmt.Fprintf(&b, "%s  %-7s %s _id %s: %s  %s@%s  change %s, session %s\n", t.Time.Format(stamp), replay.Safe(t.Op), replay.Safe(t.Namespace), replay.Safe(t.ID),
-			replay.Safe(became), replay.Safe(t.User), replay.Safe(t.Host), replay.Safe(t.Change), replay.Safe(t.Session))
-		if t.Undoes != "" {
-			fmt.Fprintf(&b, "  takes back %s\n", replay.Safe(t.Undoes))
-		}
-		for _, x := range []struct {
-			name string
-			doc  *Document
-		}{{"before", t.Before}, {"after", t.After}} {
-			switch {
-			case x.doc == nil:
-			case x.doc.Text == nil:
-				fmt.Fprintf(&b, "  %s: SHA-256 %s\n", x.name, replay.Safe(x.doc.SHA256))
-			default:
-				fmt.Fprintf(&b, "  %s: %s\n", x.name, replay.Safe(string(x.doc.Text)))
-			}
+		case x.doc == nil:
+		case x.doc.Text == nil:
+			fmt.Fprintf(&b, "  %s: SHA-256 %s\n", x.name, replay.Safe(x.doc.SHA256))
+		default:
+			fmt.Fprintf(&b, "  %s: %s\n", x.name, replay.Safe(string(x.doc.Text)))
 		}
 	}
 	return b.String()

@@ -179,7 +179,7 @@ func echo(w io.Writer, s string) error {
 	return err
 }
 
-// ReadText reads a line that may be pasted: a reason, for example. hidden echoes nothing, for a password.
+// ReadText reads a line that may be pasted: a reason, for example. hidden echoes nothing, for a password. An answer that was aborted has what stood there.
 func (t *TTY) ReadText(ctx context.Context, prompt string, hidden bool) (Answer, error) {
 	if err := t.raw(); err != nil {
 		return Answer{}, fmt.Errorf("the terminal cannot be asked: %w", err)
@@ -205,13 +205,19 @@ func readText(ctx context.Context, t reader, tok *tokenizer, prompt string, hidd
 		}
 		return echo(t, s)
 	}
+	aborted := func(note string) (Answer, error) {
+		if hidden {
+			text = nil
+		}
+		return Answer{Text: string(text), Manner: Aborted, Note: note}, nil
+	}
 	for {
 		if ctx.Err() != nil {
-			return Answer{Manner: Aborted}, nil
+			return aborted("")
 		}
 		b, err := t.read(100 * time.Millisecond)
 		if err == io.EOF {
-			return Answer{Manner: Aborted, Note: "the terminal was closed"}, nil
+			return aborted("the terminal was closed")
 		}
 		if err != nil {
 			return Answer{}, err
@@ -230,7 +236,7 @@ func readText(ctx context.Context, t reader, tok *tokenizer, prompt string, hidd
 			case k.Kind == Control && (k.Rune == '\r' || k.Rune == '\n'):
 				return Answer{Text: string(text), Manner: manner}, nil
 			case k.Kind == Control && (k.Rune == CtrlC || k.Rune == CtrlD || k.Rune == Escape):
-				return Answer{Manner: Aborted}, nil
+				return aborted("")
 			case k.Kind == Control && (k.Rune == Backspace || k.Rune == 0x08) && len(text) > 0:
 				text = text[:len(text)-1]
 				if !hidden {

@@ -22,6 +22,7 @@ type Suggestion struct{ Text, Help string }
 // Line is what was entered at the prompt.
 type Line struct {
 	Text   string
+	Row    string // as it stands on the screen, behind the prompt: the lines of a paste are one row
 	Manner string // typed, pasted, recalled
 }
 
@@ -57,6 +58,7 @@ type Editor struct {
 	history  []string
 
 	p      *prompt.Prompt
+	left   string // what stood in a line that was left with Ctrl-C
 	keys   *keyReader
 	screen *screen
 	menu   menu
@@ -84,7 +86,7 @@ func NewEditor(tty *TTY, colors bool, history []string, complete func(text strin
 	e.keys = &keyReader{e: e}
 	e.p = prompt.New(func(string) {}, e.suggest,
 		prompt.OptionParser(e.keys), prompt.OptionWriter(e.screen), prompt.OptionMaxSuggestion(8),
-		prompt.OptionCompletionWordSeparator(separators), prompt.OptionSetExitCheckerOnInput(func(string, bool) bool { return e.keys.leave }),
+		prompt.OptionCompletionWordSeparator(separators), prompt.OptionBreakLineCallback(e.broken), prompt.OptionSetExitCheckerOnInput(func(string, bool) bool { return e.keys.leave }),
 		prompt.OptionSuggestionBGColor(prompt.DarkGray), prompt.OptionSuggestionTextColor(prompt.White),
 		prompt.OptionDescriptionBGColor(prompt.DarkGray), prompt.OptionDescriptionTextColor(prompt.LightGray),
 		prompt.OptionSelectedSuggestionBGColor(prompt.LightGray), prompt.OptionSelectedSuggestionTextColor(prompt.Black),
@@ -104,7 +106,14 @@ func (e *Editor) Refresh() { e.keys.refresh.Store(true) }
 // History is what was entered, oldest first.
 func (e *Editor) History() []string { return e.history }
 
-// ReadLine reads one line. It returns io.EOF for Ctrl-D on an empty line and when the terminal is gone, ErrInterrupted for Ctrl-C.
+// broken is told of each line that has ended. A line that is left is drawn by go-prompt once more, empty: that is not shown.
+func (e *Editor) broken(d *prompt.Document) {
+	if e.keys.leave && !e.screen.muted.Swap(true) {
+		e.left = d.Text
+	}
+}
+
+// ReadLine reads one line. It returns io.EOF for Ctrl-D on an empty line and when the terminal is gone, and ErrInterrupted with what stood there for Ctrl-C.
 func (e *Editor) ReadLine(ctx context.Context, p Prompt) (Line, error) {
 	if err := e.tty.raw(); err != nil {
 		return Line{}, err
@@ -116,6 +125,7 @@ func (e *Editor) ReadLine(ctx context.Context, p Prompt) (Line, error) {
 	e.apply(prompt.OptionPrefix(p.Text), prompt.OptionHistory(append([]string(nil), e.history...)), prompt.OptionPrefixTextColor(promptColor(p.Color)))
 	e.keys.begin(ctx, winch)
 	e.menu.reset()
+	e.left = ""
 	_ = echo(e.tty, "\x1b[?2004h")
 	defer func() { _ = echo(e.tty, "\x1b[?2004l") }()
 	for {
@@ -129,17 +139,18 @@ func (e *Editor) ReadLine(ctx context.Context, p Prompt) (Line, error) {
 		case e.keys.err != nil:
 			return Line{}, e.keys.err
 		case e.keys.last == CtrlC:
-			return Line{}, ErrInterrupted
+			return e.line(e.left), ErrInterrupted
 		case e.keys.last == CtrlD && text == "":
-			return Line{}, io.EOF
+			return Line{Manner: "typed"}, io.EOF
 		}
 		return e.line(text), nil
 	}
 }
 
 func (e *Editor) line(text string) Line {
+	row := text
 	text = strings.ReplaceAll(text, string(newline), "\n")
-	l := Line{Text: text, Manner: "typed"}
+	l := Line{Text: text, Row: row, Manner: "typed"}
 	switch {
 	case e.keys.pasted:
 		l.Manner = "pasted"

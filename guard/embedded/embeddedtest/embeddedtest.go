@@ -5,6 +5,7 @@ package embeddedtest
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,7 +32,8 @@ var build = sync.OnceValues(func() (string, error) {
 	if len(lines) != 2 {
 		return "", fmt.Errorf("go env said %q", out)
 	}
-	dir := filepath.Join(lines[1], "respect-test")
+	// Each checkout has its own: tests of two of them may run at once.
+	dir := filepath.Join(lines[1], "respect-test", fmt.Sprintf("%x", sha256.Sum256([]byte(lines[0])))[:12])
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package player
+
+// tenMegabytes of one result.
+const tenMegabytes = 10 << 20
