@@ -49,7 +49,7 @@ var screens = []struct {
 }
 
 const (
-	question   = ">"
+	asked      = ">"
 	more       = "-- Enter shows more, q goes back to the question --"
 	updateMany = `db.families.updateMany({partner: null}, {$set: {address: {city: "Bern"}, "days": 30}, $unset: {email: ""}})`
 	crowded    = `db.families.updateMany({partner: null}, {$set: {email: "none", address: {}, pets: []}}); db.devices.updateMany({family: null, kind: {$ne: "phone"}}, {$set: {at: {}, kind: 1}}); db.devcies.insertOne({_id: 1})`
@@ -132,7 +132,7 @@ func TestScreens(t *testing.T) {
 						must(t, tty.Enter())
 					}
 					for _, a := range c.answer {
-						must(t, expectLast(tty, question))
+						must(t, expectLast(tty, asked))
 						settle()
 						if a == "<phrase>" {
 							phrase, err := tty.Phrase()
@@ -145,7 +145,7 @@ func TestScreens(t *testing.T) {
 					if c.until != "" {
 						must(t, expectLast(tty, c.until))
 					} else {
-						must(t, expectLast(tty, question, more))
+						must(t, expectLast(tty, asked, more))
 					}
 					got := steady(tty.Screen())
 					if c.asks {

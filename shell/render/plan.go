@@ -358,7 +358,11 @@ func takenBack(p *plan.Plan) string {
 	}
 	var parts []string
 	for _, st := range p.Steps() {
-		if w := words[st.Do]; !slices.Contains(parts, w) {
+		w := words[st.Do]
+		if st.Keep {
+			w = "gives the collection that was kept aside its name back"
+		}
+		if !slices.Contains(parts, w) {
 			parts = append(parts, w)
 		}
 	}
