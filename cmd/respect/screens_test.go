@@ -124,7 +124,7 @@ func TestScreens(t *testing.T) {
 					p := newProgram(t, binary, c.policy)
 					tty := p.start(t, s.URI+"famigo", c.script, size.width, size.height)
 					for i, text := range c.typed {
-						must(t, tty.Expect("famigo> "))
+						must(t, expectLast(tty, "PRODUCTION famigo>"))
 						if i == len(c.typed)-1 {
 							must(t, tty.Send("\x0c")) // Ctrl-L: what stood there before is not of interest
 						}
@@ -169,7 +169,7 @@ func TestDevelopmentScreen(t *testing.T) {
 	t.Cleanup(s.Stop)
 	seed(t, s)
 	tty := newProgram(t, binary, "").start(t, s.URI+"famigo", "", 80, 24)
-	must(t, tty.Expect("famigo> "))
+	must(t, expectLast(tty, "famigo>"))
 	must(t, tty.Send("\x0c"))
 	must(t, tty.TypeFast(`db.devices.deleteMany({kind: "tablet"})`))
 	must(t, tty.Enter())
