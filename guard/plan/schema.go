@@ -212,8 +212,7 @@ func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*S
 	}
 	text := fmt.Sprintf("drops the collection %s: %s", ns, Plural(info.total, "document"))
 	if len(names) > 0 {
-		text += fmt.Sprintf(" and %s: %s", Plural(int64(len(names)), "index"), strings.Join(names, ", "))
-		text = strings.Replace(text, "indexs", "indexes", 1)
+		text += fmt.Sprintf(" and %s: %s", indexes(len(names)), strings.Join(names, ", "))
 	}
 	var facts []Fact
 	if b.cfg.Mongos {

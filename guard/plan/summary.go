@@ -34,9 +34,9 @@ func (s Step) summary() string {
 	case DoDropEmpty:
 		return fmt.Sprintf("drops %s, which is empty", s.NS)
 	case DoDropIndexes:
-		return fmt.Sprintf("drops %d index(es) of %s", len(s.Specs), s.NS)
+		return fmt.Sprintf("drops %s of %s", indexes(len(s.Specs)), s.NS)
 	case DoCreateIndexes:
-		return fmt.Sprintf("builds %d index(es) of %s", len(s.Specs), s.NS)
+		return fmt.Sprintf("builds %s of %s", indexes(len(s.Specs)), s.NS)
 	case DoRename:
 		return fmt.Sprintf("renames %s to %s", s.NS, s.To)
 	}
@@ -44,6 +44,13 @@ func (s Step) summary() string {
 		return s.Verb + " " + s.NS
 	}
 	return fmt.Sprintf("creates %s", s.NS)
+}
+
+func indexes(n int) string {
+	if n == 1 {
+		return "1 index"
+	}
+	return fmt.Sprintf("%d indexes", n)
 }
 
 func (p *Plan) countSummary(c replay.Count) string {

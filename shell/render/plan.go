@@ -347,7 +347,18 @@ func Undo(p *plan.Plan) (possible bool, text string) {
 
 // takenBack says what an undo of a plan does.
 func takenBack(p *plan.Plan) string {
-	const documents = "puts documents back; what others changed since stays, and is listed"
+	documents := "puts documents back"
+	var inserted, changed int64
+	for _, c := range p.Counts() {
+		inserted, changed = inserted+c.Inserted, changed+c.Changed()-c.Inserted
+	}
+	switch {
+	case changed == 0:
+		documents = "deletes what was inserted"
+	case inserted > 0:
+		documents += " and deletes what was inserted"
+	}
+	documents += "; what others changed since stays, and is listed"
 	if len(p.Steps()) == 0 {
 		return documents
 	}
@@ -355,6 +366,15 @@ func takenBack(p *plan.Plan) string {
 		plan.DoDrop: "makes the collection again, with its documents, indexes and options", plan.DoDropEmpty: "creates the collection again, empty",
 		plan.DoCreate: "drops the collection if it is still empty", plan.DoRename: "renames it back, if the name is still free",
 		plan.DoDropIndexes: "builds the indexes again", plan.DoCreateIndexes: "drops the indexes again", plan.DoRun: "sets back what was there before",
+	}
+	dropped := 0
+	for _, st := range p.Steps() {
+		if st.Do == plan.DoDrop {
+			dropped++
+		}
+	}
+	if dropped > 1 {
+		words[plan.DoDrop] = "makes the collections again, with their documents, indexes and options"
 	}
 	var parts []string
 	for _, st := range p.Steps() {
