@@ -215,16 +215,19 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 	if err != nil {
 		return wish{}, err
 	}
-	answer, err := g.cfg.Operator.Ask(ctx, Question{Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why})
-	for _, l := range answer.Looks {
-		looked := replay.Looked{Change: p.Change(), Asked: l.Asked, Screen: shorten(l.Screen, 256<<10)}
-		if !l.At.IsZero() {
-			looked.Since = g.cfg.Now().Sub(l.At).Microseconds()
-		}
-		if rerr := g.record(replay.KindLooked, looked); rerr != nil {
-			return wish{}, rerr
-		}
-	}
+	answer, err := g.cfg.Operator.Ask(ctx, Question{
+		Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why,
+		Shown: func(screen string) error {
+			return g.record(replay.KindAsked, replay.Asked{Change: p.Change(), Screen: screen})
+		},
+		Looked: func(l Look) error {
+			looked := replay.Looked{Change: p.Change(), Asked: l.Asked, Screen: shorten(l.Screen, 256<<10)}
+			if !l.At.IsZero() {
+				looked.Since = g.cfg.Now().Sub(l.At).Microseconds()
+			}
+			return g.record(replay.KindLooked, looked)
+		},
+	})
 	decided.Screen, decided.Phrase, decided.Answer, decided.Manner = answer.Screen, phrase, answer.Text, string(answer.Manner)
 	decided.Accepted, decided.Why = accept(answer, phrase)
 	wanted := wishOf(answer, p)

@@ -55,6 +55,10 @@ type Question struct {
 	Deployment  string // its name
 	Phrase      string // what must be typed, with the random code if there is one
 	Why         string // which rule asks
+	// Shown must be called with what stands on the screen, without colours, each time before an answer is waited for, and Looked with what was looked at in
+	// between. After an error of theirs, which the record could not be written, Ask must return it.
+	Shown  func(screen string) error
+	Looked func(Look) error
 }
 
 // Manner says how an answer came.
@@ -74,7 +78,6 @@ type Answer struct {
 	Manner Manner
 	Screen string // exactly what was shown, without colours
 	Note   string // why the terminal did not take it as typed, if it did not
-	Looks  []Look // what was looked at before
 }
 
 // Look is what was looked at while a question stood.

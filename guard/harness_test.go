@@ -267,6 +267,9 @@ func (o *operator) Present() bool { return !o.absent }
 
 func (o *operator) Ask(_ context.Context, q guard.Question) (guard.Answer, error) {
 	o.asked = append(o.asked, q)
+	if err := q.Shown("the question"); err != nil {
+		return guard.Answer{Manner: guard.Aborted}, err
+	}
 	if o.answer != nil {
 		return o.answer(q), nil
 	}

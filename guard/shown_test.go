@@ -148,3 +148,38 @@ func TestAChangeThatCannotBeWitnessedIsNotMade(t *testing.T) {
 		t.Errorf("the record says %s", c.Status)
 	}
 }
+
+// TestQuestionsAreRecordedWhileTheyStand: who follows a session, or looks at one that ended at a question, sees what was asked.
+func TestQuestionsAreRecordedWhileTheyStand(t *testing.T) {
+	t.Parallel()
+	s := production(t, "plain")
+	s.people(t)
+	b := s.bench(t)
+	kinds := func() (out []replay.Kind) {
+		sessions := sessionsIn(t, b.dir)
+		for _, e := range sessions[len(sessions)-1].Events {
+			if e.Kind == replay.KindAsked || e.Kind == replay.KindLooked || e.Kind == replay.KindDecided {
+				out = append(out, e.Kind)
+			}
+		}
+		return out
+	}
+	b.op.answer = func(q guard.Question) guard.Answer {
+		if diff := cmp.Diff([]replay.Kind{replay.KindAsked}, kinds()); diff != "" {
+			t.Errorf("while the question stands: %s", diff)
+		}
+		if err := errors.Join(q.Looked(guard.Look{Asked: "details", Screen: "all"}), q.Shown("the question")); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]replay.Kind{replay.KindAsked, replay.KindLooked, replay.KindAsked}, kinds()); diff != "" {
+			t.Errorf("while it stands again: %s", diff)
+		}
+		return typed(q)
+	}
+	if _, _, err := b.run(`{"delete": "people", "deletes": [{"q": {"_id": 1}, "limit": 1}]}`); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]replay.Kind{replay.KindAsked, replay.KindLooked, replay.KindAsked, replay.KindDecided}, kinds()); diff != "" {
+		t.Errorf("afterwards: %s", diff)
+	}
+}

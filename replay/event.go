@@ -64,6 +64,7 @@ const (
 	KindRecovery Kind = "recovery" // Recovery: the late outcome of another session's change
 	KindPruned   Kind = "pruned"   // Pruned: recorded before the files are deleted
 	KindSecurity Kind = "security" // Security
+	KindAsked    Kind = "asked"    // Asked: before somebody answers, so that a question that was never answered is in the record too
 	KindScreen   Kind = "screen"   // Screen: the size of the terminal, at the begin and when it changes
 	KindSeal     Kind = "seal"     // Seal: behind Close the last, without which the end of the session is not sealed
 	KindClose    Kind = "close"    // Close: the last but for its seal; without it the session was cut off
@@ -216,12 +217,18 @@ type Planned struct {
 	Preview     bool    `json:"preview,omitempty"`
 }
 
+// Asked is a question as it stands on the screen. Journals before 2026-12 do not have it; there Decided alone tells.
+type Asked struct {
+	Change string `json:"change"`
+	Screen string `json:"screen"` // exactly what is shown, without colours
+}
+
 // Looked is what somebody looked at before he answered a question.
 type Looked struct {
 	Change string `json:"change"`
 	Asked  string `json:"asked"`           // what was typed: details, sample 5, diff ID
 	Screen string `json:"screen"`          // exactly what was shown, without colours, with the answers between two pages; shortened if it is long
-	Since  int64  `json:"since,omitempty"` // microseconds from asking for it to recording it, which is done when the question is answered
+	Since  int64  `json:"since,omitempty"` // microseconds from asking for it to recording it
 }
 
 // Decided is the answer to a question.

@@ -40,11 +40,14 @@ func (o *Operator) style() render.Style {
 // question is shown again, and everything before its answer is flushed as before.
 func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, error) {
 	o.line.clear(o.Err)
-	var looks []guard.Look
 	for {
 		text := "\n" + o.style().Plan(q.Plan, q.Environment, q.Phrase)
+		screen := render.Uncolored(text)
+		if err := q.Shown(screen); err != nil {
+			return guard.Answer{Screen: screen, Manner: guard.Aborted}, err
+		}
 		a, err := o.TTY.Confirm(ctx, text, "> ")
-		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: render.Uncolored(text), Looks: looks}
+		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: screen}
 		if err != nil || a.Manner != terminal.Typed {
 			return answer, err
 		}
@@ -53,11 +56,13 @@ func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, err
 			return answer, nil
 		}
 		at := time.Now()
-		screen, err := o.page(ctx, q.Plan, look)
+		seen, err := o.page(ctx, q.Plan, look)
+		if err == nil {
+			err = q.Looked(guard.Look{Asked: a.Text, Screen: seen, At: at})
+		}
 		if err != nil {
 			return answer, err
 		}
-		looks = append(looks, guard.Look{Asked: a.Text, Screen: screen, At: at})
 	}
 }
 

@@ -90,6 +90,9 @@ func spend(t *testing.T) *evening {
 	e.do(e.tty.Type("save them alll"))
 	e.key("\x7f", "")
 	e.ask("")
+	stands, err := e.tty.Phrase()
+	e.do(err)
+	e.sees(stands) // while nobody has answered
 	e.answer("details", "-- Enter shows more")
 	e.answer("", "-- Enter shows more")
 	e.ask("q")

@@ -22,7 +22,7 @@ func (a *app) replayPlay() *cobra.Command {
 	c := &cobra.Command{
 		Use: "play [ID]", Short: "a session again, in its own time", Args: cobra.ArbitraryArgs,
 		Long: "play shows what stood on the operator's screen, when it stood there. In a terminal its last line says where in the session this is, and keys are heard:\n" +
-			player.Help + "\nIn a pipe there are no keys. --follow goes on with a session that is running; a question is shown there once it was answered.",
+			player.Help + "\nIn a pipe there are no keys. --follow goes on with a session that is running, and shows a question while it stands.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case math.IsNaN(p.Speed) || math.IsInf(p.Speed, 0) || p.Speed < 0:

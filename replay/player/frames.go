@@ -114,7 +114,8 @@ type framer struct {
 	window bool          // there is a terminal
 
 	planned   replay.Planned            // the last
-	asked     []int                     // frames of the question that stands: what it says is recorded with the answer
+	asked     []int                     // frames of the question that stands, in journals that tell what it says with the answer alone
+	standing  string                    // the change about which a question stands, where journals tell that before the answer
 	refused   int                       // the frame, counted from 1, of a refusal whose words are still to come
 	predicted map[string][]replay.Count // where receipts are not recorded
 }
@@ -167,6 +168,7 @@ var cutters = map[replay.Kind]func(*framer, step) error{
 	replay.KindInput:    (*framer).input,
 	replay.KindCommand:  (*framer).command,
 	replay.KindPlanned:  (*framer).plan,
+	replay.KindAsked:    (*framer).stands,
 	replay.KindLooked:   (*framer).looked,
 	replay.KindDecided:  (*framer).decided,
 	replay.KindIntent:   (*framer).intent,
@@ -278,21 +280,41 @@ func (c *framer) command(s step) error {
 }
 
 func (c *framer) plan(s step) error {
-	c.planned, c.asked = replay.Planned{}, nil
+	c.planned, c.asked, c.standing = replay.Planned{}, nil, ""
 	err := s.event.Decode(&c.planned)
 	c.planned.Facts, c.planned.Counts = nil, nil
 	c.add(s.says(tell))
 	return err
 }
 
-// ask is the question that stands, as it is shown first or again.
+// stands is a question, as it is shown first or again.
+func (c *framer) stands(s step) error {
+	var b replay.Asked
+	if err := s.event.Decode(&b); err != nil {
+		return err
+	}
+	f := s.shows(showing(func(b replay.Asked) string { return b.Screen + "> " }))
+	if c.standing != b.Change {
+		c.question(&f, b.Change)
+	}
+	c.standing = b.Change
+	c.add(f)
+	return nil
+}
+
+// question marks the frame where a question is first shown.
+func (c *framer) question(f *Frame, change string) {
+	f.Mark, f.Label = Question, "question: "+change
+	if c.planned.Change == change {
+		f.Label = "question: " + c.planned.Summary
+	}
+}
+
+// ask is the question that stands, as it is shown first or again, in journals without Asked.
 func (c *framer) ask(change string, at time.Duration) {
 	f := Frame{At: at, text: showing(func(b replay.Decided) string { return b.Screen + "> " })}
 	if len(c.asked) == 0 {
-		f.Mark, f.Label = Question, "question: "+change
-		if c.planned.Change == change {
-			f.Label = "question: " + c.planned.Summary
-		}
+		c.question(&f, change)
 	}
 	c.add(f)
 	c.asked = append(c.asked, len(c.tape.Frames)-1)
@@ -301,13 +323,16 @@ func (c *framer) ask(change string, at time.Duration) {
 func (c *framer) looked(s step) error {
 	var b replay.Looked
 	err := s.event.Decode(&b)
-	if len(c.asked) == 0 {
+	live := c.standing == b.Change
+	if len(c.asked) == 0 && !live {
 		c.ask(b.Change, c.before)
 	}
 	look := s.shows(showing(func(b replay.Looked) string { return b.Asked + "\n" + b.Screen }))
 	look.At -= time.Duration(b.Since) * time.Microsecond
 	c.add(look)
-	c.ask(b.Change, look.At)
+	if !live {
+		c.ask(b.Change, look.At)
+	}
 	return err
 }
 
@@ -318,7 +343,7 @@ func (c *framer) decided(s step) error {
 	}
 	f := s.says(telling(answered))
 	if b.Screen != "" {
-		if len(c.asked) == 0 {
+		if len(c.asked) == 0 && c.standing != b.Change {
 			c.ask(b.Change, c.before)
 		}
 		for _, i := range c.asked {
@@ -326,7 +351,7 @@ func (c *framer) decided(s step) error {
 		}
 		f.text = showing(func(b replay.Decided) string { return b.Answer + "\n" })
 	}
-	c.asked = nil
+	c.asked, c.standing = nil, ""
 	if !b.Accepted && b.Why != anotherPlan {
 		f.Mark, f.Label = Refusal, "refusal: "+b.Why
 	}

@@ -104,6 +104,9 @@ var tellers = map[replay.Kind]func(replay.Event) ([]string, error){
 		}
 		return []string{fmt.Sprintf("planned %s: %s", p.Change, replay.Safe(p.Summary))}
 	}),
+	replay.KindAsked: telling(func(a replay.Asked) []string { // Decided tells what stood there, with the answer
+		return []string{"asked about " + replay.Safe(a.Change)}
+	}),
 	replay.KindDecided: telling(tellDecided),
 	replay.KindSaved: telling(func(s replay.Saved) []string {
 		return []string{fmt.Sprintf("backup of %s: %d document(s), %d bytes, %d file(s), read back", s.Change, s.Documents, s.Bytes, len(s.Files))}
