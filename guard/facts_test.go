@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"respect/guard"
 	"respect/guard/plan"
 )
@@ -18,8 +20,8 @@ var pets = []string{
 	`{"_id": {"$oid": "64b0c0f1a2b3c4d5e6f70004"}, "name": "Zoe", "born": {"$date": "2023-01-01T00:00:00Z"}, "tags": ["c"], "at": {"city": "Chur", "zip": 7000}, "n": 4}`,
 }
 
-// findingsSaid says what a fact's text holds where it is true, and statements in which the fact is not to be said. A statement is one command, or several,
-// one a line. Besides pets there are solo and bare, of one document, and ranks, of three. DB is the
+// findingsSaid says what a fact's text holds where it is true, and statements in which the fact is not to be said. A statement is one command, or several, one a
+// line. Besides pets there are solo and bare, of one document, ranks, of three, and many, of more than are looked at to know what a collection has. DB is the
 // database, LONG a long text.
 var findingsSaid = []struct {
 	code, cmd, text string
@@ -40,6 +42,7 @@ var findingsSaid = []struct {
 		`{"delete": "pets", "deletes": [{"q": {"_id": {"$in": ["x", {"$oid": "64b0c0f1a2b3c4d5e6f70009"}]}}, "limit": 0}]}`, // one of them could match
 		`{"delete": "pets", "deletes": [{"q": {"$or": [{"_id": "x"}, {"name": "Rex"}]}, "limit": 0}]}`,                      // it matches all the same
 		`{"delete": "pets", "deletes": [{"q": {"name": {"$regex": "^Q"}}, "limit": 0}]}`,
+		`{"delete": "many", "deletes": [{"q": {"ref": "x"}, "limit": 0}]}`, // where it is null it may become anything
 		`{"delete": "pets", "deletes": [{"q": {"name": {"$regularExpression": {"pattern": "^Q", "options": ""}}}, "limit": 0}]}`,
 	}},
 	{"type-mismatch", `{"delete": "pets", "deletes": [{"q": {"born": {"$lt": "2020-06-01"}}, "limit": 0}]}`, "with a string, but", nil},
@@ -48,6 +51,7 @@ var findingsSaid = []struct {
 		`{"update": "pets", "updates": [{"q": {"at.city": "Bern"}, "u": {"$set": {"n": 5}}, "multi": true}]}`,
 		`{"delete": "pets", "deletes": [{"q": {"tags.0": "a"}, "limit": 0}]}`,              // an element, not a field
 		`{"delete": "pets", "deletes": [{"q": {"nmae": {"$exists": false}}, "limit": 0}]}`, // just that is asked for
+		`{"delete": "many", "deletes": [{"q": {"archived": true}, "limit": 0}]}`,           // one has it, which nobody looked at
 	}},
 	{"unknown-field", `{"delete": "pets", "deletes": [{"q": {"n": {"$gt": 2}, "nmae": {"$ne": "Rex"}}, "limit": 0}]}`, "did you mean name?", nil},
 	{"unknown-field", `{"delete": "pets", "deletes": [{"q": {"nmae": {"$regex": "^R"}}, "limit": 0}]}`, "did you mean name?", nil},
@@ -179,7 +183,7 @@ var findingsSaid = []struct {
 		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`, // the collection stays, with its indexes
 	}},
 	{"drops-collection", `admin: {"renameCollection": "DB.pets", "to": "DB.solo", "dropTarget": true}`, "drops the collection DB.solo: 1 document", nil},
-	{"drops-collection", `{"dropDatabase": 1}`, "drops the database DB: 4 collections, 9 documents", nil},
+	{"drops-collection", `{"dropDatabase": 1}`, "drops the database DB: 5 collections, 140 documents", nil},
 	{"not-predictable", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$currentDate": {"seen": true}}}]}`, "not known beforehand in 1 document", []string{
 		`{"update": "pets", "updates": [{"q": {"name": "Nobody"}, "u": {"$currentDate": {"seen": true}}}]}`,
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"born": {"$date": "2020-02-02T00:00:00Z"}}}}]}`, // a date, but a given one
@@ -247,6 +251,14 @@ func TestFindings(t *testing.T) {
 	s.setup(t, "ranks", `{"_id": 1, "rank": 1}`, `{"_id": 2, "rank": 2}`, `{"_id": 3, "rank": 3}`)
 	s.command(t, `{"createIndexes": "pets", "indexes": [{"key": {"name": 1}, "name": "name_1", "unique": true}, {"key": {"born": 1}, "name": "born_1"}, {"key": {"born": 1, "n": 1}, "name": "born_1_n_1"}]}`)
 	s.command(t, `{"createIndexes": "ranks", "indexes": [{"key": {"rank": 1}, "name": "rank_1", "unique": true}]}`)
+	var docs []any
+	for i := range 130 { // more than a sample
+		docs = append(docs, bson.D{{Key: "_id", Value: i}, {Key: "ref", Value: nil}})
+	}
+	docs = append(docs, bson.D{{Key: "_id", Value: "last"}, {Key: "archived", Value: true}})
+	if _, err := s.other.Database(s.db).Collection("many").InsertMany(t.Context(), docs); err != nil {
+		t.Fatal(err)
+	}
 	b := s.bench(t)
 	long := strings.NewReplacer("LONG", strings.Repeat("long ", 100))
 	for _, c := range findingsSaid {
