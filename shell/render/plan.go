@@ -118,7 +118,6 @@ type planBody struct {
 	changes                  []string
 	samples                  [][]string
 	of                       int64 // documents
-	cut                      bool  // something was left out
 	style                    Style
 }
 
@@ -347,18 +346,17 @@ func Undo(p *plan.Plan) (possible bool, text string) {
 
 // takenBack says what an undo of a plan does.
 func takenBack(p *plan.Plan) string {
-	documents := "puts documents back"
+	documents := "puts documents back; what others changed since stays, and is listed"
 	var inserted, changed int64
 	for _, c := range p.Counts() {
 		inserted, changed = inserted+c.Inserted, changed+c.Changed()-c.Inserted
 	}
 	switch {
-	case changed == 0:
-		documents = "deletes what was inserted"
+	case inserted > 0 && changed == 0:
+		documents = "deletes what was inserted; what others changed since stays, and is listed"
 	case inserted > 0:
-		documents += " and deletes what was inserted"
+		documents = "puts documents back, deletes new ones; what others changed since stays"
 	}
-	documents += "; what others changed since stays, and is listed"
 	if len(p.Steps()) == 0 {
 		return documents
 	}
