@@ -203,7 +203,15 @@ func TestEstimateAndPart(t *testing.T) {
 	}
 	s.command(t, `{"update": "many", "updates": [{"q": {"_id": 0}, "u": {"$set": {"seen": true}}}, {"q": {"_id": 2100}, "u": {"$unset": {"seen": ""}}}]}`)
 	b = s.benchWith(t, "policy: {production: {documents: {full-preview: 2050}}}\n") // and a sample is of 2,000
-	b.must(`{"update": "many", "updates": [{"q": {}, "u": {"$set": {"seen": true}}, "multi": true}]}`)
+	const seen = `{"update": "many", "updates": [{"q": {}, "u": {"$set": {"seen": true}}, "multi": true}]}`
+	st, _, err := b.runIn(guard.Preview, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plans, _ := st.Plans(); !plans[0].Estimate() || plans[0].Summary() != "changes none of the documents that were looked at in "+s.db+".many" {
+		t.Errorf("a preview says that it %s", plans[0].Summary())
+	}
+	b.must(seen)
 	if len(b.op.asked) != 1 || b.op.asked[0].Plan.Documents() != 1 || b.op.asked[0].Plan.Estimate() {
 		t.Fatalf("%d questions, of the one document that is not so yet", len(b.op.asked))
 	}
@@ -421,7 +429,8 @@ func TestCollectionScan(t *testing.T) {
 		case c.Name == "listIndexes":
 			return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.pets", "firstBatch": [
 				{"v": 2, "key": {"_id": 1}, "name": "_id_"}, {"v": 2, "key": {"name": 1, "n": 1}, "name": "name_1_n_1"}, {"v": 2, "key": {"born": 1}, "name": "born_1"},
-				{"v": 2, "key": {"owner": 1}, "name": "owner_1", "hidden": true}, {"v": 2, "key": {"at.$**": 1}, "name": "at.$**_1"}]}, "ok": 1}`)
+				{"v": 2, "key": {"owner": 1}, "name": "owner_1", "hidden": true}, {"v": 2, "key": {"at.$**": 1}, "name": "at.$**_1"},
+				{"v": 2, "key": {"zip": 1}, "name": "zip_1"}, {"v": 2, "key": {"zip": 1, "n": 1}, "name": "zip_1_n_1", "hidden": true}]}, "ok": 1}`)
 		}
 		return nil
 	})
@@ -444,7 +453,8 @@ func TestCollectionScan(t *testing.T) {
 		b.silent(remove(filter), plan.CollectionScan)
 	}
 	b.silent(`{"insert": "pets", "documents": [{"_id": 9}]}`, plan.CollectionScan)
-	total = 9_999 // read before anybody looks up
+	b.says(`{"dropIndexes": "pets", "index": "zip_1"}`, plan.DropsIndex, "; no other index begins with zip") // but a hidden one
+	total = 9_999                                                                                            // read before anybody looks up
 	b.silent(remove(`{"n": 1}`), plan.CollectionScan)
 }
 

@@ -346,6 +346,9 @@ func dropsIndex(ns command.Namespace, spec bson.Raw, all, gone []bson.Raw) Fact 
 	other := ""
 	for _, i := range all {
 		n, _ := i.Lookup("name").StringValueOK()
+		if hidden, _ := i.Lookup("hidden").BooleanOK(); hidden {
+			continue // it serves no query
+		}
 		if n != name && firstField(i) == first && !slices.ContainsFunc(gone, func(g bson.Raw) bool { return slices.Equal(g, i) }) {
 			other = n
 		}
@@ -488,7 +491,7 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 		facts = append(facts, fact(CreatesCollection, Warn, map[string]any{"namespace": ns.String()}, "%s does not exist and will be created", ns))
 	}
 	s.Phrase = s.words()
-	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "builds %d of %s, reading its %s", len(s.Specs), ns, Plural(info.total, "document")))
+	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "builds %s of %s, reading its %s", indexes(len(s.Specs)), ns, Plural(info.total, "document")))
 	return []Step{s}, facts, nil
 }
 

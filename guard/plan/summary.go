@@ -79,7 +79,10 @@ func (p *Plan) countSummary(c replay.Count) string {
 		}
 		parts = append(parts, s)
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) == 0 && p.totals.Estimate:
+		return "changes none of the documents that were looked at in " + c.Namespace
+	case len(parts) == 0:
 		return "changes nothing in " + c.Namespace
 	}
 	return strings.Join(parts, ", ") + " in " + c.Namespace
