@@ -420,20 +420,22 @@ func TestCollectionScan(t *testing.T) {
 	t.Parallel()
 	s := production(t, "double")
 	s.setup(t, "pets", pets...)
-	total := 10_000
-	s.double.Answer(func(c wiretest.Command) bson.Raw {
-		_, filtered := c.Doc.Lookup("query").DocumentOK()
-		switch {
-		case c.Name == "collStats", c.Name == "count" && !filtered:
-			return raw(t, fmt.Sprintf(`{"n": %d, "count": %d, "size": 100, "ok": 1}`, total, total))
-		case c.Name == "listIndexes":
-			return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.pets", "firstBatch": [
+	large := func(total int) {
+		s.double.Answer(func(c wiretest.Command) bson.Raw {
+			_, filtered := c.Doc.Lookup("query").DocumentOK()
+			switch {
+			case c.Name == "collStats", c.Name == "count" && !filtered:
+				return raw(t, fmt.Sprintf(`{"n": %d, "count": %d, "size": 100, "ok": 1}`, total, total))
+			case c.Name == "listIndexes":
+				return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.pets", "firstBatch": [
 				{"v": 2, "key": {"_id": 1}, "name": "_id_"}, {"v": 2, "key": {"name": 1, "n": 1}, "name": "name_1_n_1"}, {"v": 2, "key": {"born": 1}, "name": "born_1"},
 				{"v": 2, "key": {"owner": 1}, "name": "owner_1", "hidden": true}, {"v": 2, "key": {"at.$**": 1}, "name": "at.$**_1"},
 				{"v": 2, "key": {"zip": 1}, "name": "zip_1"}, {"v": 2, "key": {"zip": 1, "n": 1}, "name": "zip_1_n_1", "hidden": true}]}, "ok": 1}`)
-		}
-		return nil
-	})
+			}
+			return nil
+		})
+	}
+	large(10_000)
 	b := s.bench(t)
 	remove := func(filter string) string {
 		return `{"delete": "pets", "deletes": [{"q": ` + filter + `, "limit": 0}]}`
@@ -454,7 +456,7 @@ func TestCollectionScan(t *testing.T) {
 	}
 	b.silent(`{"insert": "pets", "documents": [{"_id": 9}]}`, plan.CollectionScan)
 	b.says(`{"dropIndexes": "pets", "index": "zip_1"}`, plan.DropsIndex, "; no other index begins with zip") // but a hidden one
-	total = 9_999                                                                                            // read before anybody looks up
+	large(9_999)                                                                                             // read before anybody looks up
 	b.silent(remove(`{"n": 1}`), plan.CollectionScan)
 }
 
@@ -463,16 +465,17 @@ func TestValidatorConflict(t *testing.T) {
 	t.Parallel()
 	s := production(t, "double")
 	s.setup(t, "pets", pets...)
-	var options, refused string
-	s.double.Answer(func(c wiretest.Command) bson.Raw {
-		if name, _ := c.Doc.Lookup("filter", "name").StringValueOK(); c.Name == "listCollections" && name == "pets" {
-			return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.$cmd.listCollections", "firstBatch": [{"name": "pets", "type": "collection", "options": `+options+`}]}, "ok": 1}`)
-		}
-		if _, given := c.Doc.Lookup("pipeline", "0", "$documents").ArrayOK(); given && refused != "" {
-			return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.$cmd.aggregate", "firstBatch": [`+refused+`]}, "ok": 1}`)
-		}
-		return nil
-	})
+	ruled := func(options, refused string) {
+		s.double.Answer(func(c wiretest.Command) bson.Raw {
+			if name, _ := c.Doc.Lookup("filter", "name").StringValueOK(); c.Name == "listCollections" && name == "pets" {
+				return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.$cmd.listCollections", "firstBatch": [{"name": "pets", "type": "collection", "options": `+options+`}]}, "ok": 1}`)
+			}
+			if _, given := c.Doc.Lookup("pipeline", "0", "$documents").ArrayOK(); given && refused != "" {
+				return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.$cmd.aggregate", "firstBatch": [`+refused+`]}, "ok": 1}`)
+			}
+			return nil
+		})
+	}
 	b := s.bench(t)
 	set := func(name string, n int) string {
 		return fmt.Sprintf(`{"update": "pets", "updates": [{"q": {"name": %q}, "u": {"$set": {"n": %d}}, "upsert": true}]}`, name, n)
@@ -498,7 +501,7 @@ func TestValidatorConflict(t *testing.T) {
 		{schema, set("Rex", 50), "", ""}, // nobody knows: this server cannot be asked
 		{`"validator": {}`, set("Rex", 50), "", ""},
 	} {
-		options, refused = "{"+c.options+"}", c.refused
+		ruled("{"+c.options+"}", c.refused)
 		if c.said == "" {
 			b.silent(c.cmd, plan.ValidatorConflict)
 		} else {
@@ -512,22 +515,25 @@ func TestTimeSeriesAreNotPinnable(t *testing.T) {
 	t.Parallel()
 	s := production(t, "double")
 	s.setup(t, "pets", pets...)
-	kind := ""
-	s.double.Answer(func(c wiretest.Command) bson.Raw {
-		if name, _ := c.Doc.Lookup("filter", "name").StringValueOK(); c.Name == "listCollections" && name == "pets" {
-			return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.$cmd.listCollections", "firstBatch": [{"name": "pets", `+kind+`}]}, "ok": 1}`)
-		}
-		return nil
-	})
+	collection := func(kind string) {
+		s.double.Answer(func(c wiretest.Command) bson.Raw {
+			if name, _ := c.Doc.Lookup("filter", "name").StringValueOK(); c.Name == "listCollections" && name == "pets" {
+				return raw(t, `{"cursor": {"id": {"$numberLong": "0"}, "ns": "x.$cmd.listCollections", "firstBatch": [{"name": "pets", `+kind+`}]}, "ok": 1}`)
+			}
+			return nil
+		})
+	}
 	b := s.bench(t)
-	for kind = range map[string]bool{`"type": "timeseries", "options": {"timeseries": {"timeField": "born"}}`: true, `"type": "view", "options": {"viewOn": "x"}`: true} {
+	for _, kind := range []string{`"type": "timeseries", "options": {"timeseries": {"timeField": "born"}}`, `"type": "view", "options": {"viewOn": "x"}`} {
+		collection(kind)
 		b.says(`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`, plan.NotPinnable, "cannot be bound to the documents shown")
 	}
-	for kind = range map[string]bool{`"type": "collection", "options": {"capped": true, "size": 4096}`: true, `"options": {}`: true} {
+	for _, kind := range []string{`"type": "collection", "options": {"capped": true, "size": 4096}`, `"options": {}`} {
+		collection(kind)
 		b.silent(`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`, plan.NotPinnable)
 	}
 	// A positional $ is sent with the filter that it needs, which $where cannot be a part of.
-	kind = `"type": "collection", "options": {}`
+	collection(`"type": "collection", "options": {}`)
 	b.says(`{"update": "pets", "updates": [{"q": {"tags": "a", "$where": "true"}, "u": {"$set": {"tags.$": "b"}}}]}`, plan.NotPinnable, "a positional $ with $where in the filter")
 	b.silent(`{"update": "pets", "updates": [{"q": {"tags": "a", "n": {"$gt": 0}}, "u": {"$set": {"tags.$": "b"}}}]}`, plan.NotPinnable)
 }
