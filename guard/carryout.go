@@ -58,6 +58,9 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	if err := g.record(replay.KindPlanned, plannedEvent(p, j)); err != nil {
 		return nil, errors.Join(err, p.Discard())
 	}
+	if p.Empty() && p.Estimate() { // the sample stays as it is, which says nothing of the rest
+		return s.instead(ctx, d, p, v, j, wish{full: true})
+	}
 	if p.Empty() {
 		return &Outcome{Change: p.Change(), Status: replay.StatusApplied, Empty: true}, p.Discard()
 	}

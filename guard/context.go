@@ -35,7 +35,8 @@ func (g *Gate) see(d *Deployment, c *command.Command, reply bson.Raw) {
 	case "find":
 		filter, _ := c.Lookup("filter")
 		doc, _ := filter.DocumentOK()
-		if _, limited := c.Lookup("limit"); limited || len(doc) <= 5 {
+		some := slices.ContainsFunc([]string{"limit", "skip", "singleBatch"}, func(option string) bool { _, has := c.Lookup(option); return has })
+		if some || len(doc) <= 5 {
 			delete(g.looked, key) // of everything, or of some: nothing to compare with
 			return
 		}

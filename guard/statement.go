@@ -188,10 +188,8 @@ func refusal(d *Deployment, c *command.Command, v policy.Verdict) *Refused {
 	case command.Security, command.Cluster, command.Server:
 		r.Hints = []string{"policy must allow this kind of work, and a second person approve it; neither can be given yet"}
 	}
-	for _, t := range c.Targets() {
-		if t.DB == "admin" || t.DB == "config" || t.DB == "local" || strings.HasPrefix(t.Collection, "system.") {
-			r.Code = plan.SystemCollection
-		}
+	if len(plan.System(c)) > 0 {
+		r.Code = plan.SystemCollection
 	}
 	return r
 }

@@ -265,9 +265,12 @@ func ordinary(ns command.Namespace) error {
 // sameDeployment compares what stays the same when a server restarts.
 func sameDeployment(d *Deployment, p *plan.Plan) *Refused {
 	was := p.Header().Identity
-	for _, key := range []string{"set", "cluster", "host", "server"} {
+	for _, key := range []string{"set", "setId", "cluster", "host", "server"} {
 		if key == "host" && was["set"] != "" {
 			continue // another member may be primary now
+		}
+		if key == "setId" && (was[key] == "" || d.identity[key] == "") {
+			continue // not everybody may see it
 		}
 		if was[key] != d.identity[key] && !(key == "server" && was["set"] != "") {
 			return &Refused{

@@ -41,7 +41,8 @@ type incident struct {
 		Doc, Filter, Update json.RawMessage
 	} `json:"interleaved_writes_before_undo"`
 	Expected struct {
-		MustNotChange bool `json:"must_not_change"`
+		MustNotChange bool     `json:"must_not_change"`
+		MustMention   []string `json:"preview_must_mention"`
 	}
 }
 
@@ -64,6 +65,68 @@ var mentions = map[string]string{
 	"F03-rename-drop-target":         "drops-collection",
 	"K2-one-document-fix":            "matched",
 	"K5-no-op":                       "no-match",
+}
+
+// wording is what the screen says, in this program's words, of what an incident's preview must mention. SERVER is the server's address.
+var wording = map[string]string{
+	"deletes 5 of 5 documents":                                   "deletes 5 of 5 in",
+	"collection families":                                        ".families",
+	"issued from a loop over find()":                             "operations issued by one statement",
+	"issued from a loop":                                         "6 operations issued by one statement",
+	"replaces the whole document":                                "replaces the whole of",
+	"removes fields: name, price, supplier, images":              "removes fields from up to 3 documents: images, name, price, supplier",
+	"3 of 3 documents":                                           "replaces 3 of 3 in",
+	"tax changes type string -> number":                          "tax changes its type from string to double",
+	"filter value customerId is null":                            "customerId: null",
+	"null also matches documents without customerId":             "null also matches documents that have no customerId: 3 of them",
+	"deletes 3 of 5 documents":                                   "deletes 3 of 5 in",
+	"missing update argument (refused, nothing sent)":            "refused: updateMany: the update is missing nothing was changed",
+	"filter is empty":                                            "the filter is {}: every document",
+	"modifies 2 of 4 documents":                                  "updates 2 of 4 in",
+	"array roles becomes empty in 1 document":                    "roles loses 2 elements in 2 documents, and becomes empty in 1 document",
+	"removes fields: email, passwordHash, roles, profile":        "removes fields from up to 1 document: email, passwordHash, profile, roles",
+	"1 of 3 documents":                                           " 1 of 3 in",
+	"drops the collection products":                              ".products: 4 documents",
+	"4 documents":                                                "4 documents and",
+	"2 indexes besides _id are lost: sku_1 (unique), cat_1":      "2 indexes: cat_1, sku_1 (unique)",
+	"drops the database muii":                                    "drops the database",
+	"2 collections, 5 documents":                                 "2 collections, 5 documents",
+	"real server name":                                           "PRODUCTION SERVER",
+	"real server name and role (primary)":                        "PRODUCTION SERVER",
+	"up to 5 deletes of 6 documents":                             "deletes 3 of 6 in", // three, then it throws
+	"matches 0 documents":                                        "nothing matches",
+	"inserts 1 new document (upsert)":                            "the upsert creates a document",
+	"the $in list is empty":                                      "{mongoId: {$in: []}} matches nothing",
+	"drops index merchant_1_created_-1":                          "drops the index merchant_1_created_-1",
+	"no other index begins with merchant":                        "no other index begins with merchant",
+	"matches 0 of 3 documents":                                   "0 of 3 documents",
+	"_id is ObjectId in this collection, the filter has strings": "compares _id with a string, but in the documents that were looked at it is objectId",
+	"removes fields: some_key.param1":                            "removes fields from up to 1 document: some_key.param1",
+	"1 of 2 documents":                                           "updates 1 of 2 in",
+	"deletes 0 of 3 documents in apps":                           ".apps: 0 of 3 documents",
+	"deletes 3 of 4 documents in sites":                          ".sites: 3 of 4 documents",
+	"drops the collection projects":                              ".projects: 3 documents",
+	"drops the collection issues":                                ".issues: 2 documents",
+	"drops the existing collection users":                        "drops the collection",
+	"3 documents are lost":                                       ".users: 3 documents",
+	"age: 22 -> 30":                                              "age changes in 1: 22 → 30",
+}
+
+// checkWording previews each statement as people see it, and looks for what must be mentioned. It returns how much that is.
+func (in incident) checkWording(t *testing.T, server *embeddedtest.Server, db string) int {
+	t.Helper()
+	s := open(t, server.URI, db, &person{})
+	for _, st := range in.Statements {
+		_ = s.Plan(t.Context(), st, "argument", false, false) // what is refused or thrown says so
+	}
+	screen := strings.Join(strings.Fields(s.out.String()+" "+s.err.String()), " ")
+	for _, must := range in.Expected.MustMention {
+		want, ok := strings.ReplaceAll(wording[must], "SERVER", server.Address), wording[must] != ""
+		if !ok || !strings.Contains(screen, want) {
+			t.Errorf("%q is not mentioned, as %q; the preview says\n%s%s", must, want, &s.out, &s.err)
+		}
+	}
+	return len(in.Expected.MustMention)
 }
 
 // production is one server for all tests of the package.
@@ -204,8 +267,12 @@ func TestIncidents(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := server.Client(t)
+	controls, mentioned, undone := 0, 0, 0
 	for n, in := range incidents {
 		t.Run(in.ID, func(t *testing.T) {
+			if in.ID[0] == 'K' {
+				controls++
+			}
 			db := fmt.Sprintf("incident%d", n)
 			in.setUp(t, other, db)
 			t.Cleanup(func() { _ = other.Database(db).Drop(context.Background()) })
@@ -225,12 +292,17 @@ func TestIncidents(t *testing.T) {
 				same(t, "after distracted answers", before, embeddedtest.StateOf(t, other, db))
 			}
 			in.checkMentions(t, server, db)
+			mentioned += in.checkWording(t, server, db)
 			same(t, "after a preview", before, embeddedtest.StateOf(t, other, db))
-			in.confirmAndUndo(t, server, other, db, before, false)
+			undone += in.confirmAndUndo(t, server, other, db, before, false)
 			if len(in.Interleaved) > 0 {
-				in.confirmAndUndo(t, server, other, db, before, true)
+				undone += in.confirmAndUndo(t, server, other, db, before, true)
 			}
 		})
+	}
+	t.Logf("%d incidents, of which %d are controls: %d mentions are on the screens, %d changes were confirmed and taken back", len(incidents), controls, mentioned, undone)
+	if mentioned < len(wording) || controls < 3 || undone < 17 {
+		t.Error("that is less than there was")
 	}
 }
 
@@ -266,8 +338,8 @@ func (in incident) checkMentions(t *testing.T, server *embeddedtest.Server, db s
 	}
 }
 
-// confirmAndUndo types what is asked for, then takes all of it back, last first.
-func (in incident) confirmAndUndo(t *testing.T, server *embeddedtest.Server, other *mongo.Client, db string, before embeddedtest.State, interleaved bool) {
+// confirmAndUndo types what is asked for, then takes all of it back, last first. It returns how many changes that were.
+func (in incident) confirmAndUndo(t *testing.T, server *embeddedtest.Server, other *mongo.Client, db string, before embeddedtest.State, interleaved bool) (changes int) {
 	t.Helper()
 	p := &person{}
 	s := open(t, server.URI, db, p)
@@ -292,6 +364,7 @@ func (in incident) confirmAndUndo(t *testing.T, server *embeddedtest.Server, oth
 			}
 		}
 	}
+	changes = len(s.gate.Changes())
 	for _, c := range slices.Backward(s.gate.Changes()) {
 		code := s.Exec(t.Context(), "undo "+c, "typed")
 		if want := map[bool]int{false: shell.ExitDone, true: shell.ExitPartly}[interleaved]; code != want {
@@ -301,7 +374,7 @@ func (in incident) confirmAndUndo(t *testing.T, server *embeddedtest.Server, oth
 	after := embeddedtest.StateOf(t, other, db)
 	if !interleaved {
 		same(t, "after undo", before, after)
-		return
+		return changes
 	}
 	// What the others wrote is there; of the rest all is there but what cannot stand beside it.
 	for _, w := range in.Interleaved {
@@ -319,6 +392,7 @@ func (in incident) confirmAndUndo(t *testing.T, server *embeddedtest.Server, oth
 	if last := p.receipts[len(p.receipts)-1]; len(last.Skipped) == 0 {
 		t.Error("undo left something alone, and its receipt does not say so")
 	}
+	return changes
 }
 
 func same(t *testing.T, when string, want, got embeddedtest.State) {

@@ -46,8 +46,10 @@ func lookFor(text string) (look, bool) {
 // details is all of a plan: what it says, the steps of schema work, every document.
 func details(p *plan.Plan, s render.Style, each func(string) error) error {
 	for _, f := range p.Facts() {
-		if err := each(strings.ToUpper(string(f.Severity)) + " " + f.Code + ": " + render.Safe(f.Text)); err != nil {
-			return err
+		for _, l := range s.Labelled(strings.ToUpper(string(f.Severity)), f.Code+": "+f.Text) {
+			if err := each(l); err != nil {
+				return err
+			}
 		}
 	}
 	return documents(p, s, func(plan.Item) bool { return true }, each)

@@ -421,7 +421,7 @@ func (b *Builder) selected(ctx context.Context, p Pending, info *collectionInfo)
 	}
 	limit := b.cfg.Full
 	if limit > 0 && expected > limit {
-		limit = estimateSample
+		limit = min(estimateSample, limit)
 		cmd = append(cmd, bson.E{Key: "limit", Value: limit})
 	}
 	b.expected += expected
@@ -584,7 +584,7 @@ func (b *Builder) begin(p Pending) error {
 	switch empty := w.Op != command.Insert && len(w.Filter) == 5; {
 	case empty && w.Multi:
 		st.filters["empty-many"]++
-	case empty:
+	case empty && w.Sort.Type == 0: // a sort says which one
 		st.filters["empty-one"]++
 	default:
 		st.filters["other"]++
@@ -631,10 +631,14 @@ func (b *Builder) document(p Pending, before bson.Raw, f foreseen) error {
 		res.ModifiedUnknown = true
 	}
 	fields := 0
+	known := f.after
+	if len(f.open) > 0 {
+		known = nil
+	}
+	b.keyed(st, w.NS, before, known)
 	if f.after != nil {
-		if len(f.open) == 0 {
-			b.keyed(st, w.NS, before, f.after)
-			st.validator.check(w, before, f.after)
+		if known != nil {
+			st.validator.check(w, before, known)
 		}
 		fields = st.changed(w, before, f.after, f.open)
 	}

@@ -57,6 +57,11 @@ func (s *stats) changed(w *command.Write, before, after bson.Raw, open []string)
 		if ok1 && ok2 && isDoc1 && isDoc2 && len(lostPaths("", a, b)) > 0 {
 			s.overwrites[path]++
 		}
+		m, isArr1 := was.ArrayOK()
+		n, isArr2 := is.ArrayOK()
+		if ok1 && ok2 && isArr1 && isArr2 && length(n) >= length(m) && loses(m, n) { // of a shorter one array-shrinks is said
+			s.elements[path]++
+		}
 	}
 	return d.fields
 }

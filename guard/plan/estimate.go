@@ -14,7 +14,7 @@ import (
 // A statement that selects more documents than policy has a preview look at is planned from a sample: what the server gives first. Such a plan is an
 // estimate. It says so, it says what a look at all would cost, and it cannot be carried out.
 
-// estimateSample documents are looked at for an estimate.
+// estimateSample documents are looked at for an estimate, or as many as a preview may look at.
 const estimateSample = 2000
 
 // sampledPart is what was looked at instead of all.
@@ -92,13 +92,9 @@ func (b *Builder) estimateFacts() []Fact {
 	if s == nil || s.looked == 0 {
 		return nil
 	}
-	more := ""
-	if s.matched > b.cfg.Full {
-		more = "more than "
-	}
-	total := min(s.matched, b.cfg.Full)
-	if c := b.stats[s.ns].count.Total; c != nil && s.matched >= *c {
-		more, total = "", *c
+	more, total := "", s.matched
+	if b.atLeast() {
+		more, total = "more than ", b.cfg.Full
 	}
 	bytes := int64(float64(b.read.Bytes) / float64(s.looked) * float64(total))
 	text := fmt.Sprintf("this is an ESTIMATE from the first %s of %s%s of %s: it cannot be confirmed; to look at all of them, answer full: %s%s to read and as much on disk at most",
@@ -120,6 +116,16 @@ func sizeText(n int64) string {
 		return fmt.Sprintf("%d MiB", n>>20)
 	}
 	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}
+
+// atLeast says that how many documents an estimate is about is not known, since the server was not asked to count to the end.
+func (b *Builder) atLeast() bool {
+	s := b.sampled
+	if s == nil || s.matched <= b.cfg.Full {
+		return false
+	}
+	c := b.stats[s.ns].count.Total
+	return c == nil || s.matched < *c
 }
 
 // scale makes counts of a sample those of the whole, as it looks.

@@ -8,18 +8,20 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"respect/guard/command"
+	"respect/replay"
 )
 
 // facts are what the preview says of the plan so far, the most important first.
 func (b *Builder) facts() []Fact {
-	var out []Fact
+	out := b.estimateFacts() // whatever else is said was seen in a part
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
-		out = append(out, b.stats[ns].facts(b.infos[ns], b.part > 0)...)
+		out = append(out, b.stats[ns].facts(b.infos[ns], b.scale(b.stats[ns].count), b.part > 0)...)
 		out = append(out, b.differsFromFind(ns)...)
 	}
 	out = append(out, b.leavesChunks()...)
 	out = append(out, b.partFacts()...)
-	out = append(out, b.estimateFacts()...)
 	out = append(out, b.recalled()...)
 	if n := len(b.commands); n > 1 {
 		out = append(out, fact(FromLoop, Warn, map[string]any{"operations": n}, "%s issued by one statement", Plural(int64(n), "operation")))
@@ -47,16 +49,16 @@ func (b *Builder) leavesChunks() (out []Fact) {
 
 // differsFromFind: what was looked at is what one means to change. Fewer documents are no surprise, more are.
 func (b *Builder) differsFromFind(ns string) []Fact {
-	st := b.stats[ns]
-	if b.cfg.LookedAt == nil || b.part > 0 || st.count.Matched == 0 {
+	matched := b.scale(b.stats[ns].count).Matched
+	if b.cfg.LookedAt == nil || b.part > 0 || matched == 0 {
 		return nil
 	}
 	saw, filter, ok := b.cfg.LookedAt(ns)
-	if !ok || saw == 0 || st.count.Matched <= saw {
+	if !ok || saw == 0 || matched <= saw {
 		return nil
 	}
-	return []Fact{fact(DiffersFromFind, Warn, map[string]any{"namespace": ns, "looked": saw, "matched": st.count.Matched, "filter": shown(filter)},
-		"you last looked at %s of %s, with the filter %s; this touches %s", Plural(saw, "document"), ns, shown(filter), Number(st.count.Matched))}
+	return []Fact{fact(DiffersFromFind, Warn, map[string]any{"namespace": ns, "looked": saw, "matched": matched, "filter": shown(filter)},
+		"you last looked at %s of %s, with the filter %s; this touches %s", Plural(saw, "document"), ns, shown(filter), Number(matched))}
 }
 
 // general are the facts that are not about documents: of a plan that changes anything.
@@ -112,13 +114,33 @@ func (b *Builder) recalled() []Fact {
 	return nil
 }
 
+// System are the namespaces of the server's own that a command may change: not those that it is merely sent to, as shutdown is to admin.
+func System(c *command.Command) (out []command.Namespace) {
+	for _, ns := range c.Targets() {
+		own := slices.Contains([]string{"admin", "config", "local"}, ns.DB) || strings.HasPrefix(ns.Collection, "system.")
+		if own && (ns.Collection != "" || c.Name() == "dropDatabase") {
+			out = append(out, ns)
+		}
+	}
+	return out
+}
+
+// systemFacts: what is there is the server's work, and it may break by it.
+func systemFacts(c *command.Command) (out []Fact) {
+	for _, ns := range System(c) {
+		out = append(out, fact(SystemCollection, Danger, map[string]any{"namespace": ns.String()}, "%s touches %s, which is the server's own", c.Name(), ns))
+	}
+	return out
+}
+
 func sortFacts(f []Fact) {
 	rank := map[Severity]int{Danger: 0, Warn: 1, Info: 2}
 	slices.SortStableFunc(f, func(a, b Fact) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
 }
 
-func (s *stats) facts(info *collectionInfo, part bool) (out []Fact) {
-	ns, c := s.count.Namespace, s.count
+// facts of one namespace. c are its counts; of an estimate those of the whole, while what fields lose is that of the documents that were looked at.
+func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fact) {
+	ns := c.Namespace
 	total := *c.Total
 	onNS := map[string]any{"namespace": ns}
 	if c.Matched > 0 || c.Inserted == 0 {
@@ -126,12 +148,14 @@ func (s *stats) facts(info *collectionInfo, part bool) (out []Fact) {
 	}
 	if part && c.Matched < total {
 		// what the filter alone would select is not what this is about
+	} else if c.Changed() == 0 {
+		// what is matched and left as it is can be all there is
 	} else if s.filters["empty-many"] > 0 && total > 0 {
 		out = append(out, fact(EmptyFilter, Danger, onNS, "the filter is {}: every document of %s", ns))
 	} else if s.filters["empty-one"] > 0 && total > 1 {
 		out = append(out, fact(EmptyFilter, Warn, onNS, "the filter is {}: one document of %s, whichever the server finds first", ns))
 	}
-	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total {
+	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total && c.Changed() > 0 {
 		out = append(out, fact(AllDocuments, Danger, onNS, "this is EVERY document of %s, and no filter asks for that", ns))
 	}
 	if c.Matched == 0 && c.Inserted == 0 {
@@ -160,7 +184,7 @@ func (s *stats) facts(info *collectionInfo, part bool) (out []Fact) {
 	if !info.exists && c.Inserted > 0 {
 		text := ns + " does not exist and will be created"
 		if s.near != "" {
-			text += "; did you mean " + s.near + "?"
+			text = fmt.Sprintf("%s does not exist: did you mean %s? It will be created", ns, s.near)
 		}
 		out = append(out, fact(CreatesCollection, Warn, map[string]any{"namespace": ns, "nearest": s.near}, "%s", text))
 	}

@@ -19,24 +19,34 @@ import (
 
 // findings gather it for one namespace.
 type findings struct {
-	conditions map[string]condition // by path and operator and type: asked of the sampled documents
-	missing    map[string]int64     // path compared with null -> matched documents that lack it
-	lists      []string             // empty $in and $nin
-	shrinks    map[string]*shrink   // array's path
-	overwrites map[string]int64     // path that $set replaced as a whole -> documents that lost something in it
-	nulls      [][]string           // paths that the statement at hand compares with null
-	wholes     []string             // paths that the statement at hand sets as a whole
-	sample     []bson.Raw           // some documents of the collection
+	conditions map[string]condition  // by path and operator and type: asked of the sampled documents
+	asked      map[string]*askedPath // fields that filters want to be there, or to be something
+	unseen     []*askedPath          // those of the statement at hand that no document has had so far
+	missing    map[string]int64      // path compared with null -> matched documents that lack it
+	lists      []string              // empty $in and $nin
+	shrinks    map[string]*shrink    // array's path
+	overwrites map[string]int64      // path that $set replaced as a whole -> documents that lost something in it
+	elements   map[string]int64      // array that $set replaced as a whole by one no shorter -> documents that lost elements of it
+	nulls      [][]string            // paths that the statement at hand compares with null
+	wholes     []string              // paths that the statement at hand sets as a whole
+	sample     []bson.Raw            // some documents of the collection
 	sampled    bool
 	unindexed  bool   // a filter has conditions, and no index begins with a field of one
 	chunks     string // GridFS: the collection that holds what the files of this one consist of; "" if it is none
 	bucketSeen bool
 	near       string // of a collection that does not exist: the name that differs least
 	unique     []uniqueIndex
-	taken      []string // what would violate a unique index
+	violations map[string]*violation // by unique index
 }
 
 type shrink struct{ documents, elements, emptied int64 }
+
+// askedPath is a field that a filter asks about.
+type askedPath struct {
+	path  string
+	parts []string
+	found bool // in a document that was matched
+}
 
 // oldValues are the values that a field has, as far as there are few: by type and bytes.
 type oldValues struct {
@@ -88,8 +98,8 @@ func (o *oldValues) sorted() (out []ValueCount) {
 
 func newFindings() findings {
 	return findings{
-		conditions: map[string]condition{}, missing: map[string]int64{}, shrinks: map[string]*shrink{},
-		overwrites: map[string]int64{},
+		conditions: map[string]condition{}, asked: map[string]*askedPath{}, missing: map[string]int64{}, shrinks: map[string]*shrink{},
+		overwrites: map[string]int64{}, elements: map[string]int64{}, violations: map[string]*violation{},
 	}
 }
 
@@ -154,10 +164,26 @@ func (c condition) wanted() []bson.RawValue {
 	return nil
 }
 
+// absence says whether a condition is one that a document without the field is to meet.
+func (c condition) absence() bool {
+	switch c.op {
+	case "$exists":
+		there, is := c.value.BooleanOK()
+		n, number := c.value.AsFloat64OK()
+		return is && !there || number && n == 0
+	case "$not":
+		not, ok := c.value.DocumentOK()
+		_, err := not.LookupErr("$exists")
+		return ok && err == nil
+	}
+	return false
+}
+
 // ask notes the conditions of a statement.
 func (f *findings) ask(w command.Write) {
-	f.nulls, f.wholes = nil, wholesOf(w)
+	f.nulls, f.wholes, f.unseen = nil, wholesOf(w), nil
 	for _, c := range conditionsOf(w.Filter) {
+		f.wants(c)
 		if slices.ContainsFunc(c.wanted(), func(v bson.RawValue) bool { return v.Type == bson.TypeNull }) && (c.op == "$eq" || c.op == "$in") {
 			f.nulls = append(f.nulls, strings.Split(c.path, "."))
 		}
@@ -177,6 +203,24 @@ func (f *findings) ask(w command.Write) {
 	}
 }
 
+// wants notes the field that a condition is about. Each document has an _id.
+func (f *findings) wants(c condition) {
+	if c.path == "_id" || c.absence() {
+		return
+	}
+	a := f.asked[c.path]
+	if a == nil {
+		if len(f.asked) == 100 {
+			return
+		}
+		a = &askedPath{path: c.path, parts: strings.Split(c.path, ".")}
+		f.asked[c.path] = a
+	}
+	if !a.found {
+		f.unseen = append(f.unseen, a)
+	}
+}
+
 // scan notes that no index begins with a field that the filter asks about: the server reads the whole collection.
 func (f *findings) scan(w command.Write, info *collectionInfo) {
 	f.unindexed = f.unindexed || len(conditionsOf(w.Filter)) > 0 && !served(w, info)
@@ -184,9 +228,46 @@ func (f *findings) scan(w command.Write, info *collectionInfo) {
 
 // served says whether an index begins with a field that the filter asks about.
 func served(w command.Write, info *collectionInfo) bool {
-	conds := conditionsOf(w.Filter)
-	return slices.ContainsFunc(info.indexes, func(i bson.Raw) bool {
-		return slices.ContainsFunc(conds, func(c condition) bool { return c.path == firstField(i) })
+	var first []string // fields; with a "*" behind them all that begin so
+	for _, i := range info.indexes {
+		if hidden, _ := i.Lookup("hidden").BooleanOK(); hidden {
+			continue
+		}
+		f := firstField(i)
+		if prefix, wild := strings.CutSuffix(f, "$**"); wild {
+			f = prefix + "*"
+		}
+		first = append(first, f)
+	}
+	return servedBy(w.Filter, first)
+}
+
+// servedBy: one condition is enough, of an $or one in each of its branches.
+func servedBy(filter bson.Raw, first []string) bool {
+	elems, err := filter.Elements()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(elems, func(e bson.RawElement) bool {
+		key := e.Key()
+		arr, _ := e.Value().ArrayOK()
+		list, _ := arr.Values() // none
+		branch := func(v bson.RawValue) bool {
+			sub, _ := v.DocumentOK()
+			return servedBy(sub, first)
+		}
+		switch {
+		case key == "$and":
+			return slices.ContainsFunc(list, branch)
+		case key == "$or":
+			return len(list) > 0 && !slices.ContainsFunc(list, func(v bson.RawValue) bool { return !branch(v) })
+		case strings.HasPrefix(key, "$"):
+			return false
+		}
+		return slices.ContainsFunc(first, func(f string) bool {
+			prefix, wild := strings.CutSuffix(f, "*")
+			return key == f || wild && strings.HasPrefix(key+".", prefix)
+		})
 	})
 }
 
@@ -224,8 +305,14 @@ func (b *Builder) look(ctx context.Context, ns command.Namespace) error {
 	return nil
 }
 
-// matched notes what a matched document lacks of what its filter compares with null.
+// matched notes what a matched document has of what its filter asks about, and what it lacks of what its filter compares with null.
 func (f *findings) matched(doc bson.Raw) {
+	if len(f.unseen) > 0 {
+		f.unseen = slices.DeleteFunc(f.unseen, func(a *askedPath) bool {
+			a.found = a.found || len(valuesAt(doc, a.parts)) > 0
+			return a.found
+		})
+	}
 	for _, path := range f.nulls {
 		if len(valuesAt(doc, path)) == 0 {
 			f.missing[strings.Join(path, ".")]++
@@ -233,30 +320,37 @@ func (f *findings) matched(doc bson.Raw) {
 	}
 }
 
-// valuesAt are the values at a path, through arrays.
-func valuesAt(doc bson.Raw, parts []string) (out []bson.RawValue) {
+// valuesAt are the values at a path, through arrays: of all their elements, or of one by its number.
+func valuesAt(doc bson.Raw, parts []string) []bson.RawValue {
 	v, err := doc.LookupErr(parts[0])
 	if err != nil {
 		return nil
 	}
-	if len(parts) == 1 {
+	return valuesBelow(v, parts[1:])
+}
+
+func valuesBelow(v bson.RawValue, parts []string) (out []bson.RawValue) {
+	if len(parts) == 0 {
 		return []bson.RawValue{v}
 	}
 	if sub, ok := v.DocumentOK(); ok {
-		return valuesAt(sub, parts[1:])
+		return valuesAt(sub, parts)
 	}
 	if arr, ok := v.ArrayOK(); ok {
+		if x, err := bson.Raw(arr).LookupErr(parts[0]); err == nil { // its number is its name
+			out = valuesBelow(x, parts[1:])
+		}
 		list, _ := arr.Values() // none
 		for _, x := range list {
 			if sub, ok := x.DocumentOK(); ok {
-				out = append(out, valuesAt(sub, parts[1:])...)
+				out = append(out, valuesAt(sub, parts)...)
 			}
 		}
 	}
 	return out
 }
 
-// wholesOf are the paths whose value $set replaces by a whole document.
+// wholesOf are the paths whose value $set replaces by a whole document or array.
 func wholesOf(w command.Write) (out []string) {
 	doc, _ := w.Update.DocumentOK()
 	set, _ := doc.Lookup("$set").DocumentOK()
@@ -265,11 +359,25 @@ func wholesOf(w command.Write) (out []string) {
 		return nil
 	}
 	for _, e := range elems {
-		if _, whole := e.Value().DocumentOK(); whole {
+		if t := e.Value().Type; t == bson.TypeEmbeddedDocument || t == bson.TypeArray {
 			out = append(out, e.Key())
 		}
 	}
 	return out
+}
+
+// loses says whether an array has an element that another has not.
+func loses(was, is bson.RawArray) bool {
+	a, err1 := was.Values()
+	b, err2 := is.Values()
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	kept := map[IDHash]bool{}
+	for _, v := range b {
+		kept[KeyOf(v)] = true
+	}
+	return slices.ContainsFunc(a, func(v bson.RawValue) bool { return !kept[KeyOf(v)] })
 }
 
 func length(arr bson.RawArray) int64 {
@@ -304,15 +412,17 @@ func (f *findings) facts(ns string, matched int64) (out []Fact) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(f.missing)) {
 		out = append(out, fact(NullMatchesMissing, Danger, on(map[string]any{"field": path, "documents": f.missing[path]}),
-			"the filter compares %s with null, which also matches documents that have no %s: %s of them", path, path, Number(f.missing[path])))
+			"%s: null also matches documents that have no %s: %s of them", path, path, Number(f.missing[path])))
 	}
 	out = append(out, f.compared(ns, matched)...)
-	for _, text := range f.taken {
-		out = append(out, fact(UniqueConflict, Danger, on(map[string]any{}), "%s", text))
-	}
+	out = append(out, f.violationFacts(ns)...)
 	for _, path := range slices.Sorted(maps.Keys(f.overwrites)) {
 		out = append(out, fact(OverwritesSubdocument, Danger, on(map[string]any{"field": path, "documents": f.overwrites[path]}),
 			"$set of the whole of %s drops what else it held, in %s; to set single fields: {$set: {\"%s.field\": …}}", path, Plural(f.overwrites[path], "document"), path))
+	}
+	for _, path := range slices.Sorted(maps.Keys(f.elements)) {
+		out = append(out, fact(OverwritesSubdocument, Warn, on(map[string]any{"field": path, "documents": f.elements[path]}),
+			"$set of the whole array %s drops elements that it held, in %s; to add or take single ones: $push, $addToSet, $pull", path, Plural(f.elements[path], "document")))
 	}
 	for _, path := range slices.Sorted(maps.Keys(f.shrinks)) {
 		s := f.shrinks[path]
@@ -332,6 +442,9 @@ func (s *stats) valueFacts() (out []Fact) {
 	for _, path := range names {
 		p := s.paths.by[path]
 		for _, t := range slices.SortedFunc(maps.Keys(p.types), func(a, b [2]bson.Type) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
+			if t[0] == bson.TypeNull {
+				continue // it was waiting for a value
+			}
 			from, to := update.TypeName(t[0]), update.TypeName(t[1])
 			sev := Warn
 			if numeric[from] && numeric[to] {
@@ -362,49 +475,76 @@ func (s *stats) valueFacts() (out []Fact) {
 
 var numeric = map[string]bool{"int": true, "long": true, "double": true, "decimal": true}
 
-// compared sets the filter beside the sampled documents: values of a type that no document has there, fields that none has.
+// compared sets the filter beside the sampled documents: fields that none has, values of a type that none has there.
 func (f *findings) compared(ns string, matched int64) (out []Fact) {
 	if len(f.sample) == 0 {
 		return nil
 	}
-	said := map[string]bool{}
+	unknown := map[string]bool{}
+	for _, path := range slices.Sorted(maps.Keys(f.asked)) {
+		a := f.asked[path]
+		if a.found || slices.ContainsFunc(f.sample, func(doc bson.Raw) bool { return len(valuesAt(doc, a.parts)) > 0 }) {
+			continue
+		}
+		unknown[path] = true
+		text := fmt.Sprintf("none of %s that were looked at has the field %s", Plural(int64(len(f.sample)), "document"), path)
+		if near := nearest(path, f.names()); near != "" {
+			text += "; did you mean " + near + "?"
+		}
+		out = append(out, fact(UnknownField, Warn, map[string]any{"namespace": ns, "field": path}, "%s", text))
+	}
+	if matched > 0 {
+		return out
+	}
+	compared := map[string][]bson.RawValue{}
 	for _, key := range slices.Sorted(maps.Keys(f.conditions)) {
 		c := f.conditions[key]
-		types := map[string]int{}
-		have, same := 0, false
-		for _, doc := range f.sample {
-			found := valuesAt(doc, strings.Split(c.path, "."))
-			if len(found) > 0 {
-				have++
-			}
-			for _, v := range found {
-				list := []bson.RawValue{v}
-				if arr, ok := v.ArrayOK(); ok {
-					more, _ := arr.Values() // none
-					list = append(list, more...)
-				}
-				for _, x := range list {
-					types[update.TypeName(x.Type)]++
-					same = same || x.Type == c.value.Type || numeric[update.TypeName(x.Type)] && numeric[update.TypeName(c.value.Type)]
-				}
-			}
+		compared[c.path] = append(compared[c.path], c.value)
+	}
+	for _, path := range slices.Sorted(maps.Keys(compared)) {
+		if unknown[path] {
+			continue
 		}
-		switch {
-		case said[c.path]:
-		case have == 0:
-			said[c.path] = true
-			text := fmt.Sprintf("none of %s that were looked at has the field %s", Plural(int64(len(f.sample)), "document"), c.path)
-			if near := nearest(c.path, f.names()); near != "" {
-				text += "; did you mean " + near + "?"
-			}
-			out = append(out, fact(UnknownField, Warn, map[string]any{"namespace": ns, "field": c.path}, "%s", text))
-		case !same && matched == 0 && c.value.Type != bson.TypeNull && c.value.Type != bson.TypeRegex:
-			said[c.path] = true
-			out = append(out, fact(TypeMismatch, Danger, map[string]any{"namespace": ns, "field": c.path, "asked": update.TypeName(c.value.Type), "types": types},
-				"the filter compares %s with a %s, but in the documents that were looked at it is %s: nothing can match", c.path, update.TypeName(c.value.Type), strings.Join(slices.Sorted(maps.Keys(types)), ", ")))
+		if asked, types := f.mismatch(path, compared[path]); asked != "" {
+			out = append(out, fact(TypeMismatch, Danger, map[string]any{"namespace": ns, "field": path, "asked": asked, "types": types},
+				"the filter compares %s with a %s, but in the documents that were looked at it is %s: that matches none of them", path, asked, strings.Join(slices.Sorted(maps.Keys(types)), ", ")))
 		}
 	}
 	return out
+}
+
+// mismatch is the type of values that a field is compared with, and the types that it has in the sampled documents, if none of the former is among the latter.
+// What is null can become anything, and a regular expression is compared with what is none.
+func (f *findings) mismatch(path string, values []bson.RawValue) (asked string, types map[string]int) {
+	types = map[string]int{}
+	for _, doc := range f.sample {
+		for _, v := range valuesAt(doc, strings.Split(path, ".")) {
+			types[update.TypeName(v.Type)]++
+			if arr, ok := v.ArrayOK(); ok {
+				list, _ := arr.Values() // none
+				for _, x := range list {
+					types[update.TypeName(x.Type)]++
+				}
+			}
+		}
+	}
+	if other := len(types); other == 0 || other == 1 && types["null"] > 0 {
+		return "", nil
+	}
+	for _, v := range values {
+		name := update.TypeName(v.Type)
+		same := types[name] > 0
+		for n := range numeric {
+			same = same || numeric[name] && types[n] > 0
+		}
+		if same || v.Type == bson.TypeNull || v.Type == bson.TypeRegex {
+			return "", nil
+		}
+		if asked == "" {
+			asked = name
+		}
+	}
+	return asked, types
 }
 
 // names are the top-level fields of the sampled documents.

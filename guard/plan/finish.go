@@ -15,7 +15,7 @@ import (
 
 // Finish writes the facts and totals and makes the plan.
 func (b *Builder) Finish() (*Plan, error) {
-	t := totals{Documents: b.n, Estimate: b.sampled != nil, Saved: Backup{Possible: true, Documents: b.saved(), Bytes: b.bytes}}
+	t := totals{Documents: b.n, Estimate: b.sampled != nil, AtLeast: b.atLeast(), Saved: Backup{Possible: true, Documents: b.saved(), Bytes: b.bytes}}
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
 		t.Counts = append(t.Counts, b.scale(b.stats[ns].count))
 	}

@@ -81,6 +81,7 @@ type totals struct {
 	Changes   []PathChange   `json:"changes,omitempty"`
 	Saved     Backup         `json:"backup"`
 	Estimate  bool           `json:"estimate,omitempty"`
+	AtLeast   bool           `json:"atLeast,omitempty"` // the counts of an estimate are what there is at least
 	Typed     string         `json:"typed,omitempty"`   // hex SHA-256 of the commands as they were typed: the same for the same work
 	Creates   []string       `json:"creates,omitempty"` // namespaces that do not exist and that inserts create
 	// ShardKeys are the fields of the shard keys of those namespaces that are sharded.

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard/command"
+	"respect/guard/update"
 )
 
 // Work whose inverse is another command: collection options, users and roles, parameters, the profiler, and what has no inverse at all. The step
@@ -106,6 +107,18 @@ type run struct {
 
 func (r *run) fact(code string, sev Severity, format string, a ...any) {
 	r.facts = append(r.facts, fact(code, sev, map[string]any{"namespace": r.s.NS, "command": r.c.Name()}, format, a...))
+}
+
+// asAsked: nothing is to be done, since all is so already.
+func (r *run) asAsked() {
+	r.nothing = true
+	r.fact(NoChange, Info, "%s is as asked; nothing will change", r.s.NS)
+}
+
+// sameValue says whether a value is what it was, whatever the type of its numbers.
+func sameValue(was any, is bson.RawValue) bool {
+	t, data, err := bson.MarshalValue(was)
+	return err == nil && update.Equal(bson.RawValue{Type: t, Value: data}, is)
 }
 
 func (r *run) irreversible(format string, a ...any) {
@@ -304,10 +317,12 @@ func (r *run) collMod(ctx context.Context) error {
 		return err
 	}
 	changed := false
-	undo := func(key string, old any) {
-		changed = true
-		r.fact(ChangesOptions, Info, "%s of %s: %s becomes %s", key, r.s.NS, shown(old), shown(orElse(r.c.Raw(), key, nil)))
+	undo := func(key string, old any, is bson.RawValue) {
 		inverse = append(inverse, bson.E{Key: key, Value: old})
+		if !sameValue(old, is) {
+			changed = true
+			r.fact(ChangesOptions, Info, "%s of %s: %s becomes %s", key, r.s.NS, shown(old), shown(is))
+		}
 	}
 	defaults := map[string]any{
 		"validator": bson.D{}, "validationLevel": "strict", "validationAction": "error",
@@ -317,19 +332,19 @@ func (r *run) collMod(ctx context.Context) error {
 		switch key := e.Key(); key {
 		case "comment", "writeConcern", "maxTimeMS":
 		case "validator", "validationLevel", "validationAction", "changeStreamPreAndPostImages", "viewOn", "pipeline":
-			undo(key, orElse(options, key, defaults[key]))
+			undo(key, orElse(options, key, defaults[key]), e.Value())
 		case "index":
-			changed = true
+			said := len(r.facts)
 			if err := r.collModIndex(ctx, was, e.Value(), &inverse); err != nil {
 				return err
 			}
+			changed = changed || len(r.facts) > said
 		default:
 			return fmt.Errorf("collMod with the option %q %w", key, ErrNotPlanned)
 		}
 	}
 	if !changed {
-		r.nothing = true
-		r.fact(NoChange, Info, "collMod of %s names nothing that is to change", r.s.NS)
+		r.asAsked()
 		return nil
 	}
 	if slices.ContainsFunc(r.facts, func(f Fact) bool { return f.Code == Irreversible }) {
@@ -373,10 +388,16 @@ func (r *run) collModIndex(ctx context.Context, was bson.Raw, v bson.RawValue, i
 		case "name", "keyPattern":
 			continue
 		case "hidden":
-			back = append(back, bson.E{Key: "hidden", Value: orElse(have, "hidden", false)})
-			r.fact(ChangesOptions, Warn, "index %s of %s: hidden becomes %s; a hidden index serves no query", name, r.s.NS, shown(e.Value()))
+			was := orElse(have, "hidden", false)
+			back = append(back, bson.E{Key: "hidden", Value: was})
+			if !sameValue(was, e.Value()) {
+				r.fact(ChangesOptions, Warn, "index %s of %s: hidden becomes %s; a hidden index serves no query", name, r.s.NS, shown(e.Value()))
+			}
 			continue
 		case "expireAfterSeconds":
+			if err == nil && sameValue(old, e.Value()) {
+				break
+			}
 			if err := r.ttl(ctx, have, e.Value()); err != nil {
 				return err
 			}
@@ -394,12 +415,15 @@ func (r *run) collModIndex(ctx context.Context, was bson.Raw, v bson.RawValue, i
 	return nil
 }
 
-// ttl says how many documents a TTL index would have the server delete soon.
+// ttl says how many documents a TTL index would have the server delete soon, that it would not delete as it is.
 // Source: https://www.mongodb.com/docs/manual/core/index-ttl/
 func (r *run) ttl(ctx context.Context, index bson.Raw, seconds bson.RawValue) error {
-	ns := r.c.Targets()[0]
-	f, err := ttlFact(ctx, r.b, ns, index, seconds)
-	if err == nil && f != nil {
+	was, sooner := index.Lookup("expireAfterSeconds").AsFloat64OK()
+	if is, ok := seconds.AsFloat64OK(); ok && sooner && is >= was {
+		return nil
+	}
+	f, err := ttlFact(ctx, r.b, r.c.Targets()[0], index, seconds)
+	if err == nil {
 		r.facts = append(r.facts, *f)
 	}
 	return err
@@ -413,7 +437,11 @@ func ttlFact(ctx context.Context, b *Builder, ns command.Namespace, index bson.R
 	}
 	const century = 100 * 365 * 24 * 3600
 	limit := b.cfg.Header.Created.Add(-time.Duration(min(max(n, 0), century)) * time.Second)
-	cmd, err := bson.Marshal(bson.D{{Key: "count", Value: ns.Collection}, {Key: "query", Value: bson.D{{Key: field, Value: bson.D{{Key: "$lt", Value: bson.NewDateTimeFromTime(limit)}}}}}})
+	query := bson.D{{Key: field, Value: bson.D{{Key: "$lt", Value: bson.NewDateTimeFromTime(limit)}}}}
+	if part, ok := index.Lookup("partialFilterExpression").DocumentOK(); ok { // what is not in the index stays
+		query = bson.D{{Key: "$and", Value: bson.A{query, part}}}
+	}
+	cmd, err := bson.Marshal(bson.D{{Key: "count", Value: ns.Collection}, {Key: "query", Value: query}})
 	if err != nil {
 		return nil, err
 	}
@@ -422,12 +450,11 @@ func ttlFact(ctx context.Context, b *Builder, ns command.Namespace, index bson.R
 		return nil, fmt.Errorf("count what a TTL index would delete: %w", err)
 	}
 	gone, _ := reply.Lookup("n").AsInt64OK()
-	sev := Info
-	if gone > 0 {
-		sev = Danger
+	data := map[string]any{"namespace": ns.String(), "documents": gone, "field": field}
+	f := fact(TTLDeletes, Danger, data, "the server would delete %s of %s soon, since %s is older than %s s, and then each that gets as old; undo does not bring them back", Plural(gone, "document"), ns, field, shown(seconds))
+	if gone == 0 {
+		f = fact(TTLDeletes, Info, data, "the server deletes each document of %s once its %s is older than %s s; none is yet", ns, field, shown(seconds))
 	}
-	f := fact(TTLDeletes, sev, map[string]any{"namespace": ns.String(), "documents": gone, "field": field},
-		"the server would delete %s of %s soon, since %s is older than %s s, and then each that gets as old; undo does not bring them back", Plural(gone, "document"), ns, field, shown(seconds))
 	return &f, nil
 }
 
@@ -438,7 +465,9 @@ func (r *run) profile(ctx context.Context) error {
 		return err
 	}
 	inverse := bson.D{{Key: "profile", Value: was.Lookup("was")}}
-	r.fact(ChangesOptions, Info, "the profiling level of %s: %s becomes %s", r.s.NS, shown(was.Lookup("was")), shown(r.c.Raw().Index(0).Value()))
+	if is := r.c.Raw().Index(0).Value(); !sameValue(was.Lookup("was"), is) {
+		r.fact(ChangesOptions, Info, "the profiling level of %s: %s becomes %s", r.s.NS, shown(was.Lookup("was")), shown(is))
+	}
 	for _, key := range []string{"slowms", "sampleRate", "filter"} {
 		v, ok := r.c.Lookup(key)
 		if !ok {
@@ -448,8 +477,14 @@ func (r *run) profile(ctx context.Context) error {
 		if old == nil && key == "filter" {
 			old = "unset"
 		}
-		r.fact(ChangesOptions, Info, "%s: %s becomes %s", key, shown(old), shown(v))
 		inverse = append(inverse, bson.E{Key: key, Value: old})
+		if !sameValue(old, v) {
+			r.fact(ChangesOptions, Info, "%s: %s becomes %s", key, shown(old), shown(v))
+		}
+	}
+	if len(r.facts) == 0 {
+		r.asAsked()
+		return nil
 	}
 	return r.undoneBy(inverse)
 }
@@ -485,8 +520,14 @@ func (r *run) setParameter(ctx context.Context) error {
 			r.s.Was = nil
 			return fmt.Errorf("the parameter %s, whose value is a secret, %w", n, ErrNotPlanned)
 		}
-		r.fact(ChangesOptions, Warn, "the parameter %s: %s becomes %s, for the whole server", n, shown(old), shown(orElse(r.c.Raw(), n, nil)))
 		inverse = append(inverse, bson.E{Key: n, Value: old})
+		if is, _ := r.c.Lookup(n); !sameValue(old, is) {
+			r.fact(ChangesOptions, Warn, "the parameter %s: %s becomes %s, for the whole server", n, shown(old), shown(is))
+		}
+	}
+	if len(r.facts) == 0 {
+		r.asAsked()
+		return nil
 	}
 	return r.undoneBy(inverse)
 }
@@ -613,12 +654,18 @@ func (r *run) updateUser(ctx context.Context) error {
 			old = bson.A{}
 		}
 		verb := map[string]string{"grantRolesToUser": "gains", "revokeRolesFromUser": "loses"}[r.c.Name()]
-		if verb == "" {
+		if is, _ := r.c.Lookup(k); verb == "" && sameValue(old, is) {
+			// as it is
+		} else if verb == "" {
 			r.fact(ChangesAccess, Danger, "%s of the user %s: %s becomes %s", k, r.s.NS, shown(old), shown(orElse(r.c.Raw(), k, nil)))
 		} else {
 			r.fact(ChangesAccess, Danger, "the user %s %s %s; it has %s", r.s.NS, verb, shown(orElse(r.c.Raw(), k, nil)), shown(old))
 		}
 		inverse = append(inverse, bson.E{Key: k, Value: old})
+	}
+	if len(r.facts) == 0 {
+		r.asAsked()
+		return nil
 	}
 	return r.undoneBy(inverse)
 }

@@ -123,6 +123,9 @@ func Schema(ctx context.Context, cfg Config, c *command.Command) (*Plan, error) 
 			t.Saved.Bytes += s.Bytes
 		}
 	}
+	if len(steps) > 0 {
+		t.Facts = append(t.Facts, systemFacts(c)...)
+	}
 	t.Facts = append(t.Facts, b.recalled()...)
 	sortFacts(t.Facts)
 	p, err := b.finish(t, steps)
@@ -209,8 +212,7 @@ func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*S
 	}
 	text := fmt.Sprintf("drops the collection %s: %s", ns, Plural(info.total, "document"))
 	if len(names) > 0 {
-		text += fmt.Sprintf(" and %s: %s", Plural(int64(len(names)), "index"), strings.Join(names, ", "))
-		text = strings.Replace(text, "indexs", "indexes", 1)
+		text += fmt.Sprintf(" and %s: %s", indexes(len(names)), strings.Join(names, ", "))
 	}
 	var facts []Fact
 	if b.cfg.Mongos {
@@ -344,6 +346,9 @@ func dropsIndex(ns command.Namespace, spec bson.Raw, all, gone []bson.Raw) Fact 
 	other := ""
 	for _, i := range all {
 		n, _ := i.Lookup("name").StringValueOK()
+		if hidden, _ := i.Lookup("hidden").BooleanOK(); hidden {
+			continue // it serves no query
+		}
 		if n != name && firstField(i) == first && !slices.ContainsFunc(gone, func(g bson.Raw) bool { return slices.Equal(g, i) }) {
 			other = n
 		}
@@ -467,15 +472,16 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 		if !ok {
 			return nil, nil, &Foreseen{14, "TypeMismatch", "an index specification must be a document"}
 		}
+		if slices.ContainsFunc(info.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }) {
+			continue
+		}
+		s.Specs = append(s.Specs, spec)
 		if v, err := spec.LookupErr("expireAfterSeconds"); err == nil && info.exists {
 			f, err := ttlFact(ctx, b, ns, spec, v)
 			if err != nil {
 				return nil, nil, err
 			}
 			facts = append(facts, *f)
-		}
-		if !slices.ContainsFunc(info.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }) {
-			s.Specs = append(s.Specs, spec)
 		}
 	}
 	if len(s.Specs) == 0 {
@@ -485,7 +491,7 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 		facts = append(facts, fact(CreatesCollection, Warn, map[string]any{"namespace": ns.String()}, "%s does not exist and will be created", ns))
 	}
 	s.Phrase = s.words()
-	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "builds %d of %s, reading its %s", len(s.Specs), ns, Plural(info.total, "document")))
+	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "builds %s of %s, reading its %s", indexes(len(s.Specs)), ns, Plural(info.total, "document")))
 	return []Step{s}, facts, nil
 }
 

@@ -15,7 +15,7 @@ func (p *Plan) Summary() string {
 	}
 	for _, c := range p.totals.Counts {
 		if c.Schema == "" {
-			parts = append(parts, countSummary(c))
+			parts = append(parts, p.countSummary(c))
 		}
 	}
 	if p.header.Undoes != "" {
@@ -34,9 +34,9 @@ func (s Step) summary() string {
 	case DoDropEmpty:
 		return fmt.Sprintf("drops %s, which is empty", s.NS)
 	case DoDropIndexes:
-		return fmt.Sprintf("drops %d index(es) of %s", len(s.Specs), s.NS)
+		return fmt.Sprintf("drops %s of %s", indexes(len(s.Specs)), s.NS)
 	case DoCreateIndexes:
-		return fmt.Sprintf("builds %d index(es) of %s", len(s.Specs), s.NS)
+		return fmt.Sprintf("builds %s of %s", indexes(len(s.Specs)), s.NS)
 	case DoRename:
 		return fmt.Sprintf("renames %s to %s", s.NS, s.To)
 	}
@@ -46,11 +46,24 @@ func (s Step) summary() string {
 	return fmt.Sprintf("creates %s", s.NS)
 }
 
-func countSummary(c replay.Count) string {
+func indexes(n int) string {
+	if n == 1 {
+		return "1 index"
+	}
+	return fmt.Sprintf("%d indexes", n)
+}
+
+func (p *Plan) countSummary(c replay.Count) string {
 	var parts []string
-	of := ""
+	about, of := "", ""
+	switch {
+	case p.totals.AtLeast:
+		about, of = "about ", " or more"
+	case p.totals.Estimate:
+		about = "about "
+	}
 	if c.Total != nil && *c.Total > 0 {
-		of = " of " + Number(*c.Total)
+		of += " of " + Number(*c.Total)
 	}
 	for _, op := range []struct {
 		n       int64
@@ -60,13 +73,16 @@ func countSummary(c replay.Count) string {
 		if op.n == 0 {
 			continue
 		}
-		s := fmt.Sprintf("%s %s", op.verb, Number(op.n))
+		s := fmt.Sprintf("%s %s%s", op.verb, about, Number(op.n))
 		if op.counted {
 			s += of
 		}
 		parts = append(parts, s)
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) == 0 && p.totals.Estimate:
+		return "changes none of the documents that were looked at in " + c.Namespace
+	case len(parts) == 0:
 		return "changes nothing in " + c.Namespace
 	}
 	return strings.Join(parts, ", ") + " in " + c.Namespace

@@ -2,7 +2,10 @@ package plan
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -13,13 +16,24 @@ import (
 
 // Unique indexes whose rule is a plain one: no collation, no partial filter, not sparse, each key a field that is no array. Of the others nothing is
 // foreseen here; the server's answer then stands in the receipt.
+//
+// The server refuses a document at the moment at which another one has its key, whatever comes of that one later. So it is asked when, in the order of the
+// plan, a document takes a key and when it gives one up: a key that is free by then is no conflict, one that its document keeps, or gives up later, is.
 
 // uniqueIndex is one of them, with the keys that the plan's documents will have.
 type uniqueIndex struct {
 	name   string
 	fields []string
-	keys   map[string]bson.RawValue // key as bytes -> _id of the planned document that will have it
-	queue  []bson.D                 // filters for keys that were not looked for yet
+	taken  map[string]taking // by key: by which document of the plan
+	freed  map[string]int64  // by key: the number of the document that gives it up
+	blind  bool              // there were too many to note
+	queue  []bson.D          // filters for keys that were not looked for yet
+}
+
+// taking is a document that takes a key.
+type taking struct {
+	id bson.RawValue
+	n  int64 // its number in the plan
 }
 
 func uniqueIndexes(info *collectionInfo) (out []uniqueIndex) {
@@ -38,7 +52,7 @@ func uniqueIndexes(info *collectionInfo) (out []uniqueIndex) {
 		if !plain || !ok || err != nil {
 			continue
 		}
-		x := uniqueIndex{keys: map[string]bson.RawValue{}}
+		x := uniqueIndex{taken: map[string]taking{}, freed: map[string]int64{}}
 		x.name, _ = spec.Lookup("name").StringValueOK()
 		for _, e := range elems {
 			x.fields = append(x.fields, e.Key())
@@ -48,59 +62,107 @@ func uniqueIndexes(info *collectionInfo) (out []uniqueIndex) {
 	return out
 }
 
-// keyOf is the key of a document, as a filter that finds it, and as text; false if it has an array or a missing field in it.
-func (x *uniqueIndex) keyOf(doc bson.Raw) (filter bson.D, text string, ok bool) {
+// uniqueKey is a document's key in an index.
+type uniqueKey struct {
+	hash   string // the same for what the server takes as the same
+	filter bson.D // finds it
+}
+
+// keyOf is the key of a document; false if there is none, or an array or a missing field in it.
+func (x *uniqueIndex) keyOf(doc bson.Raw) (k uniqueKey, ok bool) {
+	if doc == nil {
+		return k, false
+	}
+	var hash []byte
 	for _, f := range x.fields {
 		v, found := update.Lookup(doc, f)
 		if !found || v.Type == bson.TypeArray || v.Type == bson.TypeNull || v.Type == bson.TypeRegex || strings.Contains(f, "$") {
-			return nil, "", false
+			return k, false
 		}
-		filter = append(filter, bson.E{Key: f, Value: bson.D{{Key: "$eq", Value: v}}})
-		text += f + ": " + shown(v) + " "
+		for _, n := range KeyOf(v) {
+			hash = binary.LittleEndian.AppendUint64(hash, n)
+		}
+		k.filter = append(k.filter, bson.E{Key: f, Value: bson.D{{Key: "$eq", Value: v}}})
 	}
-	return filter, strings.TrimSpace(text), true
+	k.hash = string(hash)
+	return k, true
+}
+
+// readable is a key as it is shown.
+func (k uniqueKey) readable() string {
+	var parts []string
+	for _, e := range k.filter {
+		parts = append(parts, e.Key+": "+shown(e.Value.(bson.D)[0].Value))
+	}
+	return strings.Join(parts, ", ")
 }
 
 const maxKeys = 100_000
 
-// keyed notes the unique keys that a document will have and had not before.
+// keyed notes the unique keys that the next document of the plan gives up, and those that it takes. before is nil for an insert; after for a delete, and where it
+// is not known.
 func (b *Builder) keyed(st *stats, ns command.Namespace, before, after bson.Raw) {
-	info := b.infos[ns.String()]
 	if st.unique == nil {
-		st.unique = uniqueIndexes(info)
+		st.unique = uniqueIndexes(b.infos[ns.String()])
 		if st.unique == nil {
 			st.unique = []uniqueIndex{}
 		}
 	}
-	id := after.Lookup("_id")
 	for i := range st.unique {
 		x := &st.unique[i]
-		filter, text, ok := x.keyOf(after)
-		if !ok || len(x.keys) >= maxKeys {
+		had, gives := x.keyOf(before)
+		has, takes := x.keyOf(after)
+		if gives && takes && had.hash == has.hash {
 			continue
 		}
-		if before != nil {
-			if _, had, ok := x.keyOf(before); ok && had == text {
-				continue
+		if gives {
+			if x.blind = x.blind || len(x.freed) >= maxKeys; !x.blind {
+				x.freed[had.hash] = b.n
 			}
 		}
-		if other, twice := x.keys[text]; twice && !update.Equal(other, id) {
-			st.violates(x.name, ns, text, fmt.Sprintf("two documents of this change would have it, %s and %s", shown(other), shown(id)))
+		if !takes || len(x.taken) >= maxKeys {
 			continue
 		}
-		x.keys[text] = id
-		x.queue = append(x.queue, filter)
+		id := after.Lookup("_id")
+		if other, twice := x.taken[has.hash]; twice && !update.Equal(other.id, id) {
+			st.violates(x.name, has, fmt.Sprintf("two documents of this change would have it, %s and %s", shown(other.id), shown(id)))
+			continue
+		}
+		x.taken[has.hash] = taking{id, b.n}
+		x.queue = append(x.queue, has.filter)
 	}
 }
 
-func (st *stats) violates(index string, ns command.Namespace, key, why string) {
-	const most = 5
-	if len(st.taken) < most {
-		st.taken = append(st.taken, fmt.Sprintf("would violate the unique index %s of %s with {%s}: %s", index, ns, key, why))
-	}
+// violation is what would violate one unique index.
+type violation struct {
+	documents  int64
+	first, why string
 }
 
-// conflicts looks for documents that have the new keys already and are no part of this plan: of one that is, the key may be free by then.
+func (st *stats) violates(index string, key uniqueKey, why string) {
+	v := st.violations[index]
+	if v == nil {
+		v = &violation{first: key.readable(), why: why}
+		st.violations[index] = v
+	}
+	v.documents++
+}
+
+// violationFacts are one for each index: the second document that is refused says no more than the first.
+func (f *findings) violationFacts(ns string) (out []Fact) {
+	for _, index := range slices.Sorted(maps.Keys(f.violations)) {
+		v := f.violations[index]
+		in := ""
+		if v.documents > 1 {
+			in = fmt.Sprintf(", in %s: first", Plural(v.documents, "document"))
+		}
+		out = append(out, fact(UniqueConflict, Danger, map[string]any{"namespace": ns, "index": index, "documents": v.documents},
+			"would violate the unique index %s of %s%s with {%s}: %s", index, ns, in, v.first, v.why))
+	}
+	return out
+}
+
+// conflicts looks for documents that have the new keys already, and have them still when they are taken.
 func (b *Builder) conflicts(ctx context.Context) error {
 	for _, name := range b.order {
 		st := b.stats[name]
@@ -128,8 +190,17 @@ func (b *Builder) takenKeys(ctx context.Context, ns command.Namespace, st *stats
 		x.queue = x.queue[n:]
 		err := iterate(ctx, b.cfg.Reader, ns.DB, bson.D{{Key: "find", Value: ns.Collection}, {Key: "filter", Value: bson.D{{Key: "$or", Value: or}}}, {Key: "limit", Value: int64(group)}}, func(doc bson.Raw) error {
 			id := doc.Lookup("_id")
-			if _, text, ok := x.keyOf(doc); ok && !b.seen[ns.String()].has(id) {
-				st.violates(x.name, ns, text, "the document "+shown(id)+" has it")
+			k, ok := x.keyOf(doc)
+			if !ok {
+				return nil
+			}
+			given, gives := x.freed[k.hash]
+			switch planned := b.seen[ns.String()].has(id); {
+			case planned && gives && given < x.taken[k.hash].n, planned && x.blind:
+			case planned && gives:
+				st.violates(x.name, k, "the document "+shown(id)+" has it still, and gives it up only later in this change")
+			default:
+				st.violates(x.name, k, "the document "+shown(id)+" has it")
 			}
 			return nil
 		})

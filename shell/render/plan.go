@@ -9,7 +9,6 @@ import (
 
 	"respect/guard/environment"
 	"respect/guard/plan"
-	"respect/replay"
 )
 
 // A plan on the screen has one layout, whatever the change:
@@ -55,7 +54,7 @@ func (s Style) planHead(p *plan.Plan, env environment.Environment) []string {
 	if p.Header().Preview {
 		head[0] += "   (preview: nothing is carried out)"
 	}
-	what := Wrap(Safe(p.Summary()+share(p.Counts())), s.width())
+	what := Wrap(Safe(p.Summary()+share(p)), s.width())
 	const most = 2
 	if len(what) > most {
 		what = append(what[:most-1], Cut(strings.Join(what[most-1:], " "), s.width()))
@@ -67,8 +66,9 @@ func (s Style) planHead(p *plan.Plan, env environment.Environment) []string {
 }
 
 // share is the part of the collection that a plan of one namespace changes.
-func share(counts []replay.Count) string {
-	if len(counts) != 1 || counts[0].Total == nil || *counts[0].Total <= 0 || counts[0].Schema != "" || counts[0].Inserted > 0 {
+func share(p *plan.Plan) string {
+	counts := p.Counts()
+	if p.Estimate() || len(counts) != 1 || counts[0].Total == nil || *counts[0].Total <= 0 || counts[0].Schema != "" || counts[0].Inserted > 0 {
 		return ""
 	}
 	n, total := counts[0].Changed(), *counts[0].Total
@@ -84,10 +84,13 @@ func share(counts []replay.Count) string {
 }
 
 func (s Style) planFoot(p *plan.Plan, phrase string) []string {
-	foot := append([]string{""}, s.labelled("backup", backupLine(p))...)
-	foot = append(foot, s.labelled("undo", undoLine(p))...)
+	foot := append([]string{""}, s.Labelled("backup", backupLine(p))...)
+	foot = append(foot, s.Labelled("undo", undoLine(p))...)
 	if phrase == "" {
 		return foot
+	}
+	if p.Estimate() {
+		return append(foot, "", "This is an estimate, and cannot be run. To look at all of it, type: "+s.paint("full", color.Bold), otherwise(p))
 	}
 	return append(foot, "", s.Instruction(phrase), otherwise(p))
 }
@@ -95,9 +98,7 @@ func (s Style) planFoot(p *plan.Plan, phrase string) []string {
 // otherwise says what everything else does.
 func otherwise(p *plan.Plan) string {
 	switch {
-	case p.Estimate():
-		return "full looks at all of it and asks again. Anything else changes nothing."
-	case p.Divisible():
+	case p.Divisible() && !p.Estimate():
 		return "Anything else changes nothing. Closer: details, sample N, diff ID, first N."
 	case p.Documents() > 0:
 		return "Anything else changes nothing. Closer: details, sample N, diff ID."
@@ -105,7 +106,8 @@ func otherwise(p *plan.Plan) string {
 	return "Anything else changes nothing; Ctrl-C leaves."
 }
 
-func (s Style) labelled(label, text string) []string {
+// Labelled is text behind a label in the first column, as facts are.
+func (s Style) Labelled(label, text string) []string {
 	return prefixed(fmt.Sprintf("%-*s", labelWidth, label), Safe(text), s.width())
 }
 
@@ -116,7 +118,6 @@ type planBody struct {
 	changes                  []string
 	samples                  [][]string
 	of                       int64 // documents
-	cut                      bool  // something was left out
 	style                    Style
 }
 
@@ -307,6 +308,8 @@ func backupLine(p *plan.Plan) string {
 	switch {
 	case p.Empty():
 		return "nothing to save"
+	case p.Estimate():
+		return "none: an estimate changes nothing"
 	case b.Documents == 0:
 		return "the plan; no document is changed or removed"
 	}
@@ -328,10 +331,10 @@ func Undo(p *plan.Plan) (possible bool, text string) {
 			return false, f.Text
 		}
 	}
-	if p.Empty() {
+	if p.Empty() || p.Estimate() {
 		return true, "nothing to take back"
 	}
-	text = "puts documents back; what others changed since stays, and is listed"
+	text = takenBack(p)
 	for _, f := range p.Facts() {
 		if f.Code == plan.PartialUndo {
 			text = "not everything comes back: " + f.Text
@@ -339,6 +342,52 @@ func Undo(p *plan.Plan) (possible bool, text string) {
 		}
 	}
 	return true, text
+}
+
+// takenBack says what an undo of a plan does.
+func takenBack(p *plan.Plan) string {
+	documents := "puts documents back; what others changed since stays, and is listed"
+	var inserted, changed int64
+	for _, c := range p.Counts() {
+		inserted, changed = inserted+c.Inserted, changed+c.Changed()-c.Inserted
+	}
+	switch {
+	case inserted > 0 && changed == 0:
+		documents = "deletes what was inserted; what others changed since stays, and is listed"
+	case inserted > 0:
+		documents = "puts documents back, deletes new ones; what others changed since stays"
+	}
+	if len(p.Steps()) == 0 {
+		return documents
+	}
+	words := map[string]string{
+		plan.DoDrop: "makes the collection again, with its documents, indexes and options", plan.DoDropEmpty: "creates the collection again, empty",
+		plan.DoCreate: "drops the collection if it is still empty", plan.DoRename: "renames it back, if the name is still free",
+		plan.DoDropIndexes: "builds the indexes again", plan.DoCreateIndexes: "drops the indexes again", plan.DoRun: "sets back what was there before",
+	}
+	dropped := 0
+	for _, st := range p.Steps() {
+		if st.Do == plan.DoDrop {
+			dropped++
+		}
+	}
+	if dropped > 1 {
+		words[plan.DoDrop] = "makes the collections again, with their documents, indexes and options"
+	}
+	var parts []string
+	for _, st := range p.Steps() {
+		w := words[st.Do]
+		if st.Keep {
+			w = "gives the collection that was kept aside its name back"
+		}
+		if !slices.Contains(parts, w) {
+			parts = append(parts, w)
+		}
+	}
+	if p.Documents() > 0 {
+		parts = append(parts, documents)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // Instruction is the line that tells what confirms.
