@@ -170,7 +170,7 @@ func plannedJSON(p *plan.Plan, j guard.Judged) PlannedJSON {
 
 // confirmPhrase is what would have to be typed, ending in <code> where a random code is asked; "" where nothing is.
 func confirmPhrase(p *plan.Plan, j guard.Judged) string {
-	if p.Empty() || j.Action > policy.Confirm || j.Action == policy.Refuse {
+	if p.Empty() || p.Estimate() || j.Action > policy.Confirm || j.Action == policy.Refuse {
 		return ""
 	}
 	if p.Danger() {
