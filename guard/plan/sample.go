@@ -118,5 +118,8 @@ func (s *sampler) chosen() (out []Sample) {
 	for i := range s.first {
 		add(&s.first[i], "")
 	}
+	if len(out) == 1 {
+		out[0].Why = "" // there is no other
+	}
 	return out
 }

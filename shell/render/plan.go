@@ -403,7 +403,7 @@ func (s Style) sample(x plan.Sample) []string {
 	cut := func(mark string, v any, attr color.Attribute) string {
 		return s.paint(mark+" "+Inline(v, s.width()-5-len(why)), attr)
 	}
-	title := "  ~ " + Inline(Object{{Key: "_id", Value: x.Document().Lookup("_id")}}, s.width()-30) + why
+	title := "  ~ " + Inline(Object{{Key: "_id", Value: x.Document().Lookup("_id")}}, s.width()-5-len(why)) + why
 	switch {
 	case x.Before == nil:
 		return []string{"  " + cut("+", x.After, color.FgGreen) + why}
