@@ -31,6 +31,10 @@ func (s *Statement) outputs(ctx context.Context, d *Deployment, c *command.Comma
 	if s.overlapsPlanned(o.Read) || s.overlapsPlanned(c) {
 		return nil, s.stop(ErrIncomplete)
 	}
+	s.announce(ctx, d, o.Read)
+	if ms := d.boundsReads(o.Read); ms > 0 {
+		o.Read = o.Read.Bounded(ms)
+	}
 	p := &output{Output: o, s: s, d: d, most: s.gate.cfg.Policy.MaxOperations(j.Environment), bytes: s.gate.cfg.Policy.MaxCommandBytes(j.Environment)}
 	err := p.compute(ctx)
 	if err == nil {

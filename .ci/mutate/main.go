@@ -7,7 +7,7 @@
 // product nor the working tree knows of it; the tests of its set run on it, the quick ones first, until one fails.
 //
 // For each it prints killed, SURVIVED or does not compile, with file:line and the altered text, and at the end the numbers. Which mutants there are and in
-// which order depends on the sources alone; -n takes every k-th. It exits with 1 if one survived that equivalent.txt does not explain.
+// which order depends on the sources alone; -n takes so many, spread evenly. It exits with 1 if one survived that equivalent.txt does not explain.
 package main
 
 import (
