@@ -138,6 +138,8 @@ func TestReasons(t *testing.T) {
 		`{"update":"c","updates":[{"q":{},"u":{},"multi":"x"}]}`:       "multi is neither true nor false",
 		`{"delete":"c","deletes":5}`:                                   "delete: deletes: an array",
 		`{"createUser":"u"}`:                                           "",
+		`{"update":"c","updates":[{"q":{},"u":{"":1}}]}`:               "", // a replacement, with a field without a name
+		`{"update":"c","updates":[{"q":{},"u":{"$set":{},"":1}}]}`:     "mixes operators and fields",
 	} {
 		if got := parse(t, "app", cmd).Why(); !strings.Contains(got, want) {
 			t.Errorf("Parse(%s) says %q, want %q", cmd, got, want)
