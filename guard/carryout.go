@@ -278,7 +278,7 @@ func (s *Statement) askReason(ctx context.Context, env environment.Environment) 
 		}
 		return s.stop(&Refused{Text: "declined: no reason was given", Declined: true, Applied: s.applied()})
 	}
-	s.gate.reason = text
+	s.gate.reason = replay.WithoutCredentials(text)
 	return s.gate.record(replay.KindReason, replay.Reason{Text: text, Manner: string(a.Manner), Screen: a.Screen})
 }
 

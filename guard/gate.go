@@ -167,8 +167,8 @@ func New(cfg Config) (*Gate, error) {
 	}
 	g := &Gate{cfg: cfg, looked: map[string]*looked{}}
 	if cfg.Reason != "" {
-		g.reason = cfg.Reason
-		if err := g.record(replay.KindReason, replay.Reason{Text: cfg.Reason, Manner: "flag"}); err != nil {
+		g.reason = replay.WithoutCredentials(cfg.Reason)
+		if err := g.record(replay.KindReason, replay.Reason{Text: g.reason, Manner: "flag"}); err != nil {
 			return nil, err
 		}
 	}
@@ -194,11 +194,11 @@ func (g *Gate) Close() {
 // Changes are the changes that were carried out in this session, oldest first.
 func (g *Gate) Changes() []string { return g.changes }
 
-// record appends an event, behind what was shown before it. It is durable at the next sync.
+// record appends an event without the passwords of connection strings, behind what was shown before it. It is durable at the next sync.
 func (g *Gate) record(kind replay.Kind, body any) error {
 	g.noteWrite(body)
 	g.flushShown()
-	if err := g.cfg.Journal.Append(kind, body); err != nil {
+	if err := g.cfg.Journal.Append(kind, withoutCredentials(body)); err != nil {
 		return fmt.Errorf("the record cannot be written: %w", err)
 	}
 	return nil
