@@ -388,7 +388,7 @@ func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, man
 		return code
 	}
 	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On, Dir: opts.Dir})
-	return s.ended(st, mode, err, "everything is already as it was before "+c.ID)
+	return s.ended(st, mode, err, "everything is already as it was before "+render.Safe(c.ID))
 }
 
 // Resume does what a change has left.
@@ -401,7 +401,7 @@ func (s *Shell) Resume(ctx context.Context, id, text, manner string) int {
 	if st == nil {
 		return code
 	}
-	return s.ended(st, guard.Execute, st.Resume(ctx, s.here(), c), "nothing of "+c.ID+" is left to do")
+	return s.ended(st, guard.Execute, st.Resume(ctx, s.here(), c), "nothing of "+render.Safe(c.ID)+" is left to do")
 }
 
 // changeNamed finds a change, or says that there is none.

@@ -64,7 +64,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case errors.As(err, &wrong):
 		fmt.Fprintf(errw, "error: %s\n", safe(wrong.text))
 		if wrong.hint != "" {
-			fmt.Fprintf(errw, "hint: %s\n", wrong.hint)
+			fmt.Fprintf(errw, "hint: %s\n", safe(wrong.hint))
 		}
 		return shell.ExitUsage
 	}

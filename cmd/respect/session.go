@@ -310,15 +310,17 @@ func (s *session) recoverChanges(ctx context.Context, sh *shell.Shell, d *guard.
 		if !c.CutOff && !c.Doubtful {
 			continue
 		}
+		id := safe(c.ID)
 		r, err := s.gate.Recover(ctx, d, c)
 		var elsewhere *guard.Refused
 		if errors.As(err, &elsewhere) {
 			continue // it was made on another deployment
 		}
 		if err != nil {
-			sh.Say(fmt.Sprintf("warning: change %s did not come to its end, and what came of it cannot be told: %s\n", c.ID, safe(err.Error())))
+			sh.Say(fmt.Sprintf("warning: change %s did not come to its end, and what came of it cannot be told: %s\n", id, safe(err.Error())))
 			continue
 		}
-		sh.Say(fmt.Sprintf("change %s did not come to its end: %s\n  it is %s: %s\n  to take it back: undo %s; to do the rest: resume %s\n", c.ID, safe(c.Intent.Summary), r.Status, safe(r.Found), c.ID, c.ID))
+		sh.Say(fmt.Sprintf("change %s did not come to its end: %s\n  it is %s: %s\n  to take it back: undo %s; to do the rest: resume %s\n",
+			id, safe(c.Intent.Summary), r.Status, safe(r.Found), id, id))
 	}
 }
