@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -71,6 +72,7 @@ type Shell struct {
 	secret   bool   // the running entry may hold a password,
 	hidden   bool   // and it was said that what it shows is not recorded
 	exiting  bool
+	deaf     bool // nobody reads results any more
 	cat      *catalogue
 
 	previewed string // the last statement that was only previewed
@@ -117,7 +119,9 @@ func (s *Shell) here() *guard.Deployment {
 
 // out prints a result.
 func (s *Shell) out(text string) {
-	fmt.Fprint(s.cfg.Out, text)
+	if _, err := fmt.Fprint(s.cfg.Out, text); errors.Is(err, syscall.EPIPE) {
+		s.deaf = true
+	}
 	s.note(text, false)
 }
 
@@ -297,6 +301,8 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 		if stopped.Outcome.Status != replay.StatusRejected {
 			return ExitPartly
 		}
+	case s.deaf && (errors.Is(err, js.ErrInterrupted) || guard.Interrupted(err)): // as who has enough wanted it
+		s.say(changedLine(applied, st.Discarded()))
 	default:
 		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(applied, st.Discarded()))
 	}

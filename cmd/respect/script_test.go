@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		"respect": func() {
 			// Without the terminal that the tests were started from. A command that tty runs leads its session, and keeps its own.
 			_, _ = syscall.Setsid()
-			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+			os.Exit(start())
 		},
 	})
 }

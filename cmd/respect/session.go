@@ -179,6 +179,12 @@ func (a *app) withIn(ctx context.Context, dir string, at place, asks bool, f fun
 		err = fmt.Errorf("%s: %w", guard.Redact(at.uri), err)
 		s.gate.Shown("error: "+safe(err.Error())+"\n", true) // as run will
 	}
+	var text string
+	if text, code = a.unwritten(code, len(s.gate.Changes()) > 0); text != "" && !a.told {
+		fmt.Fprint(a.err, text)
+		s.gate.Shown(text, true)
+		a.told = true
+	}
 	switch cerr := s.close(code); {
 	case cerr == nil:
 	case errors.Is(cerr, journal.ErrWitness):
@@ -196,8 +202,8 @@ func (a *app) withIn(ctx context.Context, dir string, at place, asks bool, f fun
 }
 
 func colored(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isatty.IsTerminal(f.Fd())
+	f := file(w)
+	return f != nil && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isatty.IsTerminal(f.Fd())
 }
 
 func isTerminal(f *os.File) bool { return f != nil && isatty.IsTerminal(f.Fd()) }
