@@ -157,6 +157,7 @@ type Gate struct {
 	previews []*plan.Plan // of the last statement, whose files are still there
 	looked   map[string]*looked
 	shown    shown
+	loaded   map[string]bool // hashes of the files whose text is recorded
 	screen   replay.Screen
 }
 
@@ -165,7 +166,7 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Policy == nil {
 		cfg.Policy = policy.Default()
 	}
-	g := &Gate{cfg: cfg, looked: map[string]*looked{}}
+	g := &Gate{cfg: cfg, looked: map[string]*looked{}, loaded: map[string]bool{}}
 	if cfg.Reason != "" {
 		g.reason = replay.WithoutCredentials(cfg.Reason)
 		if err := g.record(replay.KindReason, replay.Reason{Text: g.reason, Manner: "flag"}); err != nil {

@@ -13,6 +13,9 @@ func withoutCredentials(body any) any {
 	case replay.Input:
 		b.Text, b.Screen = hide(b.Text), hide(b.Screen)
 		return b
+	case replay.Loaded:
+		b.Text = hide(b.Text)
+		return b
 	case replay.Command:
 		b.Text, b.Error = hide(b.Text), hide(b.Error)
 		return b

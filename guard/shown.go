@@ -172,6 +172,25 @@ func (g *Gate) Dropped(in Input) error {
 	return g.record(replay.KindInput, in.event("dropped"))
 }
 
+// Loaded records a file that the statement is about to run as part of itself: its hash, and its text with the secrets redacted.
+func (g *Gate) Loaded(path string, content []byte, redacted string) error {
+	const most = 64 << 10
+	sum := sha256.Sum256(content)
+	e := replay.Loaded{Path: path, Bytes: int64(len(content)), SHA256: hex.EncodeToString(sum[:]), Text: strings.ToValidUTF8(replay.WithoutCredentials(redacted), "\uFFFD")}
+	switch {
+	case g.loaded[e.SHA256]:
+		e.Text, e.Again = "", true
+	case len(e.Text) > most:
+		cut := most
+		for !utf8.RuneStart(e.Text[cut]) {
+			cut--
+		}
+		e.Text, e.Dropped = e.Text[:cut], int64(len(e.Text)-cut)
+	}
+	g.loaded[e.SHA256] = true
+	return g.record(replay.KindLoaded, e)
+}
+
 // Aside records text that was shown while a statement runs, by another goroutine than the Gate's.
 func (g *Gate) Aside(text string) {
 	_ = g.cfg.Journal.Append(replay.KindOutput, replay.Output{Text: replay.WithoutCredentials(text), Error: true}) // a broken journal stops guarded writes, not what was shown

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -86,7 +87,7 @@ func New(cfg Config) (*Shell, error) {
 	}
 	vm, err := js.New(js.Config{
 		Connect: s.connect,
-		Runner:  s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Sleep: js.Sleep, NewID: cfg.NewID, Version: cfg.Version,
+		Runner:  s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Loaded: s.loaded, Sleep: js.Sleep, NewID: cfg.NewID, Version: cfg.Version,
 	}, cfg.Deployment, s.cfg.Database)
 	if err != nil {
 		return nil, err
@@ -109,6 +110,17 @@ func (s *Shell) connect(ctx context.Context, uri string) (t js.Target, db string
 		db = "test"
 	}
 	return d, db, nil
+}
+
+// loaded records what load() is about to run. What may hold a password may show it too.
+func (s *Shell) loaded(name string, src []byte) error {
+	text := string(src)
+	redacted := RedactInput(text)
+	s.secret = s.secret || redacted != text
+	if abs, err := filepath.Abs(name); err == nil {
+		name = abs
+	}
+	return s.cfg.Gate.Loaded(replay.WithoutCredentials(name), src, redacted)
 }
 
 // here is the deployment of the current database: a script may have set db to one of another connection.
