@@ -301,10 +301,13 @@ func (s *session) welcome(sh *shell.Shell, d *guard.Deployment) {
 
 // recoverChanges looks at changes of this deployment whose session was cut off, and says what came of them.
 func (s *session) recoverChanges(ctx context.Context, sh *shell.Shell, d *guard.Deployment) {
-	changes, err := shell.ReadChanges(s.dir)
+	changes, problems, err := shell.ReadChanges(s.dir)
 	if err != nil {
 		sh.Say(fmt.Sprintf("warning: %s\n", safe(err.Error())))
 		return
+	}
+	if len(problems) > 0 {
+		sh.Say(shell.Unverified(problems))
 	}
 	for _, c := range changes {
 		if !c.CutOff && !c.Doubtful {
