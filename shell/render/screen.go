@@ -176,8 +176,11 @@ func find(counts []replay.Count, ns string) replay.Count {
 // countLine sets what was done beside what was predicted.
 func countLine(actual, predicted replay.Count) string {
 	parts := []string{actual.Namespace + ":"}
-	if actual.Schema != "" {
+	switch {
+	case actual.Schema != "":
 		parts = append(parts, actual.Schema)
+	case predicted.Schema != "":
+		parts = append(parts, predicted.Schema+": not done")
 	}
 	for _, n := range []struct {
 		name         string
