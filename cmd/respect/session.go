@@ -42,6 +42,9 @@ type session struct {
 
 // open begins a session. asks says that it may need a person.
 func (a *app) open(dir string, asks bool, p *policy.Policy) (*session, error) {
+	if err := checkStateDir(dir); err != nil {
+		return nil, fmt.Errorf("the record cannot be kept: %w", err)
+	}
 	s := &session{app: a, dir: dir, style: render.Style{Color: colored(a.err)}}
 	if asks {
 		if tty, err := terminal.Open(); err == nil {
