@@ -159,6 +159,8 @@ type Gate struct {
 	shown    shown
 	loaded   map[string]bool // hashes of the files whose text is recorded
 	screen   replay.Screen
+	last     *Statement // the one that began last
+	wrote    bool       // one before it changed something
 }
 
 // New begins a session on an open journal.
