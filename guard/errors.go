@@ -16,6 +16,7 @@ type Refused struct {
 	Hints    []string // what to do
 	Code     string   // a fact's code, where one says it
 	Declined bool     // the operator's answer
+	Record   bool     // the record, or what it vouches for, does not verify
 	// Applied is what the same statement changed before: ids of changes, and in words what was written without a plan.
 	Applied []string
 }

@@ -283,12 +283,16 @@ func (s *Shell) value(v any) string {
 
 // codeOf is the exit status of a statement that ran to its end.
 func codeOf(st *guard.Statement) int {
+	code := ExitDone
 	for _, o := range st.Outcomes() {
 		if o.Status != replay.StatusApplied {
-			return ExitPartly
+			code = ExitPartly
 		}
 	}
-	return ExitDone
+	if code == ExitPartly && len(st.Applied()) == 0 {
+		return ExitRefused // all that was to be changed was left alone
+	}
+	return code
 }
 
 // Failed prints why a statement did not run to its end, and what of it was done, and returns the exit status.
@@ -302,6 +306,9 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 	case errors.As(err, &refused):
 		s.say(s.cfg.Style.Refusal(refused.Lines()))
 		code = ExitRefused
+		if refused.Record {
+			code = ExitRecord
+		}
 	case errors.As(err, &value):
 		r := &guard.Refused{Text: value.Text, Applied: applied}
 		if value.Hint != "" {
@@ -311,8 +318,11 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 		code = ExitRefused
 	case errors.As(err, &stopped):
 		s.say(render.SafeLines(err.Error()) + "\n")
-		if stopped.Outcome.Status != replay.StatusRejected {
+		switch o := stopped.Outcome; {
+		case o.Status != replay.StatusRejected:
 			return ExitPartly
+		case o.Error == "": // all of it is no longer as it was shown, and was left alone
+			code = ExitRefused
 		}
 	case s.deaf && (errors.Is(err, js.ErrInterrupted) || guard.Interrupted(err)): // as who has enough wanted it
 		s.say(changedLine(applied, st.Discarded()))
