@@ -233,6 +233,9 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 	})
 	decided.Screen, decided.Phrase, decided.Answer, decided.Manner = answer.Screen, phrase, answer.Text, string(answer.Manner)
 	decided.Accepted, decided.Why = accept(answer, phrase)
+	if e := endedBy(ctx); e != nil && answer.Manner == Aborted {
+		decided.Why = "not answered: the session was ended " + e.Why
+	}
 	wanted := wishOf(answer, p)
 	switch {
 	case p.Estimate() && decided.Accepted:

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 
+	"respect/guard"
 	"respect/shell"
 )
 
@@ -32,7 +33,7 @@ func (r *results) Write(p []byte) (int, error) {
 	n, err := r.w.Write(p)
 	if err != nil {
 		r.err = err
-		r.end(fmt.Errorf("because standard output could not be written: %w", plain(err)))
+		r.end(&guard.Ended{Why: "because standard output could not be written: " + plain(err).Error()})
 	}
 	return n, err
 }

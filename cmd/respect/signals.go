@@ -5,12 +5,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"respect/guard"
 )
-
-// ended is why the program ends before its work is done: a signal.
-type ended struct{ name string }
-
-func (e *ended) Error() string { return "by the signal " + e.name }
 
 // start runs the program with the process's own arguments and streams, and turns its signals into the end of a context.
 func start() int {
@@ -23,7 +20,7 @@ func start() int {
 	came := make(chan os.Signal, 2)
 	signal.Notify(came, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	go func() {
-		end(&ended{names[<-came]})
+		end(&guard.Ended{Why: "by the signal " + names[<-came]})
 		if s, ok := (<-came).(syscall.Signal); ok {
 			os.Exit(128 + int(s))
 		}
