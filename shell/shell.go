@@ -348,6 +348,9 @@ func changedLine(applied []string, discarded int) string {
 
 // preview prints the plans of a preview.
 func (s *Shell) preview(st *guard.Statement, err error) int {
+	if s.cfg.JSON != Pretty {
+		return s.printPlan(st, err)
+	}
 	defer st.Discard()
 	plans, judged := st.Plans()
 	for i, p := range plans {
