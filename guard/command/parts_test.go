@@ -175,6 +175,7 @@ func TestSystemNamespacesOfSchema(t *testing.T) {
 		{"admin", `{"bulkWrite":1,"ops":5,"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{"drop":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":{}}],"nsInfo":5}`, Unknown},
+		{"admin", `{"bulkWrite":1,"ops":[{"insert":0,"document":{}}],"nsInfo":[{"ns":"a.x"}],"bypassDocumentValidation":"yes"}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{"drop":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
 		{"admin", `{"bulkWrite":1,"ops":[{"delete":0}],"nsInfo":[{"ns":"a.x"}]}`, Unknown},
