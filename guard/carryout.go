@@ -69,6 +69,8 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return nil, errors.Join(err, p.Discard())
 	}
 	if wish.other() { // not this: another plan is made, shown and asked about
+		defer func(was bool) { s.wished = was }(s.wished)
+		s.wished = true
 		return s.instead(ctx, d, p, v, j, wish)
 	}
 	if p.Estimate() {
@@ -198,7 +200,7 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 			Hints: []string{hint},
 		})
 	}
-	if s.place != "" {
+	if s.place != "" && !s.wished { // what an answer wished for is no question of the script's
 		if s.asked[s.place]++; s.asked[s.place] > 3 {
 			return wish{}, s.refuse(&Refused{
 				Text:  "this is the fourth question from the same place in the script",

@@ -53,6 +53,7 @@ type Statement struct {
 	outcome []*Outcome
 	asked   map[string]int // questions from the same place
 	place   string
+	wished  bool  // the plan at hand is one that an answer wished for
 	stopped error // after it the statement runs nothing more
 	manner  string
 	whole   bool      // previews look at everything, however much it is
