@@ -122,13 +122,18 @@ type Stopped struct{ Outcome *Outcome }
 
 // Error implements error.
 func (e *Stopped) Error() string {
-	s := fmt.Sprintf("the change %s was %s", e.Outcome.Change, map[replay.Status]string{
-		replay.StatusPartly: "made only in part", replay.StatusRejected: "rejected: nothing was changed", replay.StatusUnknown: "cut off: its outcome is unknown",
-	}[e.Outcome.Status])
+	s := e.What()
 	if e.Outcome.Error != "" {
 		s += ": " + e.Outcome.Error
 	}
 	return s
+}
+
+// What says what became of the change, and not why: that is in its receipt.
+func (e *Stopped) What() string {
+	return fmt.Sprintf("the change %s was %s", e.Outcome.Change, map[replay.Status]string{
+		replay.StatusPartly: "made only in part", replay.StatusRejected: "rejected: nothing was changed", replay.StatusUnknown: "cut off: its outcome is unknown",
+	}[e.Outcome.Status])
 }
 
 // large says what policy asks of a change of a class because of its size.
@@ -341,7 +346,7 @@ func receipt(d *Deployment, p *plan.Plan, o *Outcome, j Judged) Receipt {
 	return Receipt{
 		Change: o.Change, Environment: j.Environment, Deployment: d.Name(), Summary: p.Summary(), Status: o.Status,
 		Predicted: o.Predicted, Actual: o.Actual, Skipped: o.Skipped, Alarm: o.Alarm, Error: o.Error, Undoes: p.Header().Undoes,
-		Took: o.Took, Batches: o.Batches, Resumable: o.Status == replay.StatusPartly && len(o.Skipped) > 0 && p.Resumable(),
+		Took: o.Took, Batches: o.Batches, Resumable: o.Status == replay.StatusPartly && p.Resumable(),
 	}
 }
 

@@ -292,8 +292,8 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 		}
 		s.say(s.cfg.Style.Refusal(r.Lines()))
 		code = ExitRefused
-	case errors.As(err, &stopped):
-		s.say(render.SafeLines(err.Error()) + "\n")
+	case errors.As(err, &stopped): // its receipt says why
+		s.say(render.SafeLines(stopped.What()) + "\n")
 		if stopped.Outcome.Status != replay.StatusRejected {
 			return ExitPartly
 		}
