@@ -142,7 +142,7 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 		v = policy.Verdict{Action: policy.Confirm, Why: "preview"}
 	}
 	if v.Action == policy.Refuse {
-		return nil, s.refuse(refusal(d, c, v))
+		return nil, s.refuse(refusal(d, c, v, judged.Environment))
 	}
 	if v.Guarded() && len(c.Writes()) > 0 {
 		return s.enqueue(ctx, d, c, v, judged) // nothing is sent
@@ -178,7 +178,8 @@ func (g *Gate) decide(ctx context.Context, d *Deployment, c *command.Command) (p
 	return v, Judged{env, evidence, v.Action}, nil
 }
 
-func refusal(d *Deployment, c *command.Command, v policy.Verdict) *Refused {
+// refusal says what policy does not let pass, and, where no file forbids it but what is built in, which rule would.
+func refusal(d *Deployment, c *command.Command, v policy.Verdict, env environment.Environment) *Refused {
 	r := &Refused{Text: fmt.Sprintf("%s on %s: %s", c.Name(), d.Name(), v.Why)}
 	if c.Why() != "" {
 		r.Text = fmt.Sprintf("%s: %s", r.Text, c.Why())
@@ -187,7 +188,9 @@ func refusal(d *Deployment, c *command.Command, v policy.Verdict) *Refused {
 	case command.Unknown:
 		r.Hints = []string{"what respect does not understand it treats as a write that nobody can preview or undo"}
 	case command.Security, command.Cluster, command.Server:
-		r.Hints = []string{"policy must allow this kind of work, and a second person approve it; neither can be given yet"}
+		if v == policy.Default().Decide(env, c.Class()) {
+			r.Hints = []string{fmt.Sprintf("an administrator can allow it in /etc/respect/policy.yaml: policy: {%s: {%s: confirm}}", env.Effective(), c.Class())}
+		}
 	}
 	if len(plan.System(c)) > 0 {
 		r.Code = plan.SystemCollection
