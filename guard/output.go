@@ -116,7 +116,7 @@ func (o *output) add(doc bson.Raw) error {
 func (o *output) tooMuch() error {
 	return &Refused{
 		Text:  fmt.Sprintf("%s would write more than %d documents or %.3g MiB", o.By, o.most, float64(o.bytes)/(1<<20)),
-		Hints: []string{"nothing was changed; put a $match or a $limit before it, and do it in parts"},
+		Hints: []string{"put a $match or a $limit before it, and do it in parts"},
 	}
 }
 
@@ -228,7 +228,7 @@ func (o *output) insert(doc bson.Raw) error {
 	return o.op(bson.D{{Key: "insert", Value: int32(0)}, {Key: "document", Value: doc}})
 }
 
-// replace is no operation yet where the document is the same: the plan compares it with what stands there, and counts it as unchanged.
+// replace puts a document in the place of another. Where both are the same the plan sees that, and counts it as unchanged.
 func (o *output) replace(id bson.RawValue, doc bson.Raw) error {
 	return o.op(bson.D{{Key: "update", Value: int32(0)}, {Key: "filter", Value: byID(id)}, {Key: "updateMods", Value: doc}, {Key: "multi", Value: false}})
 }
@@ -439,17 +439,18 @@ func (o *output) fact() plan.Fact {
 
 // outputReply is what the server answers to such a command.
 func outputReply(c *command.Command, o *command.Output) bson.Raw {
-	doc := bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{}}, {Key: "id", Value: int64(0)}, {Key: "ns", Value: c.Database() + ".$cmd.aggregate"}}}}
+	ns := c.Database() + ".$cmd.aggregate"
 	if len(c.Sources()) > 0 {
-		doc[0].Value.(bson.D)[2].Value = c.Sources()[0].String()
+		ns = c.Sources()[0].String()
 	}
-	if o.By == "mapReduce" {
-		doc = bson.D{{Key: "result", Value: o.Into.Collection}}
-		if o.Into.DB != c.Database() {
-			doc[0].Value = bson.D{{Key: "db", Value: o.Into.DB}, {Key: "collection", Value: o.Into.Collection}}
-		}
+	answer := bson.E{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{}}, {Key: "id", Value: int64(0)}, {Key: "ns", Value: ns}}}
+	switch {
+	case o.By == "mapReduce" && o.Into.DB != c.Database():
+		answer = bson.E{Key: "result", Value: bson.D{{Key: "db", Value: o.Into.DB}, {Key: "collection", Value: o.Into.Collection}}}
+	case o.By == "mapReduce":
+		answer = bson.E{Key: "result", Value: o.Into.Collection}
 	}
-	raw, err := bson.Marshal(append(doc, bson.E{Key: "ok", Value: float64(1)}))
+	raw, err := bson.Marshal(bson.D{answer, {Key: "ok", Value: float64(1)}})
 	if err != nil {
 		panic("guard: internal error: " + err.Error())
 	}

@@ -149,6 +149,10 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	}
 	if v.Guarded() {
 		o, err := c.Output()
+		var m command.Misplaced
+		if errors.As(err, &m) { // src/mongo/db/pipeline/pipeline.cpp, validateCommon
+			return nil, s.fail(&plan.Foreseen{Code: 40601, Name: "Location40601", Message: m.Error()})
+		}
 		if err != nil {
 			return nil, s.fail(fmt.Errorf("%w %w", err, plan.ErrNotPlanned))
 		}
