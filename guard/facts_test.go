@@ -121,6 +121,7 @@ var findingsSaid = []struct {
 	{"all-documents", `{"delete": "pets", "deletes": [{"q": {"_id": {"$exists": true}}, "limit": 0}]}`, "EVERY document", []string{
 		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`,                                                                                // that is the empty filter
 		`{"delete": "solo", "deletes": [{"q": {"_id": 1}, "limit": 1}]}`,                                                                        // the only one there is
+		`{"aggregate": "ranks", "pipeline": [{"$match": {"rank": 1}}, {"$out": "pets"}], "cursor": {}}`,                                         // that is what $out does
 		`{"delete": "pets", "deletes": [{"q": {"n": {"$lt": 4}}, "limit": 0}]}`,                                                                 // all but one
 		`{"update": "pets", "updates": [{"q": {"n": {"$gt": 0}}, "u": {"$unset": {"absent": ""}}, "multi": true}]}`,                             // none of them is changed
 		`{"insert": "pets", "documents": [{"_id": 6, "name": "A"}, {"_id": 7, "name": "B"}, {"_id": 8, "name": "C"}, {"_id": 9, "name": "D"}]}`, // as many as there are
@@ -131,6 +132,12 @@ var findingsSaid = []struct {
 		`{"update": "pets", "updates": [{"q": {"name": "Ada"}, "u": {"$set": {"n": 5}}, "upsert": true}]}`, // nothing matches, and something changes
 		`{"delete": "pets", "deletes": [{"q": {"name": "Nobody"}, "limit": 0}, {"q": {"name": "Rex"}, "limit": 0}]}`,
 	}},
+	{"computed-output", `{"aggregate": "ranks", "pipeline": [{"$match": {"rank": 1}}, {"$project": {"n": "$rank"}}, {"$out": "pets"}], "cursor": {}}`, "$out computed 1 document for DB.pets, which will hold it and nothing else: 4 others go", []string{
+		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`,
+		`{"aggregate": "ranks", "pipeline": [{"$out": "ranks"}], "cursor": {}}` + "\n" + `{"delete": "pets", "deletes": [{"q": {"name": "Rex"}, "limit": 1}]}`, // it stays as it is
+	}},
+	{"computed-output", `{"aggregate": "ranks", "pipeline": [{"$out": "solo"}], "cursor": {}}`, "$out computed 3 documents for DB.solo, which will hold them and nothing else; ", nil}, // it has _id 1
+	{"computed-output", `{"aggregate": "ranks", "pipeline": [{"$merge": "pets"}], "cursor": {}}`, "$merge computed 3 documents for DB.pets", nil},
 	{"no-match", `{"drop": "nowhere"}`, "does not exist", []string{`{"drop": "solo"}`}},
 	{"no-change", `{"update": "pets", "updates": [{"q": {"n": {"$lt": 3}}, "u": {"$set": {"n": 1}}, "multi": true}]}`, "1 matched document is already as asked", []string{
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": {"$numberLong": "1"}}}}]}`,           // as much, but another type

@@ -90,7 +90,8 @@ type output struct {
 	most, bytes int64 // of operations, and of their documents
 	results     []bson.Raw
 	size        int64
-	exists      bool // the collection
+	exists      bool  // the collection
+	deleted     int64 // of what it holds, since that is not among the results
 	ops         bson.A
 }
 
@@ -194,6 +195,7 @@ func (o *output) replaceAll(ctx context.Context) error {
 			if int64(len(o.ops)) >= o.most {
 				return o.tooMuch()
 			}
+			o.deleted++
 			return o.op(bson.D{{Key: "delete", Value: int32(0)}, {Key: "filter", Value: byID(id)}, {Key: "multi", Value: false}})
 		})
 		if err != nil {
@@ -430,11 +432,25 @@ func (o *output) bulkWrite() (*command.Command, error) {
 // fact says where the documents come from, and what is not as the server would do it.
 func (o *output) fact() plan.Fact {
 	n := int64(len(o.results))
-	text := fmt.Sprintf("%s computed %s for %s", o.By, plan.Plural(n, "document"), o.Into)
-	if o.Replaces {
-		text += ", which will hold them and nothing else; they are written one by one, so that readers meanwhile see old and new ones"
+	f := plan.Fact{
+		Code: plan.ComputedOutput, Severity: plan.Warn, Text: fmt.Sprintf("%s computed %s for %s", o.By, plan.Plural(n, "document"), o.Into),
+		Data: map[string]any{"namespace": o.Into.String(), "by": o.By, "computed": n, "deleted": o.deleted},
 	}
-	return plan.Fact{Code: plan.Matched, Severity: plan.Info, Text: text, Data: map[string]any{"namespace": o.Into.String(), "by": o.By, "computed": n}}
+	if !o.Replaces {
+		return f
+	}
+	f.Text += map[bool]string{true: ", which will hold it and nothing else", false: ", which will hold them and nothing else"}[n == 1]
+	switch {
+	case o.deleted == 1:
+		f.Text += ": 1 other goes"
+	case o.deleted > 0:
+		f.Text += fmt.Sprintf(": %s others go", plan.Number(o.deleted))
+	}
+	if o.deleted > 0 {
+		f.Severity = plan.Danger
+	}
+	f.Text += "; they are written one by one, so that readers meanwhile see old and new ones"
+	return f
 }
 
 // outputReply is what the server answers to such a command.

@@ -196,6 +196,31 @@ func TestOutputCreates(t *testing.T) {
 	}
 }
 
+// TestOutputIsShown: what $out does is said where somebody decides about it, also of a part of it, and a danger where documents go.
+func TestOutputIsShown(t *testing.T) {
+	t.Parallel()
+	s := production(t, "plain")
+	s.setup(t, "sales", sales...)
+	s.setup(t, "totals", totals...)
+	b := s.bench(t)
+	b.answers("first 1")
+	if _, _, err := b.run(`{"aggregate": "sales", "pipeline": [{"$match": {"shop": "c"}}, {"$out": "totals"}], "cursor": {}}`); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.run(`{"aggregate": "sales", "pipeline": [{"$merge": "totals"}], "cursor": {}}`); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.op.asked) != 4 {
+		t.Fatalf("%d questions", len(b.op.asked))
+	}
+	for i, q := range b.op.asked {
+		at := slices.IndexFunc(q.Plan.Facts(), func(f plan.Fact) bool { return f.Code == plan.ComputedOutput })
+		if at < 0 || (q.Plan.Facts()[at].Severity == plan.Danger) != (i < 3) || slices.Contains(codes(q.Plan), plan.AllDocuments) {
+			t.Errorf("question %d says %v", i, q.Plan.Facts())
+		}
+	}
+}
+
 // TestOutputLeavesOthersAlone: what somebody else writes into the collection while the question is asked is neither replaced nor deleted.
 func TestOutputLeavesOthersAlone(t *testing.T) {
 	t.Parallel()

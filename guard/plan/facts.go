@@ -17,7 +17,11 @@ import (
 func (b *Builder) facts() []Fact {
 	out := b.estimateFacts() // whatever else is said was seen in a part
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
-		out = append(out, b.stats[ns].facts(b.infos[ns], b.scale(b.stats[ns].count), b.part > 0)...)
+		said := b.stats[ns].facts(b.infos[ns], b.scale(b.stats[ns].count), b.part > 0)
+		if slices.ContainsFunc(b.cfg.Facts, func(f Fact) bool { return f.Code == ComputedOutput }) { // no filter was typed, and each document has a statement of its own
+			said = slices.DeleteFunc(said, func(f Fact) bool { return f.Code == AllDocuments })
+		}
+		out = append(out, said...)
 		out = append(out, b.differsFromFind(ns)...)
 	}
 	out = append(out, b.leavesChunks()...)
