@@ -62,6 +62,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return s.instead(ctx, d, p, v, j, wish{full: true})
 	}
 	if p.Empty() {
+		g.whyEmpty(p)
 		return &Outcome{Change: p.Change(), Status: replay.StatusApplied, Empty: true}, p.Discard()
 	}
 	wish, err := s.ask(ctx, d, p, v, j) // may this run?                                     -> event: decided
@@ -115,6 +116,21 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return o, &Stopped{Outcome: o}
 	}
 	return o, nil
+}
+
+// whyEmpty tells, of a plan that changes nothing and so is not shown, what of it its author may not have meant.
+func (g *Gate) whyEmpty(p *plan.Plan) {
+	if g.cfg.Operator == nil {
+		return
+	}
+	for _, f := range p.Facts() {
+		switch f.Code {
+		case plan.NoMatch, plan.TypeMismatch, plan.UnknownField, plan.EmptyList:
+			if f.Severity != plan.Info {
+				g.cfg.Operator.Notice(replay.Safe(f.Text)) // one line
+			}
+		}
+	}
 }
 
 // Stopped ends a statement whose change was not made as a whole: what follows in the script would build on it.

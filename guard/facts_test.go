@@ -138,7 +138,11 @@ var findingsSaid = []struct {
 	}},
 	{"computed-output", `{"aggregate": "ranks", "pipeline": [{"$out": "solo"}], "cursor": {}}`, "$out computed 3 documents for DB.solo, which will hold them and nothing else; ", nil}, // it has _id 1
 	{"computed-output", `{"aggregate": "ranks", "pipeline": [{"$merge": "pets"}], "cursor": {}}`, "$merge computed 3 documents for DB.pets", nil},
-	{"no-match", `{"drop": "nowhere"}`, "does not exist", []string{`{"drop": "solo"}`}},
+	{"no-match", `{"drop": "nowhere"}`, "there is no collection DB.nowhere", []string{`{"drop": "solo"}`}},
+	{"no-match", `{"drop": "slo"}`, "there is no collection DB.slo; did you mean solo?", nil},
+	{"no-match", `{"delete": "pest", "deletes": [{"q": {}, "limit": 0}]}`, "there is no collection DB.pest; did you mean pets?", []string{
+		`{"update": "pest", "updates": [{"q": {"_id": 9}, "u": {"$set": {"n": 5}}, "upsert": true}]}`,
+	}},
 	{"no-change", `{"update": "pets", "updates": [{"q": {"n": {"$lt": 3}}, "u": {"$set": {"n": 1}}, "multi": true}]}`, "1 matched document is already as asked", []string{
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": {"$numberLong": "1"}}}}]}`,           // as much, but another type
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"at": {"zip": 3000, "city": "Bern"}}}}]}`, // the same fields in another order

@@ -162,7 +162,9 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total && c.Changed() > 0 {
 		out = append(out, fact(AllDocuments, Danger, onNS, "this is EVERY document of %s, and no filter asks for that", ns))
 	}
-	if c.Matched == 0 && c.Inserted == 0 {
+	if c.Matched == 0 && c.Inserted == 0 && !info.exists {
+		out = append(out, noCollection(ns, s.near))
+	} else if c.Matched == 0 && c.Inserted == 0 {
 		out = append(out, fact(NoMatch, Info, onNS, "nothing in %s matches; nothing there will change", ns))
 	}
 	if c.Unchanged > 0 {
@@ -203,6 +205,15 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 		out = append(out, fact(NotPredictable, Warn, data, "what %s will look like cannot be computed: %s", Plural(u.documents, "document"), why))
 	}
 	return out
+}
+
+// noCollection: what is not there is changed by nothing. near is the name that differs least, "" if none differs little.
+func noCollection(ns, near string) Fact {
+	text := "there is no collection " + ns
+	if near != "" {
+		text += "; did you mean " + near + "?"
+	}
+	return fact(NoMatch, Warn, map[string]any{"namespace": ns, "nearest": near}, "%s", text)
 }
 
 func (s *stats) removedFact() []Fact {

@@ -193,7 +193,8 @@ func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*S
 		return nil, nil, err
 	}
 	if !info.exists {
-		return nil, []Fact{fact(NoMatch, Info, map[string]any{"namespace": ns.String()}, "%s does not exist; nothing will change", ns)}, nil
+		near, err := b.near(ctx, ns)
+		return nil, []Fact{noCollection(ns.String(), near)}, err
 	}
 	if info.kind != "" && info.kind != "collection" {
 		return nil, nil, fmt.Errorf("%s is a %s: dropping it %w", ns, info.kind, ErrNotPlanned)
