@@ -114,6 +114,7 @@ var findingsSaid = []struct {
 	{"unique-conflict", `{"createIndexes": "bare", "indexes": [{"key": {"absent": 1}, "name": "x", "unique": true}]}`, "3 documents of DB.bare have {absent: null}, or lack it", nil},
 	{"matched", `{"createIndexes": "bare", "indexes": [{"key": {"n": 1, "of": -1}, "name": "n_1", "unique": true}]}`, "builds unique index n_1 {n: 1, of: -1} of DB.bare, reading its 3 documents", nil},
 	{"matched", `{"createIndexes": "bare", "indexes": [{"key": {"n": 1}, "name": "n_1", "unique": true}, {"key": {"of": "hashed"}, "name": "h"}]}`, "builds 2 indexes of DB.bare: n_1 {n: 1} (unique), h {of: hashed}, reading", nil},
+	{"ttl-deletes", `{"createIndexes": "pets", "indexes": [{"key": {"born": 1, "n": 1}, "name": "x", "expireAfterSeconds": 60}]}`, "expireAfterSeconds has no effect on the compound index x", nil},
 	{"unique-conflict", `{"insert": "pets", "documents": [{"_id": 9, "name": "Zoe"}]}`, "has it", []string{`{"insert": "pets", "documents": [{"_id": 9, "name": "Ada"}]}`}},
 	{"creates-collection", `{"insert": "pest", "documents": [{"_id": 9}]}`, "did you mean pets?", []string{`{"insert": "pets", "documents": [{"_id": 9, "name": "Ada"}]}`}},
 	{"matched", `{"delete": "pets", "deletes": [{"q": {"n": {"$gt": 1}}, "limit": 0}]}`, "3 of 4 documents, 75 %", []string{
