@@ -551,7 +551,7 @@ func (s *Statement) fail(err error) error {
 	return s.stop(err)
 }
 
-// Discarded says how many commands were queued and dropped: nothing of them was sent.
+// Discarded says how many commands were queued and dropped, of a plan that could not be made those before the one that failed: nothing of them was sent.
 func (s *Statement) Discarded() int { return s.discarded }
 
 // Discard drops what is queued: the script threw, or the operator declined. What was carried out stands.
@@ -584,7 +584,8 @@ func (s *Statement) take(ctx context.Context, until *queued) error {
 	}
 	n, err := s.builder.Add(ctx, ps)
 	if err != nil {
-		return err
+		s.queue = s.queue[:slices.IndexFunc(s.queue, func(q *queued) bool { return q.cmd == ps[min(n, len(ps)-1)].Command })]
+		return err // what is dropped now was queued before the one that failed
 	}
 	s.cut = n < len(ps)
 	for _, q := range s.queue {
