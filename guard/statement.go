@@ -60,6 +60,7 @@ type Statement struct {
 	looking time.Time // since when the plan at hand is made
 
 	discarded int
+	unplanned bool
 }
 
 // Judged is an environment with its evidence, and what policy asks there.
@@ -554,6 +555,9 @@ func (s *Statement) fail(err error) error {
 // Discarded says how many commands were queued and dropped, of a plan that could not be made those before the one that failed: nothing of them was sent.
 func (s *Statement) Discarded() int { return s.discarded }
 
+// Unplanned says that a plan could not be made, so that a command failed of which nothing was sent.
+func (s *Statement) Unplanned() bool { return s.unplanned }
+
 // Discard drops what is queued: the script threw, or the operator declined. What was carried out stands.
 func (s *Statement) Discard() {
 	s.discarded += len(s.queue)
@@ -584,6 +588,7 @@ func (s *Statement) take(ctx context.Context, until *queued) error {
 	}
 	n, err := s.builder.Add(ctx, ps)
 	if err != nil {
+		s.unplanned = true
 		s.queue = s.queue[:slices.IndexFunc(s.queue, func(q *queued) bool { return q.cmd == ps[min(n, len(ps)-1)].Command })]
 		return err // what is dropped now was queued before the one that failed
 	}

@@ -298,7 +298,7 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 			return ExitPartly
 		}
 	default:
-		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(applied, st.Discarded()))
+		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(err, applied, st))
 	}
 	if len(applied) > 0 {
 		return ExitPartly
@@ -307,12 +307,15 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 }
 
 // changedLine says whether anything was changed, if anything was to be.
-func changedLine(applied []string, discarded int) string {
+func changedLine(err error, applied []string, st *guard.Statement) string {
+	var server *guard.ServerError // it says itself that nothing was sent
 	switch {
-	case len(applied) == 0 && discarded == 0:
-		return ""
+	case len(applied) == 0 && st.Discarded() > 0:
+		return "nothing was changed; what was queued before is dropped: " + plan.Plural(int64(st.Discarded()), "command") + "\n"
+	case len(applied) == 0 && st.Unplanned() && !errors.As(err, &server):
+		return "nothing was changed\n"
 	case len(applied) == 0:
-		return "nothing was changed; what was queued before is dropped: " + plan.Plural(int64(discarded), "command") + "\n"
+		return ""
 	}
 	return "nothing further was changed; already applied: " + strings.Join(applied, ", ") + "\n"
 }
