@@ -196,38 +196,15 @@ func (g *Gate) sizeUp(v policy.Verdict, j Judged, p *plan.Plan) policy.Verdict {
 // must be asked about.
 func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) (wish, error) {
 	g := s.gate
-	decided := replay.Decided{Change: p.Change(), Manner: "not asked", Accepted: true}
 	switch v.Action {
 	case policy.Backup, policy.Run:
-		return wish{}, g.record(replay.KindDecided, decided)
+		return wish{}, g.record(replay.KindDecided, replay.Decided{Change: p.Change(), Manner: "not asked", Accepted: true})
 	case policy.Confirm:
 	default:
-		r := &Refused{Text: v.Why}
-		if v.Large {
-			r.Code = plan.Large
-		}
-		if v.Action == policy.Approve {
-			r.Hints = []string{"approval by a second person is not built yet, so this cannot be done with respect today"}
-		}
+		return wish{}, s.refuse(unanswerable(v))
+	}
+	if r := s.nobodyCanAnswer(p, v); r != nil {
 		return wish{}, s.refuse(r)
-	}
-	if g.cfg.Operator == nil || !g.cfg.Operator.Present() {
-		hint := "run it in a terminal, or look at what it would do with: respect plan"
-		if p.Header().Class == command.Security.String() {
-			hint = "run it in a terminal"
-		}
-		return wish{}, s.refuse(&Refused{
-			Text:  fmt.Sprintf("%s; somebody must see the preview and type the answer, and there is no terminal", v.Why),
-			Hints: []string{hint},
-		})
-	}
-	if s.place != "" && !s.wished { // what an answer wished for is no question of the script's
-		if s.asked[s.place]++; s.asked[s.place] > 3 {
-			return wish{}, s.refuse(&Refused{
-				Text:  "this is the fourth question from the same place in the script",
-				Hints: []string{"change many documents with one deleteMany or updateMany, or with a loop that does not read what it wrote"},
-			})
-		}
 	}
 	if v.AskReason && g.reason == "" {
 		if err := s.askReason(ctx, j.Environment); err != nil {
@@ -238,7 +215,49 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 	if err != nil {
 		return wish{}, err
 	}
-	answer, err := g.cfg.Operator.Ask(ctx, Question{
+	answer, err := g.cfg.Operator.Ask(ctx, g.question(d, p, v, j, phrase))
+	return s.decided(p, phrase, answer, err)
+}
+
+// unanswerable is what no answer of the operator's could allow.
+func unanswerable(v policy.Verdict) *Refused {
+	r := &Refused{Text: v.Why}
+	if v.Large {
+		r.Code = plan.Large
+	}
+	if v.Action == policy.Approve {
+		r.Hints = []string{"approval by a second person is not built yet, so this cannot be done with respect today"}
+	}
+	return r
+}
+
+// nobodyCanAnswer says why a question is not asked: nobody is there, or a loop asks it, and nobody reads the fourth screen of a loop.
+func (s *Statement) nobodyCanAnswer(p *plan.Plan, v policy.Verdict) *Refused {
+	if op := s.gate.cfg.Operator; op == nil || !op.Present() {
+		hint := "run it in a terminal, or look at what it would do with: respect plan"
+		if p.Header().Class == command.Security.String() {
+			hint = "run it in a terminal"
+		}
+		return &Refused{
+			Text:  fmt.Sprintf("%s; somebody must see the preview and type the answer, and there is no terminal", v.Why),
+			Hints: []string{hint},
+		}
+	}
+	if s.place == "" || s.wished { // what an answer wished for is no question of the script's
+		return nil
+	}
+	if s.asked[s.place]++; s.asked[s.place] > 3 {
+		return &Refused{
+			Text:  "this is the fourth question from the same place in the script",
+			Hints: []string{"change many documents with one deleteMany or updateMany, or with a loop that does not read what it wrote"},
+		}
+	}
+	return nil
+}
+
+// question is what the operator is asked, and records what is shown meanwhile.
+func (g *Gate) question(d *Deployment, p *plan.Plan, v policy.Verdict, j Judged, phrase string) Question {
+	return Question{
 		Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why,
 		Shown: func(screen string) error {
 			return g.record(replay.KindAsked, replay.Asked{Change: p.Change(), Screen: screen})
@@ -250,26 +269,30 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 			}
 			return g.record(replay.KindLooked, looked)
 		},
-	})
-	decided.Screen, decided.Phrase, decided.Answer, decided.Manner = answer.Screen, phrase, answer.Text, string(answer.Manner)
-	decided.Accepted, decided.Why = accept(answer, phrase)
-	wanted := wishOf(answer, p)
+	}
+}
+
+// decided records what came of a question, durably before anything follows from it. err is that of asking.
+func (s *Statement) decided(p *plan.Plan, phrase string, a Answer, err error) (wish, error) {
+	wanted := wishOf(a, p)
+	e := replay.Decided{Change: p.Change(), Screen: a.Screen, Phrase: phrase, Answer: a.Text, Manner: string(a.Manner)}
+	e.Accepted, e.Why = accept(a, phrase)
 	switch {
-	case p.Estimate() && decided.Accepted:
-		decided.Accepted, decided.Why = false, "this preview is an estimate: it cannot be confirmed before all of it was looked at"
+	case p.Estimate() && e.Accepted:
+		e.Accepted, e.Why = false, "this preview is an estimate: it cannot be confirmed before all of it was looked at"
 	case wanted.other():
-		decided.Why = "asked for another plan"
+		e.Why = "asked for another plan"
 	}
 	if err != nil {
-		decided.Accepted, decided.Why = false, err.Error()
+		e.Accepted, e.Why = false, err.Error()
 	}
-	if rerr := g.recordSync(replay.KindDecided, decided); rerr != nil {
+	if rerr := s.gate.recordSync(replay.KindDecided, e); rerr != nil {
 		return wish{}, rerr
 	}
-	if decided.Accepted || wanted.other() && err == nil {
+	if e.Accepted || wanted.other() && err == nil {
 		return wanted, nil
 	}
-	return wish{}, s.stop(&Refused{Text: decided.Why, Declined: true, Applied: s.applied()})
+	return wish{}, s.stop(&Refused{Text: e.Why, Declined: true, Applied: s.applied()})
 }
 
 // accept compares an answer with the phrase. Words may be set apart by any number of spaces; nothing else is forgiven.
