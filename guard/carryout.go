@@ -93,7 +93,10 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	x := newExecution(g, d, p, j)
 	if err := g.recordSealed(replay.KindIntent, x.intent(j)); err != nil { // ◄ nothing has happened yet
 		if errors.Is(err, journal.ErrWitness) { // the record itself is whole, and says how it ended
-			err = errors.Join(err, g.recordSync(replay.KindOutcome, replay.Outcome{Change: p.Change(), Status: replay.StatusRejected, Error: err.Error(), Counts: []replay.Count{}}))
+			rejected := replay.Outcome{Change: p.Change(), Status: replay.StatusRejected, Error: err.Error(), Counts: []replay.Count{}}
+			if rerr := g.recordSealed(replay.KindOutcome, rejected); !errors.Is(rerr, journal.ErrWitness) {
+				err = errors.Join(err, rerr)
+			}
 		}
 		return nil, s.refuse(&Refused{Text: err.Error()}) // the files stay: the intent may stand in the record all the same
 	}

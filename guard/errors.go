@@ -16,7 +16,7 @@ type Refused struct {
 	Hints    []string // what to do
 	Code     string   // a fact's code, where one says it
 	Declined bool     // the operator's answer
-	// Applied are the changes of the same statement that were carried out before.
+	// Applied is what the same statement changed before: ids of changes, and in words what was written without a plan.
 	Applied []string
 }
 

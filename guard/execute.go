@@ -68,12 +68,27 @@ func newExecution(g *Gate, d *Deployment, p *plan.Plan, j Judged) *execution {
 		predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}, differs: map[int64]bool{}, cursors: cursors{}, began: g.cfg.Now(),
 	}
 	for _, c := range p.Counts() {
-		x.count(c.Namespace).Schema = c.Schema
+		x.count(c.Namespace)
 	}
+	listed := map[string]int64{}
 	for _, c := range p.Conflicts() { // an undo that leaves documents alone is not whole
 		x.leave(c.NS, fmt.Sprintf("%s %s: %s", c.NS, c.ID, c.Why))
+		listed[c.NS]++
+	}
+	for ns, n := range p.LeftAlone() { // of many only the first are listed
+		x.nSkipped += n - listed[ns]
+		x.count(ns).Skipped += n - listed[ns]
 	}
 	return x
+}
+
+// didStep notes that the schema work of a namespace was done, where the plan counts it.
+func (x *execution) didStep(s plan.Step) {
+	for _, c := range x.predicted {
+		if c.Namespace == s.NS && c.Schema == s.Do {
+			x.count(s.NS).Schema = s.Do
+		}
+	}
 }
 
 // mostSkipped are listed; all are counted.

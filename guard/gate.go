@@ -158,6 +158,8 @@ type Gate struct {
 	looked   map[string]*looked
 	shown    shown
 	screen   replay.Screen
+	last     *Statement // the one that began last
+	wrote    bool       // one before it changed something
 }
 
 // New begins a session on an open journal.

@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -333,7 +334,10 @@ func (b *bench) open() (err error) {
 		return err
 	}
 	b.log, err = journal.Create(journal.Config{FS: b.fs, Dir: b.dir, Now: time.Now, Rand: rand.Reader, Who: replay.Who{User: "tester", Host: "here"}, Key: key, Witness: b.witness})
-	if err != nil {
+	if err == nil {
+		err = b.log.Seal()
+	}
+	if err != nil && !errors.Is(err, journal.ErrWitness) {
 		return err
 	}
 	b.gate, err = guard.New(guard.Config{

@@ -57,6 +57,7 @@ type Statement struct {
 	stopped error // after it the statement runs nothing more
 	manner  string
 	whole   bool      // previews look at everything, however much it is
+	sent    []string  // writes that needed no plan and reached a server, as "insert famigo.families"
 	looking time.Time // since when the plan at hand is made
 
 	discarded int
@@ -105,13 +106,18 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 		return nil, err
 	}
 	g.forgetPreviews()
-	return &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}}, nil
+	g.wrote = g.Wrote()
+	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}}
+	return g.last, nil
 }
+
+// Wrote says whether anything was changed in this session, with a plan or without.
+func (g *Gate) Wrote() bool { return g.wrote || g.last != nil && len(g.last.applied()) > 0 }
 
 // Stopped is why the statement runs nothing more; nil while it does.
 func (s *Statement) Stopped() error { return s.stopped }
 
-// Applied are the changes of this statement that changed something.
+// Applied is what this statement changed: the changes that were made, and in words what was written without a plan.
 func (s *Statement) Applied() []string { return s.applied() }
 
 // At names the place in the script that the next commands come from, to notice a loop that asks again and again.
@@ -213,14 +219,20 @@ func (s *Statement) refuse(r *Refused) error {
 	return r
 }
 
-// applied are the changes of this statement that changed something.
-func (s *Statement) applied() (ids []string) {
+func (s *Statement) applied() (what []string) {
 	for _, o := range s.outcome {
-		if o.Status != replay.StatusRejected {
-			ids = append(ids, o.Change)
+		if o.Status != replay.StatusRejected && !o.Empty {
+			what = append(what, o.Change)
 		}
 	}
-	return ids
+	switch len(s.sent) {
+	case 0:
+	case 1:
+		what = append(what, s.sent[0]+", without a plan")
+	default:
+		what = append(what, fmt.Sprintf("%d writes without a plan, the last of them %s", len(s.sent), s.sent[len(s.sent)-1]))
+	}
+	return what
 }
 
 // read sends a command that changes nothing, after what it depends on.
@@ -289,12 +301,24 @@ func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command)
 	if errors.Is(err, wire.ErrTripwire) {
 		return nil, s.gate.security(err)
 	}
+	if e, ok := wire.AsError(err); write && (err == nil || ok && e.Sent && !e.Answered()) {
+		s.sent = append(s.sent, strings.TrimSpace(c.Name()+" "+targetsOf(c)))
+	}
 	if err != nil {
 		return &Reply{raw: reply}, d.fromWire(err, write)
 	}
 	d.own(d.main, c, reply)
 	s.gate.see(d, c, reply)
 	return &Reply{raw: reply}, nil
+}
+
+// targetsOf are the namespaces that a command may change, in words.
+func targetsOf(c *command.Command) string {
+	var names []string
+	for _, t := range c.Targets() {
+		names = append(names, t.String())
+	}
+	return shorten(strings.Join(names, ", "), 200)
 }
 
 // security records a broken invariant. The wire sends nothing more after it.

@@ -37,8 +37,12 @@ func (x *execution) steps(ctx context.Context, last bool) {
 		if err == nil && do[s.Do] == nil {
 			err = fmt.Errorf("internal error: nobody knows how to %s", s.Do)
 		}
+		skipped := x.nSkipped
 		if err == nil {
 			err = do[s.Do](ctx, s, ns)
+		}
+		if err == nil && x.nSkipped == skipped {
+			x.didStep(s)
 		}
 		if err != nil {
 			x.fail(fmt.Errorf("%s %s: %w", s.Do, s.NS, err))
@@ -297,6 +301,7 @@ func (x *execution) dropIndexes(ctx context.Context, s plan.Step, ns command.Nam
 		if err != nil {
 			return err
 		}
+		x.didStep(s)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 	}
 	if opts.Dir != "" {
 		cfg.Facts = append(cfg.Facts, plan.Fact{
-			Code: plan.FromFile, Severity: plan.Warn, Text: "the change and its backup come from a file; whether they say what was, cannot be told here",
+			Code: plan.FromFile, Severity: plan.Danger, Text: "the change and its backup come from a file; whether they say what was, cannot be told here",
 		})
 	}
 	if opts.On != "" && sameDeployment(d, p) != nil {
@@ -229,7 +229,7 @@ func vet(p *plan.Plan, class command.Class) (targets []command.Namespace, err er
 		if st.Do == plan.DoRun {
 			return nil, fmt.Errorf("it ran %s, whose inverse would come from the file", st.Verb)
 		}
-		if err := errors.Join(look(st.NS), look(st.To)); err != nil {
+		if err := errors.Join(look(st.NS), look(st.To), plainOptions(st)); err != nil {
 			return nil, err
 		}
 	}
@@ -239,6 +239,26 @@ func vet(p *plan.Plan, class command.Class) (targets []command.Namespace, err er
 		}
 	}
 	return targets, p.Items(func(it plan.Item) error { return look(it.NS) })
+}
+
+// plainOptions says what is special about the collection that a step would make.
+func plainOptions(st plan.Step) error {
+	if len(st.Options) == 0 {
+		return nil
+	}
+	elems, err := bson.Raw(st.Options).Elements()
+	if err != nil {
+		return err
+	}
+	for _, e := range elems {
+		switch e.Key() {
+		case "capped", "size", "max", "validator", "validationLevel", "validationAction", "collation", "storageEngine", "indexOptionDefaults", "clusteredIndex",
+			"changeStreamPreAndPostImages", "autoIndexId", "flags":
+		default:
+			return fmt.Errorf("it would make %s with the option %q", st.NS, e.Key())
+		}
+	}
+	return nil
 }
 
 // ordinary says what is special about a namespace: that a write to it would be more than a write of documents.

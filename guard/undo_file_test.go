@@ -56,6 +56,7 @@ func TestUndoFromAFileThatLies(t *testing.T) {
 		{"a command was run", step(`{"step":{"do":"run","ns":"` + ns + `","verb":"collMod","db":"admin","run":"BQAAAAA=","inverse":["BQAAAAA="]}}`), "it ran collMod, whose inverse would come from the file"},
 		{"the marker was dropped", step(`{"step":{"do":"drop","ns":"respect.environment","to":"` + ns + `"}}`), "respect.environment is no ordinary collection"},
 		{"the marker was renamed", step(`{"step":{"do":"rename","ns":"` + ns + `","to":"respect.environment"}}`), "respect.environment is no ordinary collection"},
+		{"an empty collection was a view", step(`{"step":{"do":"dropEmpty","ns":"` + ns + `","options":"EwAAAAJ2aWV3T24AAgAAAHgAAA=="}}`), `with the option "viewOn"`},
 		{"the marker was created", replace(`{"totals":{`, `{"totals":{"creates":["respect.environment"],`), "respect.environment is no ordinary collection"},
 	} {
 		dir := t.TempDir()

@@ -14,13 +14,23 @@ import (
 )
 
 // ReadChanges folds all journals of a state directory into its changes, oldest first. It looks at what tells of changes alone; that the rest verifies is
-// replay verify's to say.
-func ReadChanges(stateDir string) ([]*journal.Change, error) {
+// replay verify's to say. Where a journal does not verify, what it says behind that place is missing: whoever looks at the changes must be told the problems.
+func ReadChanges(stateDir string) (changes []*journal.Change, problems []journal.Problem, err error) {
 	sessions, err := journal.ReadIndexed(stateDir)
 	if err != nil {
-		return nil, fmt.Errorf("read the record: %w", err)
+		return nil, nil, fmt.Errorf("read the record: %w", err)
 	}
-	return journal.Changes(sessions)
+	changes, err = journal.Changes(sessions)
+	return changes, journal.Problems(sessions), err
+}
+
+// Unverified says of each problem what it means for the changes.
+func Unverified(problems []journal.Problem) string {
+	var b strings.Builder
+	for _, p := range problems {
+		fmt.Fprintf(&b, "warning: the record does not verify: %s; what was changed behind that place is not known here\n", render.Safe(p.String()))
+	}
+	return b.String()
 }
 
 func changeDir(stateDir, id string) string { return filepath.Join(stateDir, "changes", id) }

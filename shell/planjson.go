@@ -162,6 +162,9 @@ func plannedJSON(p *plan.Plan, j guard.Judged) PlannedJSON {
 	}
 	possible, reason := render.Undo(p)
 	out.Undo = UndoJSON{possible, reason}
+	if j.Action == policy.Run && !p.Empty() {
+		out.Backup, out.Undo = plan.Backup{}, UndoJSON{false, render.AtOnce}
+	}
 	if phrase := confirmPhrase(p, j); phrase != "" {
 		out.Confirm = &phrase
 	}

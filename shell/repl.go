@@ -141,7 +141,7 @@ func (s *Shell) Lines(ctx context.Context, in io.Reader) int {
 			continue
 		}
 		if code := s.Exec(ctx, text, "pipe"); code != ExitDone {
-			return code
+			return s.afterWrites(code)
 		}
 		text = ""
 		if s.exiting || ctx.Err() != nil {
@@ -153,9 +153,17 @@ func (s *Shell) Lines(ctx context.Context, in io.Reader) int {
 		return ExitError
 	}
 	if strings.TrimSpace(text) != "" {
-		return s.Exec(ctx, text, "pipe") // not whole: the engine says what is missing
+		return s.afterWrites(s.Exec(ctx, text, "pipe")) // not whole: the engine says what is missing
 	}
 	return ExitDone
+}
+
+// afterWrites is the exit status of several statements of which the last did not end well: what those before it changed stands.
+func (s *Shell) afterWrites(code int) int {
+	if code != ExitDone && s.cfg.Gate.Wrote() {
+		return ExitPartly
+	}
+	return code
 }
 
 // history is the file of entries, one JSON string a line, oldest first. Entries that may hold a password are not in it.

@@ -17,6 +17,7 @@ import (
 
 	"respect/guard"
 	"respect/guard/plan"
+	"respect/guard/policy"
 	"respect/replay"
 	"respect/shell/js"
 	"respect/shell/render"
@@ -325,7 +326,9 @@ func (s *Shell) preview(st *guard.Statement, err error) int {
 	defer st.Discard()
 	plans, judged := st.Plans()
 	for i, p := range plans {
-		s.out(s.cfg.Style.Plan(p, judged[i].Environment, confirmPhrase(p, judged[i])))
+		style := s.cfg.Style
+		style.AtOnce = judged[i].Action == policy.Run
+		s.out(style.Plan(p, judged[i].Environment, confirmPhrase(p, judged[i])))
 	}
 	switch {
 	case errors.Is(err, guard.ErrIncomplete):

@@ -445,7 +445,9 @@ func (s *Shell) ended(st *guard.Statement, mode guard.Mode, err error, nothing s
 }
 
 func (s *Shell) changes() ([]*journal.Change, error) {
-	return ReadChanges(s.cfg.StateDir)
+	changes, problems, err := ReadChanges(s.cfg.StateDir)
+	s.say(Unverified(problems))
+	return changes, err
 }
 
 func changesWord(s *Shell, _ context.Context, args, _, _ string) int {

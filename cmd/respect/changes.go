@@ -22,33 +22,33 @@ import (
 
 func (a *app) changes() *cobra.Command {
 	list := func(*cobra.Command, []string) error {
-		changes, err := a.readChanges()
+		changes, verifies, err := a.readChanges()
 		if err != nil {
 			return err
 		}
 		if a.flags.json == "" {
 			fmt.Fprint(a.out, shell.ListChanges(changes))
-			return nil
+			return orRecord(nil, verifies)
 		}
 		out := []shell.ChangeJSON{}
 		for _, c := range changes {
 			out = append(out, shell.ToJSON(c))
 		}
-		return status(a.printJSON(out))
+		return orRecord(status(a.printJSON(out)), verifies)
 	}
 	c := &cobra.Command{Use: "changes", Short: "what was changed from here", Args: noArgs, RunE: list}
 	c.AddCommand(
 		&cobra.Command{Use: "list", Short: "all changes, oldest first", Args: noArgs, RunE: list},
 		&cobra.Command{Use: "show ID", Short: "all that the record has of one change", Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error {
-			c, err := a.oneChange(args)
+			c, verifies, err := a.oneChange(args)
 			if err != nil {
 				return err
 			}
 			if a.flags.json != "" {
-				return status(a.printJSON(shell.ToFullJSON(c)))
+				return orRecord(status(a.printJSON(shell.ToFullJSON(c))), verifies)
 			}
 			fmt.Fprint(a.out, shell.ShowChange(c))
-			return nil
+			return orRecord(nil, verifies)
 		}},
 		&cobra.Command{
 			Use: "verify [ID]", Short: "check the files of changes, backups first of all, against the record", Args: cobra.ArbitraryArgs,
@@ -60,24 +60,36 @@ func (a *app) changes() *cobra.Command {
 	return c
 }
 
-func (a *app) readChanges() ([]*journal.Change, error) {
+// readChanges says also whether the record verifies; what does not was warned of.
+func (a *app) readChanges() (changes []*journal.Change, verifies bool, err error) {
 	dir, err := a.stateDir()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return shell.ReadChanges(dir)
+	changes, problems, err := shell.ReadChanges(dir)
+	fmt.Fprint(a.err, shell.Unverified(problems))
+	return changes, len(problems) == 0, err
+}
+
+// orRecord is the end of a command that has shown what there is of a record: with status 5 if that does not verify.
+func orRecord(err error, verifies bool) error {
+	if err == nil && !verifies {
+		return exit(shell.ExitRecord)
+	}
+	return err
 }
 
 // oneChange is the change that the arguments name.
-func (a *app) oneChange(args []string) (*journal.Change, error) {
+func (a *app) oneChange(args []string) (c *journal.Change, verifies bool, err error) {
 	if len(args) != 1 {
-		return nil, &usage{text: "which change?", hint: "respect changes lists them"}
+		return nil, false, &usage{text: "which change?", hint: "respect changes lists them"}
 	}
-	changes, err := a.readChanges()
+	changes, verifies, err := a.readChanges()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return shell.FindChange(changes, args[0])
+	c, err = shell.FindChange(changes, args[0])
+	return c, verifies, err
 }
 
 func (a *app) verifyChanges(args []string) error {
@@ -85,12 +97,12 @@ func (a *app) verifyChanges(args []string) error {
 	if err != nil {
 		return err
 	}
-	changes, err := a.readChanges()
+	changes, verifies, err := a.readChanges()
 	if err != nil {
 		return err
 	}
 	if len(args) > 0 {
-		c, err := a.oneChange(args)
+		c, err := shell.FindChange(changes, args[0])
 		if err != nil {
 			return err
 		}
@@ -110,10 +122,7 @@ func (a *app) verifyChanges(args []string) error {
 	} else {
 		printReports(a, reports)
 	}
-	if err == nil && wrong > 0 {
-		err = exit(shell.ExitRecord)
-	}
-	return err
+	return orRecord(err, verifies && wrong == 0)
 }
 
 func printReports(a *app, reports []backup.Report) {
@@ -215,16 +224,24 @@ func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
 	if err != nil {
 		return err
 	}
-	changes, err := a.readChanges()
+	changes, verifies, err := a.readChanges()
 	if err != nil {
 		return err
+	}
+	if !verifies {
+		fmt.Fprintln(a.err, "error: nothing is deleted while the record does not verify: what a backup is needed for is not known")
+		return exit(shell.ExitRecord)
 	}
 	now := time.Now()
 	list, err := backup.Prunable(dir, changes, rule, now)
 	if err != nil {
 		return err
 	}
-	strays, strayBytes, err := backup.Strays(dir, changes, now)
+	sessions, err := journal.ReadIndexed(dir)
+	if err != nil {
+		return err
+	}
+	strays, strayBytes, err := backup.Strays(dir, sessions, now)
 	if err != nil {
 		return err
 	}
@@ -240,7 +257,7 @@ func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
 		fmt.Fprintf(a.out, "%s  %s  %10s  %s  %s\n", c.Change.ID, c.Change.Time.Local().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
 	}
 	for _, s := range strays {
-		fmt.Fprintf(a.out, "%s  left by a preview that was cut off\n", safe(s))
+		fmt.Fprintf(a.out, "%s  left by a preview or a question that was cut off\n", safe(s))
 	}
 	bytes += strayBytes
 	switch {
@@ -296,7 +313,7 @@ func (a *app) exportChange() *cobra.Command {
 			if len(args) < 1 || len(args) > 2 {
 				return &usage{text: "which change?", hint: cmd.UseLine()}
 			}
-			c, err := a.oneChange(args[:1])
+			c, _, err := a.oneChange(args[:1])
 			if err != nil {
 				return err
 			}
@@ -370,7 +387,8 @@ func (a *app) bring(file, id string) (*brought, error) {
 	if id != "" && !strings.HasPrefix(b.change.ID, id) && !strings.HasSuffix(b.change.ID, id) {
 		return nil, errors.Join(&usage{text: fmt.Sprintf("%s holds change %s, not %s", file, b.change.ID, id)}, b.remove())
 	}
-	changes, err := shell.ReadChanges(dir)
+	changes, problems, err := shell.ReadChanges(dir)
+	fmt.Fprint(a.err, shell.Unverified(problems))
 	if err != nil {
 		return nil, errors.Join(err, b.remove())
 	}

@@ -177,7 +177,7 @@ func (a *app) onChange(cmd *cobra.Command, args []string, f func(context.Context
 	if err != nil {
 		return err
 	}
-	changes, err := a.readChanges()
+	changes, _, err := a.readChanges() // what does not verify was warned of
 	if err != nil {
 		return err
 	}

@@ -534,7 +534,7 @@ func verifyReport(in *player.Archive, want string) verified {
 	case all.Witness != "":
 		out.Result += fmt.Sprintf("; witnessed %d, not witnessed %d, by %s", witnessed, n-witnessed, all.Witness)
 	default:
-		out.Result += "; not witnessed: somebody who can write these files and has their key could have written all of it anew"
+		out.Result += "; not witnessed: somebody who can write these files could have taken away the newest of it, and, with their key, have written all of it anew"
 	}
 	return out
 }

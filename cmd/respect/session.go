@@ -42,6 +42,9 @@ type session struct {
 
 // open begins a session. asks says that it may need a person.
 func (a *app) open(dir string, asks bool, p *policy.Policy) (*session, error) {
+	if err := checkStateDir(dir); err != nil {
+		return nil, fmt.Errorf("the record cannot be kept: %w", err)
+	}
 	s := &session{app: a, dir: dir, style: render.Style{Color: colored(a.err)}}
 	if asks {
 		if tty, err := terminal.Open(); err == nil {
@@ -301,10 +304,13 @@ func (s *session) welcome(sh *shell.Shell, d *guard.Deployment) {
 
 // recoverChanges looks at changes of this deployment whose session was cut off, and says what came of them.
 func (s *session) recoverChanges(ctx context.Context, sh *shell.Shell, d *guard.Deployment) {
-	changes, err := shell.ReadChanges(s.dir)
+	changes, problems, err := shell.ReadChanges(s.dir)
 	if err != nil {
 		sh.Say(fmt.Sprintf("warning: %s\n", safe(err.Error())))
 		return
+	}
+	if len(problems) > 0 {
+		sh.Say(shell.Unverified(problems))
 	}
 	for _, c := range changes {
 		if !c.CutOff && !c.Doubtful {

@@ -469,3 +469,21 @@ func TestOutput(t *testing.T) {
 		}
 	}
 }
+
+// TestOneOfMany: what a single word of a rule or a row decides.
+func TestOneOfMany(t *testing.T) {
+	for cmd, want := range map[string]Class{
+		`{"mapReduce":"c","map":"m","reduce":"r","out":{"replace":1}}`: Unknown,
+		`{"mapReduce":"c","map":"m","reduce":"r","out":{"outline":1}}`: Unknown,
+		`{"usersInfo":1,"zap":1}`:                                      Unknown,
+		`{"geoSearch":"c","zap":1}`:                                    Unknown,
+		`{"geoSearch":"c","near":[1,2]}`:                               Read,
+	} {
+		if got := parse(t, "app", cmd).Class(); got != want {
+			t.Errorf("%s is %v, want %v", cmd, got, want)
+		}
+	}
+	if got := namespaces(parse(t, "app", `{"geoSearch":"c","near":[1,2]}`).Sources()); got != "app.c" {
+		t.Errorf("geoSearch reads %q", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -20,6 +21,7 @@ func Again(ctx context.Context, cfg Config, of *Plan, pick func(Item) bool) (*Pl
 	if len(of.steps) > 0 || of.header.Undoes != "" {
 		return nil, fmt.Errorf("change %s %w", of.Change(), ErrNoStatement)
 	}
+	cfg.Facts = append(cfg.Facts, ofWhole(of)...)
 	b, err := NewBuilder(cfg)
 	if err != nil {
 		return nil, err
@@ -34,6 +36,18 @@ func Again(ctx context.Context, cfg Config, of *Plan, pick func(Item) bool) (*Pl
 		return nil, joinDiscard(err, b)
 	}
 	return p, nil
+}
+
+// ofWhole are the dangers of a plan that its parts do not show of themselves: a part of everything is still done in many steps to everything.
+func ofWhole(of *Plan) (out []Fact) {
+	const first = "planned first: "
+	for _, f := range of.Facts() {
+		if f.Severity == Danger && (f.Code == EmptyFilter || f.Code == AllDocuments) {
+			f.Text = first + strings.TrimPrefix(f.Text, first)
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // again is a Builder that takes its statements from another plan.

@@ -81,6 +81,7 @@ type undo struct {
 	unapplied int64           // documents that the change never touched
 	vacated   map[string]bool // names that an earlier step of this undo makes free
 	unique    map[string]*order
+	expiring  []expiring // TTL indexes of the collection that is brought back at the moment
 }
 
 func (u *undo) plan(ctx context.Context) (*Plan, error) {
@@ -339,7 +340,23 @@ func conflictText(list []Conflict) string {
 	return strings.Join(parts, "; ")
 }
 
-// Conflicts are the documents that an undo leaves alone, by namespace.
+// LeftAlone is how many documents, and other things, an undo leaves alone in each namespace.
+func (p *Plan) LeftAlone() map[string]int64 {
+	out := map[string]int64{}
+	for _, f := range p.totals.Facts {
+		data, ok := f.Data.(map[string]any)
+		if !ok || f.Code != Conflicts {
+			continue
+		}
+		ns, _ := data["namespace"].(string)
+		list, _ := data["list"].([]Conflict)
+		n, _ := data["documents"].(int)
+		out[ns] += int64(max(n, len(list)))
+	}
+	return out
+}
+
+// Conflicts are the first documents that an undo leaves alone, by namespace.
 func (p *Plan) Conflicts() []Conflict {
 	var out []Conflict
 	for _, f := range p.totals.Facts {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard/command"
+	"respect/guard/update"
 	"respect/replay"
 )
 
@@ -111,6 +113,7 @@ func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now
 	if u.vacated[s.NS] {
 		u.infos[s.NS], *u.stats[s.NS].count.Total = now, 0
 	}
+	u.expiring = u.ttlOf(s.Specs, now)
 	name := filepath.Join("before", u.images.name(s.NS))
 	if i := slices.IndexFunc(u.backup, func(f replay.SavedFile) bool { return f.Name == filepath.ToSlash(name) }); i < 0 {
 		if s.Documents > 0 {
@@ -131,8 +134,56 @@ func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now
 		}
 		steps = append(steps, indexes)
 	}
+	facts = append(facts, u.expired(s.NS)...)
+	if len(s.Options) > 5 && !now.exists {
+		facts = append(facts, fact(ChangesOptions, Info, map[string]any{"namespace": s.NS, "options": shown(bson.Raw(s.Options))}, "%s is made with the options that it had: %s", s.NS, shown(bson.Raw(s.Options))))
+	}
 	facts = append(facts, fact(PartialUndo, Info, map[string]any{"namespace": s.NS}, "%s is created anew: it gets another UUID, so change streams on it do not go on", s.NS))
 	return steps, facts, nil
+}
+
+// expiring is a TTL index that is built again: documents whose field is before the limit go again.
+type expiring struct {
+	field, index string
+	limit        time.Time
+	gone         int64
+}
+
+// ttlOf are the TTL indexes among those that are built again.
+func (u *undo) ttlOf(specs [][]byte, now *collectionInfo) (out []expiring) {
+	for _, spec := range specs {
+		seconds, ok := bson.Raw(spec).Lookup("expireAfterSeconds").AsFloat64OK()
+		keys, _ := bson.Raw(spec).Lookup("key").DocumentOK()
+		elems, err := keys.Elements()
+		if !ok || err != nil || len(elems) != 1 || slices.ContainsFunc(now.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) }) {
+			continue
+		}
+		const century = 100 * 365 * 24 * 3600
+		name, _ := bson.Raw(spec).Lookup("name").StringValueOK()
+		out = append(out, expiring{field: elems[0].Key(), index: name, limit: u.cfg.Header.Created.Add(-time.Duration(min(max(seconds, 0), century)) * time.Second)})
+	}
+	return out
+}
+
+// expire looks whether a document that is put back goes again.
+func (u *undo) expire(doc bson.Raw) {
+	for i := range u.expiring {
+		v, _ := update.Lookup(doc, u.expiring[i].field)
+		if at, ok := v.TimeOK(); ok && at.Before(u.expiring[i].limit) {
+			u.expiring[i].gone++
+		}
+	}
+}
+
+func (u *undo) expired(ns string) (out []Fact) {
+	for _, x := range u.expiring {
+		severity, text := Info, "none of what is put back is that old"
+		if x.gone > 0 {
+			severity, text = Danger, Plural(x.gone, "document")+" of what is put back would soon be deleted again"
+		}
+		out = append(out, fact(TTLDeletes, severity, map[string]any{"namespace": ns, "documents": x.gone, "field": x.field}, "the TTL index %s of %s is built again: %s", x.index, ns, text))
+	}
+	return out
 }
 
 // insertBackup plans the insertion of each document in a backup file whose bytes the record knows.
@@ -198,6 +249,7 @@ func (u *undo) insertGroup(ctx context.Context, ns command.Namespace, now *colle
 			continue
 		}
 		count.Inserted++
+		u.expire(doc)
 		if err := u.put(it, nil, foreseen{after: doc}, true, 0); err != nil {
 			return err
 		}
@@ -206,7 +258,7 @@ func (u *undo) insertGroup(ctx context.Context, ns command.Namespace, now *colle
 }
 
 func (u *undo) undropIndexes(ctx context.Context, s Step) ([]Step, []Fact, error) {
-	_, now, err := u.describe(ctx, s.NS)
+	ns, now, err := u.describe(ctx, s.NS)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -221,6 +273,13 @@ func (u *undo) undropIndexes(ctx context.Context, s Step) ([]Step, []Fact, error
 		switch {
 		case i < 0:
 			back.Specs = append(back.Specs, spec)
+			if v, err := bson.Raw(spec).LookupErr("expireAfterSeconds"); err == nil {
+				f, err := ttlFact(ctx, u.Builder, ns, spec, v)
+				if err != nil {
+					return nil, nil, err
+				}
+				facts = append(facts, *f)
+			}
 		case sameIndex(now.indexes[i], spec):
 			facts = append(facts, nothingToDo(s.NS, "the index "+name+" is there")...)
 		default:
@@ -287,7 +346,11 @@ func (u *undo) uncreateInverse(ctx context.Context, s Step) ([]Step, []Fact, err
 	if s.Phrase != "" {
 		create.Phrase = create.words()
 	}
-	return []Step{create}, nil, nil
+	var facts []Fact
+	if len(s.Options) > 5 {
+		facts = append(facts, fact(ChangesOptions, Info, map[string]any{"namespace": s.NS, "options": shown(bson.Raw(s.Options))}, "%s is made with the options that it had: %s", s.NS, shown(bson.Raw(s.Options))))
+	}
+	return []Step{create}, facts, nil
 }
 
 func (u *undo) unrename(ctx context.Context, s Step) ([]Step, []Fact, error) {

@@ -9,6 +9,7 @@
 package backup
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -60,6 +61,10 @@ func Verify(dir string, c *journal.Change) (Report, error) {
 		return r, nil
 	}
 	for _, f := range wanted(c) {
+		if !filepath.IsLocal(filepath.FromSlash(f.Name)) {
+			r.Problems = append(r.Problems, fmt.Sprintf("%q is no name of a file of a change", f.Name))
+			continue
+		}
 		n, sum, err := hashFile(filepath.Join(dir, filepath.FromSlash(f.Name)))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -181,6 +186,9 @@ type Recorder interface {
 
 // Prune deletes the files of a change. The record says so before.
 func Prune(fsys durable.FS, rec Recorder, stateDir string, c Candidate, why string) error {
+	if !journal.ValidChange(c.Change.ID) {
+		return fmt.Errorf("%q is no change", c.Change.ID)
+	}
 	if c.Needed != "" {
 		return fmt.Errorf("the files of change %s are needed: %s", c.Change.ID, c.Needed)
 	}
@@ -197,8 +205,9 @@ func Prune(fsys durable.FS, rec Recorder, stateDir string, c Candidate, why stri
 	return fsys.SyncDir(filepath.Dir(dir))
 }
 
-// Strays are directories of changes that the record does not know, and that nobody has written to for a day: previews whose program was killed.
-func Strays(stateDir string, changes []*journal.Change, now time.Time) (names []string, bytes int64, err error) {
+// Strays are directories that no change needs, and that nobody has written to for a day: of previews and questions whose program was killed. Each is known to the record
+// as planned and never begun, or holds a plan that was never finished; of others nobody can tell, and they stay. The sessions must verify.
+func Strays(stateDir string, sessions []*journal.Session, now time.Time) (names []string, size int64, err error) {
 	entries, err := os.ReadDir(filepath.Join(stateDir, "changes"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
@@ -206,23 +215,54 @@ func Strays(stateDir string, changes []*journal.Change, now time.Time) (names []
 	if err != nil {
 		return nil, 0, err
 	}
-	known := map[string]bool{}
-	for _, c := range changes {
-		known[c.ID] = true
+	planned, begun := map[string]bool{}, map[string]bool{}
+	for _, s := range sessions {
+		for _, e := range s.Events {
+			var body struct{ Change string }
+			if e.Kind != replay.KindPlanned && e.Kind != replay.KindIntent {
+				continue
+			}
+			if err := e.Decode(&body); err != nil {
+				return nil, 0, err
+			}
+			planned[body.Change] = true
+			begun[body.Change] = begun[body.Change] || e.Kind == replay.KindIntent
+		}
 	}
 	for _, e := range entries {
-		if !e.IsDir() || known[e.Name()] || strings.HasPrefix(e.Name(), ".") {
+		dir := filepath.Join(stateDir, "changes", e.Name())
+		if !e.IsDir() || begun[e.Name()] || strings.HasPrefix(e.Name(), ".") || !planned[e.Name()] && finished(dir) {
 			continue
 		}
-		last, n, err := touched(filepath.Join(stateDir, "changes", e.Name()))
+		last, n, err := touched(dir)
 		if err != nil {
 			return nil, 0, err
 		}
 		if now.Sub(last) >= 24*time.Hour {
-			names, bytes = append(names, e.Name()), bytes+n
+			names, size = append(names, e.Name()), size+n
 		}
 	}
-	return names, bytes, nil
+	return names, size, nil
+}
+
+// finished says whether a directory holds a whole plan: what was carried out does.
+func finished(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, "plan.jsonl"))
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close() // read only
+	info, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	const most = 4 << 20 // a line of totals is shorter
+	tail := make([]byte, min(info.Size(), most))
+	if _, err := f.ReadAt(tail, info.Size()-int64(len(tail))); err != nil {
+		return true
+	}
+	last := bytes.TrimSuffix(tail, []byte("\n"))
+	return bytes.HasPrefix(last[bytes.LastIndexByte(last, '\n')+1:], []byte(`{"totals":`))
 }
 
 // touched is when something below a directory was written last, and how much there is.

@@ -4,10 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,24 +195,79 @@ func TestPruneIsRecordedFirst(t *testing.T) {
 	}
 }
 
+// TestNothingOutsideIsTouched: a record that somebody wrote names a change, or a file of one, that lies elsewhere.
+func TestNothingOutsideIsTouched(t *testing.T) {
+	dir, c := state(t)
+	victim := filepath.Join(dir, "victim")
+	if err := os.Mkdir(victim, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"../victim", "..", ".", "", "a/b", "/etc", "x\x1b", strings.Repeat("x", 65)} {
+		bad := *c
+		bad.ID = id
+		if err := Prune(durable.OS{}, deaf{}, dir, Candidate{Change: &bad}, "a test"); err == nil || !strings.Contains(err.Error(), "is no change") {
+			t.Errorf("%q: %v", id, err)
+		}
+		own := t.TempDir()
+		w, err := journal.Create(journal.Config{FS: durable.OS{}, Dir: own, Now: func() time.Time { return noon }, Rand: bytes.NewReader(make([]byte, 64))})
+		if err == nil {
+			err = errors.Join(w.Append(replay.KindIntent, replay.Intent{Change: id}), w.Close(0))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cs := changes(t, own); len(cs) > 0 {
+			t.Errorf("%q is taken for a change", id)
+		}
+	}
+	if _, err := os.Stat(victim); err != nil {
+		t.Error(err)
+	}
+	bad := *c
+	bad.Saved = &replay.Saved{Files: []replay.SavedFile{{Name: "../../../etc/passwd", SHA256: "x"}}}
+	r, err := Verify(Dir(dir, c.ID), &bad)
+	if err != nil || !slices.Contains(r.Problems, `"../../../etc/passwd" is no name of a file of a change`) {
+		t.Errorf("%v %v", r, err)
+	}
+}
+
 type deaf struct{}
 
 func (deaf) Append(replay.Kind, any) error { return nil }
 func (deaf) Seal() error                   { return io.ErrShortWrite }
 
 func TestStrays(t *testing.T) {
-	dir, c := state(t)
-	for name, age := range map[string]time.Duration{"left": 25 * time.Hour, "young": time.Hour} {
+	dir, _ := state(t)
+	const day = 25 * time.Hour
+	plans := map[string]string{"half": "{\"plan\":{}}\n", "unknown": "{\"plan\":{}}\n{\"totals\":{}}\n", "asked": "{\"plan\":{}}\n{\"totals\":{}}\n"}
+	for name, age := range map[string]time.Duration{"left": day, "young": time.Hour, "half": day, "unknown": day, "asked": day, "c-1": day} {
 		d := filepath.Join(dir, "changes", name)
-		if err := os.Mkdir(d, 0o700); err != nil {
+		if err := os.MkdirAll(d, 0o700); err != nil {
 			t.Fatal(err)
+		}
+		if text, ok := plans[name]; ok {
+			file := filepath.Join(d, "plan.jsonl")
+			if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), os.Chtimes(file, noon.Add(-age), noon.Add(-age))); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := os.Chtimes(d, noon.Add(-age), noon.Add(-age)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	names, _, err := Strays(dir, []*journal.Change{c}, noon)
-	if diff := cmp.Diff([]string{"left"}, names); err != nil || diff != "" {
+	w, err := journal.Create(journal.Config{FS: durable.OS{}, Dir: dir, Now: func() time.Time { return noon.Add(time.Second) }, Rand: bytes.NewReader(make([]byte, 64))})
+	if err == nil {
+		err = errors.Join(w.Append(replay.KindPlanned, replay.Planned{Change: "asked"}), w.Close(0))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions, err := journal.ReadIndexed(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, _, err := Strays(dir, sessions, noon)
+	if diff := cmp.Diff([]string{"asked", "half", "left"}, names); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }

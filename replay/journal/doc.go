@@ -50,7 +50,9 @@
 //	<T>                when it was sealed
 //
 // Since H covers all lines before it, a seal covers the whole session up to itself. A session seals its first line, each intent before the
-// change, each outcome after it, and its close.
+// change, each outcome after it, and its close, and goes on only then: one that names a key and has an input, a plan, an intent, an outcome or a close behind such
+// a line without a seal in between was not written by this program. A session that names no key stands in no state directory that has one, unless a
+// sealed session names it in "previous".
 //
 // When a seal is durable in the journal, its note is appended, behind an empty line, to heads.notes and to the witness that the first line names in "witness":
 // a file, best on another machine's disk, which may be shared by many state directories. A note that a crash cut off is the beginning of one that a
@@ -59,10 +61,10 @@
 //
 // # What it proves
 //
-// To who has nothing but the state directory: that lines up to the last seal of each session were not edited, inserted, removed, reordered or cut
-// off, and that no session was removed, by anybody who does not have the private key; and what comes behind the last seal, by anybody who did not compute
-// every hash after it anew. Behind the last seal, the end of a session that was cut off by a crash looks like one that somebody cut off: it is reported as
-// such, not as tampering.
+// To who has nothing but the state directory: that lines up to the last seal of each session were not edited, inserted, removed or reordered, and that no session
+// was removed that a later one names, by anybody who does not have the private key; and what comes behind the last seal, by anybody who did not compute
+// every hash after it anew. Who can write there can take away the end: the newest sessions with their notes, and what of a session stands behind a seal. The
+// latter looks like a crash and is reported as such, not as tampering; the former is known to a witness alone.
 //
 // The operator has the key. To who trusts the witness, or knows the public key from before (Options.Keys): that the operator did not do it either, as
 // far as the witness has seals. What was never sealed before the machine was taken over is proven by nothing.
@@ -70,7 +72,7 @@
 // # Verifying without this program
 //
 // For each session: compute H of each line, compare P with the H before it, N with its place. For each line of kind "seal": verify the note under the key,
-// compare its session, N and H. For each "previous" entry, each note of heads.notes and each note of the witness under a known key: the session is
+// compare its session, N and H. See that no session goes on without a seal where one belongs. For each "previous" entry, each note of heads.notes and each note of the witness under a known key: the session is
 // there, its line N has that H, and right behind it stands the seal with this note, byte for byte; "previous" names last lines.
 //
 // # Version 1

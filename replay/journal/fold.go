@@ -43,6 +43,16 @@ func (c *Change) AfterHash() string {
 	return ""
 }
 
+// ValidChange says whether a change's id is one that can stand in a path. What else the record calls a change is none: somebody else wrote it.
+func ValidChange(id string) bool {
+	if id == "" || len(id) > 64 || strings.HasPrefix(id, ".") {
+		return false
+	}
+	return strings.IndexFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.", r)
+	}) < 0
+}
+
 // Changes folds sessions into the changes that were tried: those with an intent, oldest first. What was declined or only
 // previewed is none. Sessions must be in the order in which they were opened.
 func Changes(sessions []*Session) ([]*Change, error) {
@@ -99,6 +109,9 @@ func (f *folder) event(s *Session, e replay.Event) error {
 			return err
 		}
 	default:
+		return nil
+	}
+	if !ValidChange(body.Change) {
 		return nil
 	}
 	c := f.change(body.Change, s)

@@ -118,6 +118,14 @@ func ReadIndexed(stateDir string) ([]*Session, error) {
 	return all, nil
 }
 
+// Problems are what was found of sessions while they were read: behind the first of one, what it says is not known.
+func Problems(sessions []*Session) (out []Problem) {
+	for _, s := range sessions {
+		out = append(out, s.Problems...)
+	}
+	return out
+}
+
 func readIndexed(stateDir, id string) (*Session, error) {
 	dir := filepath.Join(stateDir, "sessions", id)
 	live, err := durable.Held(filepath.Join(dir, "lock"))

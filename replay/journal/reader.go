@@ -61,7 +61,16 @@ type Session struct {
 
 	notes []sealNote
 	last  replay.Head
+	// pending is the kind of a line that is sealed before anything else is done, until its seal is found.
+	pending replay.Kind
 }
+
+// sealedAtOnce are the kinds of lines that a session with a key seals before it goes on, and goesOn are those that show that it went on. A crash may come
+// between a line and its seal; a session that went on without one was not written by this program.
+var (
+	sealedAtOnce = map[replay.Kind]bool{replay.KindOpen: true, replay.KindIntent: true, replay.KindOutcome: true, replay.KindClose: true}
+	goesOn       = map[replay.Kind]bool{replay.KindInput: true, replay.KindPlanned: true, replay.KindIntent: true, replay.KindOutcome: true, replay.KindClose: true}
+)
 
 // sealNote is a seal as it stands in a session.
 type sealNote struct {
@@ -175,6 +184,15 @@ func (s *Session) take(e replay.Event, before claims) error {
 	case replay.KindSeal:
 		if err := s.seal(e, before); err != nil {
 			return err
+		}
+		s.pending = ""
+	}
+	if s.Open.Key != "" {
+		if s.pending != "" && goesOn[e.Kind] {
+			return fmt.Errorf("%w: the session goes on, and its %s was not sealed", ErrSeal, s.pending)
+		}
+		if sealedAtOnce[e.Kind] {
+			s.pending = e.Kind
 		}
 	}
 	s.Lines++

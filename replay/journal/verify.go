@@ -146,6 +146,7 @@ func read(stateDir string, o Options, keep bool) (*Record, error) {
 		r.Sessions = append(r.Sessions, s)
 		all[id] = s
 	}
+	r.unsealed(len(o.Keys) > 0)
 	for id, cs := range claims {
 		if all[id] == nil {
 			last := cs.last()
@@ -157,6 +158,30 @@ func read(stateDir string, o Options, keep bool) (*Record, error) {
 	r.checkNotes(witness, notes, true)
 	r.cover(heads, witness)
 	return r, nil
+}
+
+// unsealed reports sessions without any seal, which anybody could have written, where there is no reason for them: once a state directory has a key all of its
+// sessions are sealed, and those from before it are named, with their hashes, by a sealed one.
+func (r *Record) unsealed(asked bool) {
+	named, keyed := map[string]bool{}, false
+	for _, s := range r.Sessions {
+		if s.Seals > 0 {
+			for _, h := range s.Open.Previous {
+				named[h.Session] = true
+			}
+		}
+	}
+	for _, s := range r.Sessions {
+		switch {
+		case s.Open.Key != "":
+			keyed = true
+		case named[s.ID] || s.Live || s.Lines == 0 || len(s.Problems) > 0:
+		case keyed:
+			s.Problems = append(s.Problems, Problem{Session: s.ID, Err: fmt.Errorf("%w: there is none, and sessions before it are sealed", ErrSeal)})
+		case asked || len(r.Keys) > 0 && s.Open.Format > 1:
+			s.Problems = append(s.Problems, Problem{Session: s.ID, Err: fmt.Errorf("%w: there is none, and no sealed session names it", ErrSeal)})
+		}
+	}
 }
 
 // checkNotes reports notes that are not what was written. A note that was cut off by a crash is the beginning of one that a session has.

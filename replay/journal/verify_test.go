@@ -434,6 +434,7 @@ func TestSealedCrashAtEveryStepIsNoTampering(t *testing.T) {
 		w, err := Create(c)
 		done := false
 		if err == nil {
+			err = w.Seal()
 			for range 3 {
 				err = errors.Join(err, w.Append(replay.KindInput, replay.Input{Text: "x"}), w.Seal())
 			}

@@ -414,9 +414,17 @@ func TestTheRecordIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := w.Seal(); err != nil {
+			t.Fatal(err)
+		}
 		for _, e := range events {
 			if err := w.Append(e.kind, e.body); err != nil {
 				t.Fatal(err)
+			}
+			if e.kind == replay.KindIntent || e.kind == replay.KindOutcome {
+				if err := w.Seal(); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		if err := w.Close(0); err != nil {

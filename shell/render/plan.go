@@ -84,8 +84,12 @@ func share(p *plan.Plan) string {
 }
 
 func (s Style) planFoot(p *plan.Plan, phrase string) []string {
-	foot := append([]string{""}, s.Labelled("backup", backupLine(p))...)
-	foot = append(foot, s.Labelled("undo", undoLine(p))...)
+	saved, back := backupLine(p), undoLine(p)
+	if s.AtOnce && !p.Empty() {
+		saved, back = "none: "+AtOnce, "nothing takes it back"
+	}
+	foot := append([]string{""}, s.Labelled("backup", saved)...)
+	foot = append(foot, s.Labelled("undo", back)...)
 	if phrase == "" {
 		return foot
 	}

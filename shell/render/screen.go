@@ -21,7 +21,12 @@ type Style struct {
 	Color  bool
 	Width  int // columns; 0 means 80
 	Height int // lines; 0 is as many as it takes
+	// AtOnce says that policy runs what is previewed at once: without a question, a backup and an undo.
+	AtOnce bool
 }
+
+// AtOnce is why there is neither backup nor undo of what policy runs at once.
+const AtOnce = "policy runs it here at once, without a question or a backup"
 
 func (s Style) width() int {
 	if s.Width <= 0 {
@@ -176,8 +181,11 @@ func find(counts []replay.Count, ns string) replay.Count {
 // countLine sets what was done beside what was predicted.
 func countLine(actual, predicted replay.Count) string {
 	parts := []string{actual.Namespace + ":"}
-	if actual.Schema != "" {
+	switch {
+	case actual.Schema != "":
 		parts = append(parts, actual.Schema)
+	case predicted.Schema != "":
+		parts = append(parts, predicted.Schema+": not done")
 	}
 	for _, n := range []struct {
 		name         string
