@@ -81,18 +81,7 @@ func (s *Statement) planAgain(ctx context.Context, d *Deployment, p *plan.Plan, 
 		return nil, err
 	}
 	cfg.Header.Resumes = resumes
-	cfg.Facts = append(cfg.Facts, computed(p)...)
 	return plan.Again(ctx, cfg, p, pick)
-}
-
-// computed is where the documents of a plan come from, if $out, $merge or mapReduce computed them: its parts say it too.
-func computed(p *plan.Plan) (out []plan.Fact) {
-	for _, f := range p.Facts() {
-		if f.Code == plan.ComputedOutput {
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 // planFull makes the plan that an estimate stands for.
@@ -101,7 +90,6 @@ func (s *Statement) planFull(ctx context.Context, d *Deployment, p *plan.Plan, j
 	if err != nil {
 		return nil, err
 	}
-	cfg.Facts = append(cfg.Facts, computed(p)...)
 	b, err := plan.NewBuilder(cfg)
 	if err != nil {
 		return nil, err
