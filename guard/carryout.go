@@ -62,6 +62,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return s.instead(ctx, d, p, v, j, wish{full: true})
 	}
 	if p.Empty() {
+		g.whyEmpty(p)
 		return &Outcome{Change: p.Change(), Status: replay.StatusApplied, Empty: true}, p.Discard()
 	}
 	wish, err := s.ask(ctx, d, p, v, j) // may this run?                                     -> event: decided
@@ -69,6 +70,8 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return nil, errors.Join(err, p.Discard())
 	}
 	if wish.other() { // not this: another plan is made, shown and asked about
+		defer func(was bool) { s.wished = was }(s.wished)
+		s.wished = true
 		return s.instead(ctx, d, p, v, j, wish)
 	}
 	if p.Estimate() {
@@ -118,18 +121,38 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	return o, nil
 }
 
+// whyEmpty tells, of a plan that changes nothing and so is not shown, what of it its author may not have meant.
+func (g *Gate) whyEmpty(p *plan.Plan) {
+	if g.cfg.Operator == nil {
+		return
+	}
+	for _, f := range p.Facts() {
+		switch f.Code {
+		case plan.NoMatch, plan.TypeMismatch, plan.UnknownField, plan.EmptyList:
+			if f.Severity != plan.Info {
+				g.cfg.Operator.Notice(replay.Safe(f.Text)) // one line
+			}
+		}
+	}
+}
+
 // Stopped ends a statement whose change was not made as a whole: what follows in the script would build on it.
 type Stopped struct{ Outcome *Outcome }
 
 // Error implements error.
 func (e *Stopped) Error() string {
-	s := fmt.Sprintf("the change %s was %s", e.Outcome.Change, map[replay.Status]string{
-		replay.StatusPartly: "made only in part", replay.StatusRejected: "rejected: nothing was changed", replay.StatusUnknown: "cut off: its outcome is unknown",
-	}[e.Outcome.Status])
+	s := e.What()
 	if e.Outcome.Error != "" {
 		s += ": " + e.Outcome.Error
 	}
 	return s
+}
+
+// What says what became of the change, and not why: that is in its receipt.
+func (e *Stopped) What() string {
+	return fmt.Sprintf("the change %s was %s", e.Outcome.Change, map[replay.Status]string{
+		replay.StatusPartly: "made only in part", replay.StatusRejected: "rejected: nothing was changed", replay.StatusUnknown: "cut off: its outcome is unknown",
+	}[e.Outcome.Status])
 }
 
 // large says what policy asks of a change of a class because of its size.
@@ -176,38 +199,15 @@ func (g *Gate) sizeUp(v policy.Verdict, j Judged, p *plan.Plan) policy.Verdict {
 // must be asked about.
 func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v policy.Verdict, j Judged) (wish, error) {
 	g := s.gate
-	decided := replay.Decided{Change: p.Change(), Manner: "not asked", Accepted: true}
 	switch v.Action {
 	case policy.Backup, policy.Run:
-		return wish{}, g.record(replay.KindDecided, decided)
+		return wish{}, g.record(replay.KindDecided, replay.Decided{Change: p.Change(), Manner: "not asked", Accepted: true})
 	case policy.Confirm:
 	default:
-		r := &Refused{Text: v.Why}
-		if v.Large {
-			r.Code = plan.Large
-		}
-		if v.Action == policy.Approve {
-			r.Hints = []string{"approval by a second person is not built yet, so this cannot be done with respect today"}
-		}
+		return wish{}, s.refuse(unanswerable(v))
+	}
+	if r := s.nobodyCanAnswer(p, v); r != nil {
 		return wish{}, s.refuse(r)
-	}
-	if g.cfg.Operator == nil || !g.cfg.Operator.Present() {
-		hint := "run it in a terminal, or look at what it would do with: respect plan"
-		if p.Header().Class == command.Security.String() {
-			hint = "run it in a terminal"
-		}
-		return wish{}, s.refuse(&Refused{
-			Text:  fmt.Sprintf("%s; somebody must see the preview and type the answer, and there is no terminal", v.Why),
-			Hints: []string{hint},
-		})
-	}
-	if s.place != "" {
-		if s.asked[s.place]++; s.asked[s.place] > 3 {
-			return wish{}, s.refuse(&Refused{
-				Text:  "this is the fourth question from the same place in the script",
-				Hints: []string{"change many documents with one deleteMany or updateMany, or with a loop that does not read what it wrote"},
-			})
-		}
 	}
 	if v.AskReason && g.reason == "" {
 		if err := s.askReason(ctx, j.Environment); err != nil {
@@ -218,7 +218,49 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 	if err != nil {
 		return wish{}, err
 	}
-	answer, err := g.cfg.Operator.Ask(ctx, Question{
+	answer, err := g.cfg.Operator.Ask(ctx, g.question(d, p, v, j, phrase))
+	return s.decided(ctx, p, phrase, answer, err)
+}
+
+// unanswerable is what no answer of the operator's could allow.
+func unanswerable(v policy.Verdict) *Refused {
+	r := &Refused{Text: v.Why}
+	if v.Large {
+		r.Code = plan.Large
+	}
+	if v.Action == policy.Approve {
+		r.Hints = []string{"approval by a second person is not built yet, so this cannot be done with respect today"}
+	}
+	return r
+}
+
+// nobodyCanAnswer says why a question is not asked: nobody is there, or a loop asks it, and nobody reads the fourth screen of a loop.
+func (s *Statement) nobodyCanAnswer(p *plan.Plan, v policy.Verdict) *Refused {
+	if op := s.gate.cfg.Operator; op == nil || !op.Present() {
+		hint := "run it in a terminal, or look at what it would do with: respect plan"
+		if p.Header().Class == command.Security.String() {
+			hint = "run it in a terminal"
+		}
+		return &Refused{
+			Text:  fmt.Sprintf("%s; somebody must see the preview and type the answer, and there is no terminal", v.Why),
+			Hints: []string{hint},
+		}
+	}
+	if s.place == "" || s.wished { // what an answer wished for is no question of the script's
+		return nil
+	}
+	if s.asked[s.place]++; s.asked[s.place] > 3 {
+		return &Refused{
+			Text:  "this is the fourth question from the same place in the script",
+			Hints: []string{"change many documents with one deleteMany or updateMany, or with a loop that does not read what it wrote"},
+		}
+	}
+	return nil
+}
+
+// question is what the operator is asked, and records what is shown meanwhile.
+func (g *Gate) question(d *Deployment, p *plan.Plan, v policy.Verdict, j Judged, phrase string) Question {
+	return Question{
 		Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why,
 		Shown: func(screen string) error {
 			return g.record(replay.KindAsked, replay.Asked{Change: p.Change(), Screen: screen})
@@ -230,29 +272,33 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 			}
 			return g.record(replay.KindLooked, looked)
 		},
-	})
-	decided.Screen, decided.Phrase, decided.Answer, decided.Manner = answer.Screen, phrase, answer.Text, string(answer.Manner)
-	decided.Accepted, decided.Why = accept(answer, phrase)
-	if e := endedBy(ctx); e != nil && answer.Manner == Aborted {
-		decided.Why = "not answered: the session was ended " + e.Why
 	}
-	wanted := wishOf(answer, p)
+}
+
+// decided records what came of a question, durably before anything follows from it. err is that of asking.
+func (s *Statement) decided(ctx context.Context, p *plan.Plan, phrase string, a Answer, err error) (wish, error) {
+	wanted := wishOf(a, p)
+	e := replay.Decided{Change: p.Change(), Screen: a.Screen, Phrase: phrase, Answer: a.Text, Manner: string(a.Manner)}
+	e.Accepted, e.Why = accept(a, phrase)
+	if by := endedBy(ctx); by != nil && a.Manner == Aborted {
+		e.Why = "not answered: the session was ended " + by.Why
+	}
 	switch {
-	case p.Estimate() && decided.Accepted:
-		decided.Accepted, decided.Why = false, "this preview is an estimate: it cannot be confirmed before all of it was looked at"
+	case p.Estimate() && e.Accepted:
+		e.Accepted, e.Why = false, "this preview is an estimate: it cannot be confirmed before all of it was looked at"
 	case wanted.other():
-		decided.Why = "asked for another plan"
+		e.Why = "asked for another plan"
 	}
 	if err != nil {
-		decided.Accepted, decided.Why = false, err.Error()
+		e.Accepted, e.Why = false, err.Error()
 	}
-	if rerr := g.recordSync(replay.KindDecided, decided); rerr != nil {
+	if rerr := s.gate.recordSync(replay.KindDecided, e); rerr != nil {
 		return wish{}, rerr
 	}
-	if decided.Accepted || wanted.other() && err == nil {
+	if e.Accepted || wanted.other() && err == nil {
 		return wanted, nil
 	}
-	return wish{}, s.stop(&Refused{Text: decided.Why, Declined: true, Applied: s.applied()})
+	return wish{}, s.stop(&Refused{Text: e.Why, Declined: true, Applied: s.applied()})
 }
 
 // accept compares an answer with the phrase. Words may be set apart by any number of spaces; nothing else is forgiven.
@@ -345,7 +391,7 @@ func receipt(d *Deployment, p *plan.Plan, o *Outcome, j Judged) Receipt {
 	return Receipt{
 		Change: o.Change, Environment: j.Environment, Deployment: d.Name(), Summary: p.Summary(), Status: o.Status,
 		Predicted: o.Predicted, Actual: o.Actual, Skipped: o.Skipped, Alarm: o.Alarm, Error: o.Error, Undoes: p.Header().Undoes,
-		Took: o.Took, Batches: o.Batches, Resumable: o.Status == replay.StatusPartly && len(o.Skipped) > 0 && p.Resumable(),
+		Took: o.Took, Batches: o.Batches, Resumable: o.Status == replay.StatusPartly && p.Resumable(),
 	}
 }
 

@@ -17,9 +17,13 @@
 //	   ask ─► same server? ─► room? ─► seal the backup ─► intent + sync ─► execute ─► outcome + sync ─► receipt
 //	                                                                       execute.go, steps.go
 //
-// A write can leave the process in three places, and each is bound to the connection whose server was classified: Statement.send, for what
-// policy does not guard; execution.command, for what was confirmed; and nowhere else, since internal/wire lets only those bytes
-// pass that it was permitted. Deployment.Read refuses all but reads.
+// A command can leave the process in five places, the calls of wire.Server.Run; internal/wire lets only those bytes pass that it was permitted.
+//
+//	Statement.send      statement.go   what policy does not guard: reads, and writes on the connection whose server was classified
+//	execution.command   execute.go     what was confirmed, on that connection
+//	Deployment.aside    deployment.go  one write: the end of an index build that the change itself began, while its connection waits for that build
+//	Deployment.Read     deployment.go  reads, and nothing else, on the side connection
+//	mainReader.Read     deployment.go  reads, and nothing else
 //
 // Undo is a plan like any other (undo.go, plan/undo.go), and so is the marker (mark.go). After a crash a later session asks Gate.Recover what came of
 // a change; the journal is the only truth about outcomes (replay/journal).

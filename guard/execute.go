@@ -56,7 +56,7 @@ type execution struct {
 	changed   bool           // something may have been changed
 	stop      <-chan struct{}
 	asked     context.Context // whose end stop is
-	cursors   cursors // that the change has opened
+	cursors   cursors         // that the change has opened
 	status    replay.Status
 }
 

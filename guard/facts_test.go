@@ -103,6 +103,18 @@ var findingsSaid = []struct {
 	{"unique-conflict", `{"update": "pets", "updates": [{"q": {"name": "Mia"}, "u": {"$set": {"n": 9}}}, {"q": {"name": "Rex"}, "u": {"$set": {"name": "Mia"}}}]}`, "{name: \"Mia\"}", nil}, // in the other order
 	{"unique-conflict", `{"update": "ranks", "updates": [{"q": {}, "u": {"$inc": {"rank": 1}}, "multi": true}]}`, "has it still", nil},                                                      // each takes the next one's
 
+	{"unique-conflict", `{"createIndexes": "bare", "indexes": [{"key": {"of": 1}, "name": "of_1", "unique": true}]}`, "the unique index of_1 cannot be built: 2 documents of DB.bare have {of: \"a\"}", []string{
+		`{"createIndexes": "bare", "indexes": [{"key": {"of": 1}, "name": "of_1"}]}`,
+		`{"createIndexes": "bare", "indexes": [{"key": {"n": 1}, "name": "n_1", "unique": true}]}`,
+		`{"createIndexes": "bare", "indexes": [{"key": {"of": 1, "n": 1}, "name": "of_1_n_1", "unique": true}]}`,
+		`{"createIndexes": "bare", "indexes": [{"key": {"of": 1}, "name": "of_1", "unique": true, "partialFilterExpression": {"n": {"$gt": 1}}}]}`, // not known: it holds some of them
+		`{"createIndexes": "nowhere", "indexes": [{"key": {"of": 1}, "name": "of_1", "unique": true}]}`,
+	}},
+	{"unique-conflict", `{"createIndexes": "bare", "indexes": [{"key": {"at.x": -1, "of": 1}, "name": "x", "unique": true}]}`, "2 documents of DB.bare have {at.x: 1, of: \"a\"}", nil},
+	{"unique-conflict", `{"createIndexes": "bare", "indexes": [{"key": {"absent": 1}, "name": "x", "unique": true}]}`, "3 documents of DB.bare have {absent: null}, or lack it", nil},
+	{"matched", `{"createIndexes": "bare", "indexes": [{"key": {"n": 1, "of": -1}, "name": "n_1", "unique": true}]}`, "builds unique index n_1 {n: 1, of: -1} of DB.bare, reading its 3 documents", nil},
+	{"matched", `{"createIndexes": "bare", "indexes": [{"key": {"n": 1}, "name": "n_1", "unique": true}, {"key": {"of": "hashed"}, "name": "h"}]}`, "builds 2 indexes of DB.bare: n_1 {n: 1} (unique), h {of: hashed}, reading", nil},
+	{"ttl-deletes", `{"createIndexes": "pets", "indexes": [{"key": {"born": 1, "n": 1}, "name": "x", "expireAfterSeconds": 60}]}`, "expireAfterSeconds has no effect on the compound index x", nil},
 	{"unique-conflict", `{"insert": "pets", "documents": [{"_id": 9, "name": "Zoe"}]}`, "has it", []string{`{"insert": "pets", "documents": [{"_id": 9, "name": "Ada"}]}`}},
 	{"creates-collection", `{"insert": "pest", "documents": [{"_id": 9}]}`, "did you mean pets?", []string{`{"insert": "pets", "documents": [{"_id": 9, "name": "Ada"}]}`}},
 	{"matched", `{"delete": "pets", "deletes": [{"q": {"n": {"$gt": 1}}, "limit": 0}]}`, "3 of 4 documents, 75 %", []string{
@@ -121,6 +133,7 @@ var findingsSaid = []struct {
 	{"all-documents", `{"delete": "pets", "deletes": [{"q": {"_id": {"$exists": true}}, "limit": 0}]}`, "EVERY document", []string{
 		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`,                                                                                // that is the empty filter
 		`{"delete": "solo", "deletes": [{"q": {"_id": 1}, "limit": 1}]}`,                                                                        // the only one there is
+		`{"aggregate": "ranks", "pipeline": [{"$match": {"rank": 1}}, {"$out": "pets"}], "cursor": {}}`,                                         // that is what $out does
 		`{"delete": "pets", "deletes": [{"q": {"n": {"$lt": 4}}, "limit": 0}]}`,                                                                 // all but one
 		`{"update": "pets", "updates": [{"q": {"n": {"$gt": 0}}, "u": {"$unset": {"absent": ""}}, "multi": true}]}`,                             // none of them is changed
 		`{"insert": "pets", "documents": [{"_id": 6, "name": "A"}, {"_id": 7, "name": "B"}, {"_id": 8, "name": "C"}, {"_id": 9, "name": "D"}]}`, // as many as there are
@@ -131,7 +144,17 @@ var findingsSaid = []struct {
 		`{"update": "pets", "updates": [{"q": {"name": "Ada"}, "u": {"$set": {"n": 5}}, "upsert": true}]}`, // nothing matches, and something changes
 		`{"delete": "pets", "deletes": [{"q": {"name": "Nobody"}, "limit": 0}, {"q": {"name": "Rex"}, "limit": 0}]}`,
 	}},
-	{"no-match", `{"drop": "nowhere"}`, "does not exist", []string{`{"drop": "solo"}`}},
+	{"computed-output", `{"aggregate": "ranks", "pipeline": [{"$match": {"rank": 1}}, {"$project": {"n": "$rank"}}, {"$out": "pets"}], "cursor": {}}`, "$out computed 1 document for DB.pets, which will hold it and nothing else: 4 others go", []string{
+		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`,
+		`{"aggregate": "ranks", "pipeline": [{"$out": "ranks"}], "cursor": {}}` + "\n" + `{"delete": "pets", "deletes": [{"q": {"name": "Rex"}, "limit": 1}]}`, // it stays as it is
+	}},
+	{"computed-output", `{"aggregate": "ranks", "pipeline": [{"$out": "solo"}], "cursor": {}}`, "$out computed 3 documents for DB.solo, which will hold them and nothing else; ", nil}, // it has _id 1
+	{"computed-output", `{"aggregate": "ranks", "pipeline": [{"$merge": "pets"}], "cursor": {}}`, "$merge computed 3 documents for DB.pets", nil},
+	{"no-match", `{"drop": "nowhere"}`, "there is no collection DB.nowhere", []string{`{"drop": "solo"}`}},
+	{"no-match", `{"drop": "slo"}`, "there is no collection DB.slo; did you mean solo?", nil},
+	{"no-match", `{"delete": "pest", "deletes": [{"q": {}, "limit": 0}]}`, "there is no collection DB.pest; did you mean pets?", []string{
+		`{"update": "pest", "updates": [{"q": {"_id": 9}, "u": {"$set": {"n": 5}}, "upsert": true}]}`,
+	}},
 	{"no-change", `{"update": "pets", "updates": [{"q": {"n": {"$lt": 3}}, "u": {"$set": {"n": 1}}, "multi": true}]}`, "1 matched document is already as asked", []string{
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": {"$numberLong": "1"}}}}]}`,           // as much, but another type
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"at": {"zip": 3000, "city": "Bern"}}}}]}`, // the same fields in another order
@@ -183,7 +206,7 @@ var findingsSaid = []struct {
 		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`, // the collection stays, with its indexes
 	}},
 	{"drops-collection", `admin: {"renameCollection": "DB.pets", "to": "DB.solo", "dropTarget": true}`, "drops the collection DB.solo: 1 document", nil},
-	{"drops-collection", `{"dropDatabase": 1}`, "drops the database DB: 5 collections, 140 documents", nil},
+	{"drops-collection", `{"dropDatabase": 1}`, "drops the database DB: 5 collections, 142 documents", nil},
 	{"not-predictable", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$currentDate": {"seen": true}}}]}`, "not known beforehand in 1 document", []string{
 		`{"update": "pets", "updates": [{"q": {"name": "Nobody"}, "u": {"$currentDate": {"seen": true}}}]}`,
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"born": {"$date": "2020-02-02T00:00:00Z"}}}}]}`, // a date, but a given one
@@ -247,7 +270,7 @@ func TestFindings(t *testing.T) {
 	s := production(t, "plain")
 	s.setup(t, "pets", pets...)
 	s.setup(t, "solo", `{"_id": 1, "n": 1}`)
-	s.setup(t, "bare", `{"_id": 1, "n": 1}`)
+	s.setup(t, "bare", `{"_id": 1, "n": 1, "of": "a", "at": {"x": 1}}`, `{"_id": 2, "n": 2, "of": "a", "at": {"x": 1}}`, `{"_id": 3, "n": 3, "of": "b", "at": {"x": 1}}`)
 	s.setup(t, "ranks", `{"_id": 1, "rank": 1}`, `{"_id": 2, "rank": 2}`, `{"_id": 3, "rank": 3}`)
 	s.command(t, `{"createIndexes": "pets", "indexes": [{"key": {"name": 1}, "name": "name_1", "unique": true}, {"key": {"born": 1}, "name": "born_1"}, {"key": {"born": 1, "n": 1}, "name": "born_1_n_1"}]}`)
 	s.command(t, `{"createIndexes": "ranks", "indexes": [{"key": {"rank": 1}, "name": "rank_1", "unique": true}]}`)

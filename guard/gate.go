@@ -129,7 +129,7 @@ type Receipt struct {
 	Undoes      string
 	Took        time.Duration
 	Batches     int64
-	Resumable   bool // documents are left that could still be changed
+	Resumable   bool // what is left can be planned again: documents that were left alone, or those after which it was stopped
 }
 
 // Config is what a Gate works with.

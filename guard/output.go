@@ -90,7 +90,8 @@ type output struct {
 	most, bytes int64 // of operations, and of their documents
 	results     []bson.Raw
 	size        int64
-	exists      bool // the collection
+	exists      bool  // the collection
+	deleted     int64 // of what it holds, since that is not among the results
 	ops         bson.A
 }
 
@@ -116,7 +117,7 @@ func (o *output) add(doc bson.Raw) error {
 func (o *output) tooMuch() error {
 	return &Refused{
 		Text:  fmt.Sprintf("%s would write more than %d documents or %.3g MiB", o.By, o.most, float64(o.bytes)/(1<<20)),
-		Hints: []string{"nothing was changed; put a $match or a $limit before it, and do it in parts"},
+		Hints: []string{"put a $match or a $limit before it, and do it in parts"},
 	}
 }
 
@@ -194,6 +195,7 @@ func (o *output) replaceAll(ctx context.Context) error {
 			if int64(len(o.ops)) >= o.most {
 				return o.tooMuch()
 			}
+			o.deleted++
 			return o.op(bson.D{{Key: "delete", Value: int32(0)}, {Key: "filter", Value: byID(id)}, {Key: "multi", Value: false}})
 		})
 		if err != nil {
@@ -228,7 +230,7 @@ func (o *output) insert(doc bson.Raw) error {
 	return o.op(bson.D{{Key: "insert", Value: int32(0)}, {Key: "document", Value: doc}})
 }
 
-// replace is no operation yet where the document is the same: the plan compares it with what stands there, and counts it as unchanged.
+// replace puts a document in the place of another. Where both are the same the plan sees that, and counts it as unchanged.
 func (o *output) replace(id bson.RawValue, doc bson.Raw) error {
 	return o.op(bson.D{{Key: "update", Value: int32(0)}, {Key: "filter", Value: byID(id)}, {Key: "updateMods", Value: doc}, {Key: "multi", Value: false}})
 }
@@ -430,26 +432,41 @@ func (o *output) bulkWrite() (*command.Command, error) {
 // fact says where the documents come from, and what is not as the server would do it.
 func (o *output) fact() plan.Fact {
 	n := int64(len(o.results))
-	text := fmt.Sprintf("%s computed %s for %s", o.By, plan.Plural(n, "document"), o.Into)
-	if o.Replaces {
-		text += ", which will hold them and nothing else; they are written one by one, so that readers meanwhile see old and new ones"
+	f := plan.Fact{
+		Code: plan.ComputedOutput, Severity: plan.Warn, Text: fmt.Sprintf("%s computed %s for %s", o.By, plan.Plural(n, "document"), o.Into),
+		Data: map[string]any{"namespace": o.Into.String(), "by": o.By, "computed": n, "deleted": o.deleted},
 	}
-	return plan.Fact{Code: plan.Matched, Severity: plan.Info, Text: text, Data: map[string]any{"namespace": o.Into.String(), "by": o.By, "computed": n}}
+	if !o.Replaces {
+		return f
+	}
+	f.Text += map[bool]string{true: ", which will hold it and nothing else", false: ", which will hold them and nothing else"}[n == 1]
+	switch {
+	case o.deleted == 1:
+		f.Text += ": 1 other goes"
+	case o.deleted > 0:
+		f.Text += fmt.Sprintf(": %s others go", plan.Number(o.deleted))
+	}
+	if o.deleted > 0 {
+		f.Severity = plan.Danger
+	}
+	f.Text += "; they are written one by one, so that readers meanwhile see old and new ones"
+	return f
 }
 
 // outputReply is what the server answers to such a command.
 func outputReply(c *command.Command, o *command.Output) bson.Raw {
-	doc := bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{}}, {Key: "id", Value: int64(0)}, {Key: "ns", Value: c.Database() + ".$cmd.aggregate"}}}}
+	ns := c.Database() + ".$cmd.aggregate"
 	if len(c.Sources()) > 0 {
-		doc[0].Value.(bson.D)[2].Value = c.Sources()[0].String()
+		ns = c.Sources()[0].String()
 	}
-	if o.By == "mapReduce" {
-		doc = bson.D{{Key: "result", Value: o.Into.Collection}}
-		if o.Into.DB != c.Database() {
-			doc[0].Value = bson.D{{Key: "db", Value: o.Into.DB}, {Key: "collection", Value: o.Into.Collection}}
-		}
+	answer := bson.E{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{}}, {Key: "id", Value: int64(0)}, {Key: "ns", Value: ns}}}
+	switch {
+	case o.By == "mapReduce" && o.Into.DB != c.Database():
+		answer = bson.E{Key: "result", Value: bson.D{{Key: "db", Value: o.Into.DB}, {Key: "collection", Value: o.Into.Collection}}}
+	case o.By == "mapReduce":
+		answer = bson.E{Key: "result", Value: o.Into.Collection}
 	}
-	raw, err := bson.Marshal(append(doc, bson.E{Key: "ok", Value: float64(1)}))
+	raw, err := bson.Marshal(bson.D{answer, {Key: "ok", Value: float64(1)}})
 	if err != nil {
 		panic("guard: internal error: " + err.Error())
 	}

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,7 +70,9 @@ func TestOutputs(t *testing.T) {
 		{name: "$merge by a field without a unique index", cmd: `{"aggregate": "sales", "pipeline": [{"$merge": {"into": "totals", "on": "sum"}}], "cursor": {}}`, fails: "join fields will be unique"},
 		{name: "$merge by a missing field", cmd: `{"aggregate": "sales", "pipeline": [{"$unset": "shop"}, {"$merge": {"into": "totals", "on": "shop"}}], "cursor": {}}`, fails: "cannot be missing"},
 		{name: "$merge with variables", cmd: `{"aggregate": "sales", "pipeline": [{"$merge": {"into": "totals", "let": {"a": 1}, "whenMatched": []}}], "cursor": {}}`, fails: "cannot be previewed, backed up and undone yet"},
-		{name: "$out that is not last", cmd: `{"aggregate": "sales", "pipeline": [{"$out": "totals"}, {"$match": {}}], "cursor": {}}`, fails: "not the last stage"},
+		{name: "$out that is not last", cmd: `{"aggregate": "sales", "pipeline": [{"$out": "totals"}, {"$match": {}}], "cursor": {}}`, fails: "$out can only be the final stage in the pipeline (foreseen"},
+		{name: "$merge that is not last", cmd: `{"aggregate": "sales", "pipeline": [{"$merge": "totals"}, {"$out": "totals"}], "cursor": {}}`, fails: "MongoServerError[Location40601]: $merge can only be"},
+		{name: "$out inside", cmd: `{"aggregate": "sales", "pipeline": [{"$facet": {"a": [{"$out": "totals"}]}}], "cursor": {}}`, fails: "inside of another stage"},
 		{name: "$out into a time series", cmd: `{"aggregate": "sales", "pipeline": [{"$out": {"db": "DB", "coll": "totals", "timeseries": {"timeField": "t"}}}], "cursor": {}}`, fails: "time series"},
 		{name: "mapReduce that reduces", cmd: `{"mapReduce": "sales", "map": "m", "reduce": "r", "out": {"reduce": "totals"}}`, fails: "the server's own code"},
 	} {
@@ -193,6 +196,31 @@ func TestOutputCreates(t *testing.T) {
 	}
 }
 
+// TestOutputIsShown: what $out does is said where somebody decides about it, also of a part of it, and a danger where documents go.
+func TestOutputIsShown(t *testing.T) {
+	t.Parallel()
+	s := production(t, "plain")
+	s.setup(t, "sales", sales...)
+	s.setup(t, "totals", totals...)
+	b := s.bench(t)
+	b.answers("first 1")
+	if _, _, err := b.run(`{"aggregate": "sales", "pipeline": [{"$match": {"shop": "c"}}, {"$out": "totals"}], "cursor": {}}`); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.run(`{"aggregate": "sales", "pipeline": [{"$merge": "totals"}], "cursor": {}}`); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.op.asked) != 4 {
+		t.Fatalf("%d questions", len(b.op.asked))
+	}
+	for i, q := range b.op.asked {
+		at := slices.IndexFunc(q.Plan.Facts(), func(f plan.Fact) bool { return f.Code == plan.ComputedOutput })
+		if at < 0 || (q.Plan.Facts()[at].Severity == plan.Danger) != (i < 3) || slices.Contains(codes(q.Plan), plan.AllDocuments) {
+			t.Errorf("question %d says %v", i, q.Plan.Facts())
+		}
+	}
+}
+
 // TestOutputLeavesOthersAlone: what somebody else writes into the collection while the question is asked is neither replaced nor deleted.
 func TestOutputLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
@@ -259,7 +287,8 @@ func TestOutputsAreBounded(t *testing.T) {
 	b.again()
 	for _, stage := range []string{`{"$out": "totals"}`, `{"$merge": "totals"}`} {
 		_, _, err := b.run(`{"aggregate": "sales", "pipeline": [` + stage + `], "cursor": {}}`)
-		if err == nil || !strings.Contains(err.Error(), "would write more than 2 documents") {
+		var r *guard.Refused
+		if !errors.As(err, &r) || !strings.Contains(err.Error(), "would write more than 2 documents") || strings.Count(strings.Join(r.Lines(), "\n"), "nothing was changed") != 1 {
 			t.Errorf("%s: %v", stage, err)
 		}
 	}

@@ -234,6 +234,9 @@ func TestPauseAndStop(t *testing.T) {
 		if r.Status != replay.StatusPartly || done == 0 || done == 250 || int64(done) != r.Actual[0].Updated {
 			t.Fatalf("%s: %d documents are changed, the receipt says %v", r.Status, done, r.Actual)
 		}
+		if !r.Resumable || len(r.Skipped) > 0 {
+			t.Errorf("it was stopped, nothing was skipped, and the receipt says %+v", r)
+		}
 		first := b.last()
 		b.op.progress = nil
 		if _, err := b.resume(first); err != nil {

@@ -53,6 +53,7 @@ type Statement struct {
 	outcome []*Outcome
 	asked   map[string]int // questions from the same place
 	place   string
+	wished  bool  // the plan at hand is one that an answer wished for
 	stopped error // after it the statement runs nothing more
 	manner  string
 	whole   bool      // previews look at everything, however much it is
@@ -60,6 +61,7 @@ type Statement struct {
 	looking time.Time // since when the plan at hand is made
 
 	discarded int
+	unplanned bool
 }
 
 // Judged is an environment with its evidence, and what policy asks there.
@@ -147,13 +149,17 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 		v = policy.Verdict{Action: policy.Confirm, Why: "preview"}
 	}
 	if v.Action == policy.Refuse {
-		return nil, s.refuse(refusal(d, c, v))
+		return nil, s.refuse(refusal(d, c, v, judged.Environment))
 	}
 	if v.Guarded() && len(c.Writes()) > 0 {
 		return s.enqueue(ctx, d, c, v, judged) // nothing is sent
 	}
 	if v.Guarded() {
 		o, err := c.Output()
+		var m command.Misplaced
+		if errors.As(err, &m) { // src/mongo/db/pipeline/pipeline.cpp, validateCommon
+			return nil, s.fail(&plan.Foreseen{Code: 40601, Name: "Location40601", Message: m.Error()})
+		}
 		if err != nil {
 			return nil, s.fail(fmt.Errorf("%w %w", err, plan.ErrNotPlanned))
 		}
@@ -183,7 +189,8 @@ func (g *Gate) decide(ctx context.Context, d *Deployment, c *command.Command) (p
 	return v, Judged{env, evidence, v.Action}, nil
 }
 
-func refusal(d *Deployment, c *command.Command, v policy.Verdict) *Refused {
+// refusal says what policy does not let pass, and, where no file forbids it but what is built in, which rule would.
+func refusal(d *Deployment, c *command.Command, v policy.Verdict, env environment.Environment) *Refused {
 	r := &Refused{Text: fmt.Sprintf("%s on %s: %s", c.Name(), d.Name(), v.Why)}
 	if c.Why() != "" {
 		r.Text = fmt.Sprintf("%s: %s", r.Text, c.Why())
@@ -192,7 +199,9 @@ func refusal(d *Deployment, c *command.Command, v policy.Verdict) *Refused {
 	case command.Unknown:
 		r.Hints = []string{"what respect does not understand it treats as a write that nobody can preview or undo"}
 	case command.Security, command.Cluster, command.Server:
-		r.Hints = []string{"policy must allow this kind of work, and a second person approve it; neither can be given yet"}
+		if v == policy.Default().Decide(env, c.Class()) {
+			r.Hints = []string{fmt.Sprintf("an administrator can allow it in /etc/respect/policy.yaml: policy: {%s: {%s: confirm}}", env.Effective(), c.Class())}
+		}
 	}
 	if len(plan.System(c)) > 0 {
 		r.Code = plan.SystemCollection
@@ -567,8 +576,11 @@ func (s *Statement) fail(err error) error {
 	return s.stop(err)
 }
 
-// Discarded says how many commands were queued and dropped: nothing of them was sent.
+// Discarded says how many commands were queued and dropped, of a plan that could not be made those before the one that failed: nothing of them was sent.
 func (s *Statement) Discarded() int { return s.discarded }
+
+// Unplanned says that a plan could not be made, so that a command failed of which nothing was sent.
+func (s *Statement) Unplanned() bool { return s.unplanned }
 
 // Discard drops what is queued: the script threw, or the operator declined. What was carried out stands.
 func (s *Statement) Discard() {
@@ -600,7 +612,9 @@ func (s *Statement) take(ctx context.Context, until *queued) error {
 	}
 	n, err := s.builder.Add(ctx, ps)
 	if err != nil {
-		return err
+		s.unplanned = true
+		s.queue = s.queue[:slices.IndexFunc(s.queue, func(q *queued) bool { return q.cmd == ps[min(n, len(ps)-1)].Command })]
+		return err // what is dropped now was queued before the one that failed
 	}
 	s.cut = n < len(ps)
 	for _, q := range s.queue {

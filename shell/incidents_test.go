@@ -155,6 +155,7 @@ func TestMain(m *testing.M) {
 type person struct {
 	distracted []string // nil: types what is asked for
 	asked      int
+	impatient  bool // stops whatever takes its time
 	receipts   []guard.Receipt
 }
 
@@ -173,9 +174,14 @@ func (p *person) Reason(context.Context, environment.Environment) (guard.Answer,
 	return guard.Answer{Text: "an incident", Manner: guard.Typed}, nil
 }
 
-func (p *person) Progress(guard.Progress) guard.Control { return guard.Go }
-func (p *person) Notice(string)                         {}
-func (p *person) Receipt(r guard.Receipt) string        { p.receipts = append(p.receipts, r); return "" }
+func (p *person) Progress(guard.Progress) guard.Control {
+	if p.impatient {
+		return guard.Stop
+	}
+	return guard.Go
+}
+func (p *person) Notice(string)                  {}
+func (p *person) Receipt(r guard.Receipt) string { p.receipts = append(p.receipts, r); return "" }
 
 // session is a shell on a server, with somebody at it.
 type session struct {

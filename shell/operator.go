@@ -108,25 +108,66 @@ func (o *Operator) Reason(ctx context.Context, env environment.Environment) (gua
 	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: render.Uncolored(prompt)}, err
 }
 
-// Progress implements guard.Operator. While a change runs, p pauses it, r goes on, s stops it after the running batch.
+// Progress implements guard.Operator. While a change runs, p pauses it, r goes on, and s, twice, stops it after the running batch.
 func (o *Operator) Progress(p guard.Progress) guard.Control {
 	if !p.Planning && p.Elapsed >= quiet || p.Paused || p.Waiting != "" {
-		switch o.TTY.Pressed() {
-		case 's', 'S', 'q':
+		key, alone := o.TTY.Pressed()
+		if o.line.keys.press(key, alone, time.Now()); o.line.keys.state == stops {
 			o.line.clear(o.Err)
 			return guard.Stop
-		case 'p', 'P', ' ':
-			o.line.paused = !o.line.paused
-		case 'r', 'R':
-			o.line.paused = false
 		}
 	}
 	w, _ := o.TTY.Size()
+	p.Paused = p.Paused && o.line.keys.state != runs
 	o.line.show(o.Err, p, w)
-	if o.line.paused {
+	if o.line.keys.state != runs && (p.Total == 0 || p.Done < p.Total) { // of nothing that is left there is nothing to pause
 		return guard.Pause
 	}
 	return guard.Go
+}
+
+// keys is what the keys of a running change have come to.
+type keys struct {
+	state, before keyState // before the last key
+	last          time.Time
+}
+
+type keyState uint8
+
+const (
+	runs   keyState = iota
+	pauses          // until r
+	asks            // whether s was meant
+	stops
+)
+
+// typing is how soon one key follows another where somebody types a line. Its letters mean nothing.
+const typing = 400 * time.Millisecond
+
+// press takes a key; 0 is none. A letter that others follow at once was none of these keys: what it did is taken back.
+func (k *keys) press(key rune, alone bool, now time.Time) {
+	if key == 0 {
+		return
+	}
+	follows := now.Sub(k.last) < typing
+	k.last = now
+	if follows || !alone {
+		k.state = k.before
+		return
+	}
+	k.before = k.state
+	switch {
+	case k.state == asks && (key == 's' || key == 'S'):
+		k.state = stops
+	case k.state == asks:
+		k.state = runs
+	case key == 's' || key == 'S':
+		k.state = asks
+	case key == 'p' || key == 'P':
+		k.state = pauses
+	case key == 'r' || key == 'R':
+		k.state = runs
+	}
 }
 
 // Notice implements guard.Operator.
@@ -162,9 +203,9 @@ const quiet = 700 * time.Millisecond
 
 // progressLine is one line on a terminal that is written again and again.
 type progressLine struct {
-	at     time.Duration // of what was shown last, by the clock of what runs
-	text   string
-	paused bool
+	at   time.Duration // of what was shown last, by the clock of what runs
+	text string
+	keys keys
 }
 
 func (l *progressLine) show(w io.Writer, p guard.Progress, width int) {
@@ -172,7 +213,11 @@ func (l *progressLine) show(w io.Writer, p guard.Progress, width int) {
 		return
 	}
 	const often = 200 * time.Millisecond
-	text := render.Cut(render.Safe(progressText(p)), width-1)
+	line := progressText(p)
+	if l.keys.state == asks {
+		line = fmt.Sprintf("STOP after %s of %s documents? s again stops, any other key goes on", plan.Number(p.Done), plan.Number(p.Total))
+	}
+	text := render.Cut(render.Safe(line), width-1)
 	if text == l.text || p.Elapsed-l.at < often && p.Elapsed >= l.at && !p.Paused {
 		return
 	}

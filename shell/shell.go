@@ -316,8 +316,8 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 		}
 		s.say(s.cfg.Style.Refusal(r.Lines()))
 		code = ExitRefused
-	case errors.As(err, &stopped):
-		s.say(render.SafeLines(err.Error()) + "\n")
+	case errors.As(err, &stopped): // its receipt says why
+		s.say(render.SafeLines(stopped.What()) + "\n")
 		switch o := stopped.Outcome; {
 		case o.Status != replay.StatusRejected:
 			return ExitPartly
@@ -325,9 +325,9 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 			code = ExitRefused
 		}
 	case s.deaf && (errors.Is(err, js.ErrInterrupted) || guard.Interrupted(err)): // as who has enough wanted it
-		s.say(changedLine(applied, st.Discarded()))
+		s.say(changedLine(err, applied, st))
 	default:
-		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(applied, st.Discarded()))
+		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(err, applied, st))
 	}
 	if len(applied) > 0 {
 		return ExitPartly
@@ -336,12 +336,15 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 }
 
 // changedLine says whether anything was changed, if anything was to be.
-func changedLine(applied []string, discarded int) string {
+func changedLine(err error, applied []string, st *guard.Statement) string {
+	var server *guard.ServerError // it says itself that nothing was sent
 	switch {
-	case len(applied) == 0 && discarded == 0:
-		return ""
+	case len(applied) == 0 && st.Discarded() > 0:
+		return "nothing was changed; what was queued before is dropped: " + plan.Plural(int64(st.Discarded()), "command") + "\n"
+	case len(applied) == 0 && st.Unplanned() && !errors.As(err, &server):
+		return "nothing was changed\n"
 	case len(applied) == 0:
-		return "nothing was changed; what was queued before is dropped: " + plan.Plural(int64(discarded), "command") + "\n"
+		return ""
 	}
 	return "nothing further was changed; already applied: " + strings.Join(applied, ", ") + "\n"
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,7 +80,20 @@ func (a *app) runDemo(ctx context.Context, f demoFlags, env environment.Environm
 		<-ctx.Done()
 		return nil
 	}
+	defer func() {
+		fmt.Fprintf(a.err, "the record stays: respect --state-dir %s replay show\n", shellWord(a.flags.stateDir))
+	}()
 	return a.shell(ctx, place{uri: uri}, "", "")
+}
+
+// shellWord is a word as a shell takes it.
+func shellWord(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%", r))
+	}) {
+		return "'" + strings.ReplaceAll(safe(s), "'", `'\''`) + "'"
+	}
+	return s
 }
 
 func demoDir(dir string) (string, error) {

@@ -29,7 +29,13 @@ type Output struct {
 //
 // Sources: https://www.mongodb.com/docs/manual/reference/operator/aggregation/out/, …/merge/, https://www.mongodb.com/docs/manual/reference/command/mapReduce/
 func (c *Command) Output() (*Output, error) {
-	if c.class != DocumentWrite || len(c.targets) != 1 {
+	if c.class != DocumentWrite {
+		return nil, nil
+	}
+	if err := misplaced(c); err != nil {
+		return nil, err
+	}
+	if len(c.targets) != 1 {
 		return nil, nil
 	}
 	o := &Output{Into: c.targets[0]}
@@ -57,7 +63,27 @@ func (c *Command) Output() (*Output, error) {
 	return o, nil
 }
 
-// aggregate: only the last stage writes; the server takes no other place for it.
+// Misplaced is the stage, $out or $merge, that has another behind it: the server takes it in no place but the last.
+type Misplaced string
+
+// Error is the server's own.
+func (m Misplaced) Error() string { return string(m) + " can only be the final stage in the pipeline" }
+
+func misplaced(c *Command) error {
+	if c.name != "aggregate" {
+		return nil
+	}
+	v, _ := c.Lookup("pipeline")
+	stages, _ := documents(v) // it was classified: each is a document of one field
+	for _, s := range stages[:max(len(stages)-1, 0)] {
+		if name := s.Index(0).Key(); name == "$out" || name == "$merge" {
+			return Misplaced(name)
+		}
+	}
+	return nil
+}
+
+// aggregate: only the last stage writes.
 func (o *Output) aggregate(c *Command) error {
 	v, _ := c.Lookup("pipeline")
 	stages, _ := documents(v) // it was classified: each is a document of one field
@@ -75,7 +101,7 @@ func (o *Output) aggregate(c *Command) error {
 			return fmt.Errorf("$merge: %w", err)
 		}
 	default:
-		return errors.New("$out or $merge is not the last stage")
+		return errors.New("$out or $merge inside of another stage")
 	}
 	return o.without(c, func(key string, v bson.RawValue) (any, bool) {
 		switch key {

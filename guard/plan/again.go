@@ -38,11 +38,12 @@ func Again(ctx context.Context, cfg Config, of *Plan, pick func(Item) bool) (*Pl
 	return p, nil
 }
 
-// ofWhole are the dangers of a plan that its parts do not show of themselves: a part of everything is still done in many steps to everything.
+// ofWhole is what parts of a plan do not show of themselves: a part of everything is still done in many steps to everything, and what the documents of a part were
+// computed for is the whole.
 func ofWhole(of *Plan) (out []Fact) {
 	const first = "planned first: "
 	for _, f := range of.Facts() {
-		if f.Severity == Danger && (f.Code == EmptyFilter || f.Code == AllDocuments) {
+		if f.Severity == Danger && (f.Code == EmptyFilter || f.Code == AllDocuments) || f.Code == ComputedOutput {
 			f.Text = first + strings.TrimPrefix(f.Text, first)
 			out = append(out, f)
 		}

@@ -239,11 +239,10 @@ func (b *Builder) doubt(ctx context.Context, ps []Pending) error {
 		st, info := b.stats[w.NS.String()], b.infos[w.NS.String()]
 		if !info.exists && st.near == "" && !st.sampled {
 			st.sampled = true
-			names, _, err := collectionNames(ctx, b.cfg.Reader, w.NS.DB)
-			if err != nil {
-				return fmt.Errorf("list the collections of %s: %w", w.NS.DB, err)
+			var err error
+			if st.near, err = b.near(ctx, w.NS); err != nil {
+				return err
 			}
-			st.near = nearest(w.NS.Collection, names)
 		}
 		if w.Op == command.Insert {
 			continue
@@ -267,6 +266,15 @@ func (b *Builder) doubt(ctx context.Context, ps []Pending) error {
 		}
 	}
 	return nil
+}
+
+// near is the collection of the same database whose name differs least from one that is not there, if it differs little.
+func (b *Builder) near(ctx context.Context, ns command.Namespace) (string, error) {
+	names, _, err := collectionNames(ctx, b.cfg.Reader, ns.DB)
+	if err != nil {
+		return "", fmt.Errorf("list the collections of %s: %w", ns.DB, err)
+	}
+	return nearest(ns.Collection, names), nil
 }
 
 // maxGroup documents are read by _id in one round trip.

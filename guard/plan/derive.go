@@ -174,12 +174,13 @@ func (s *statement) still(before bson.Raw, road Road, touched []string) {
 	s.b = b
 }
 
-// insert: an upsert that will insert creates the planned document only if still nothing matches.
+// insert is the statement of a new document: an insert of it as it was shown. There are two that are updates with upsert. What an undo brings back and an insert
+// would not store as it was is set literally, where nothing has its _id. And what an upsert with operators or a pipeline creates is created only if still nothing matches its filter.
 func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw, road Road) error {
 	if len(after) < 5 {
 		return errors.New("an insert without a document")
 	}
-	if it.Command < 0 && road == RoadExpr && unusual(after, false) { // an undo
+	if it.ofUndo() && road == RoadExpr && unusual(after, false) {
 		d.Command = "update"
 		s.sub("q", func() {
 			s.byID(after)
@@ -226,7 +227,7 @@ func (d *Derived) whole(s *statement, it Item, w command.Write, before, after bs
 		s.b = bsoncore.AppendInt32Element(s.b, "limit", 1)
 	} else {
 		d.Command = "update"
-		if it.Command < 0 && unusual(after, true) {
+		if it.ofUndo() && unusual(after, true) {
 			s.literally(after)
 		} else {
 			s.document("u", after)

@@ -73,6 +73,8 @@ const (
 	LowersMarker      = "lowers-marker"
 	FromFile          = "from-file" // an undo of a change that was made in another state directory
 
+	ComputedOutput = "computed-output" // what is written was computed by $out, $merge or mapReduce
+
 	Estimate = "estimate" // only a sample was looked at
 	Part     = "part"     // some of the documents that were planned before
 )

@@ -17,7 +17,11 @@ import (
 func (b *Builder) facts() []Fact {
 	out := b.estimateFacts() // whatever else is said was seen in a part
 	for _, ns := range slices.Sorted(slices.Values(b.order)) {
-		out = append(out, b.stats[ns].facts(b.infos[ns], b.scale(b.stats[ns].count), b.part > 0)...)
+		said := b.stats[ns].facts(b.infos[ns], b.scale(b.stats[ns].count), b.part > 0)
+		if slices.ContainsFunc(b.cfg.Facts, func(f Fact) bool { return f.Code == ComputedOutput }) { // no filter was typed, and each document has a statement of its own
+			said = slices.DeleteFunc(said, func(f Fact) bool { return f.Code == AllDocuments })
+		}
+		out = append(out, said...)
 		out = append(out, b.differsFromFind(ns)...)
 	}
 	out = append(out, b.leavesChunks()...)
@@ -158,7 +162,9 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total && c.Changed() > 0 {
 		out = append(out, fact(AllDocuments, Danger, onNS, "this is EVERY document of %s, and no filter asks for that", ns))
 	}
-	if c.Matched == 0 && c.Inserted == 0 {
+	if c.Matched == 0 && c.Inserted == 0 && !info.exists {
+		out = append(out, noCollection(ns, s.near))
+	} else if c.Matched == 0 && c.Inserted == 0 {
 		out = append(out, fact(NoMatch, Info, onNS, "nothing in %s matches; nothing there will change", ns))
 	}
 	if c.Unchanged > 0 {
@@ -199,6 +205,15 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 		out = append(out, fact(NotPredictable, Warn, data, "what %s will look like cannot be computed: %s", Plural(u.documents, "document"), why))
 	}
 	return out
+}
+
+// noCollection: what is not there is changed by nothing. near is the name that differs least, "" if none differs little.
+func noCollection(ns, near string) Fact {
+	text := "there is no collection " + ns
+	if near != "" {
+		text += "; did you mean " + near + "?"
+	}
+	return fact(NoMatch, Warn, map[string]any{"namespace": ns, "nearest": near}, "%s", text)
 }
 
 func (s *stats) removedFact() []Fact {

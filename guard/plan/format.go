@@ -384,9 +384,12 @@ func parseLine(b []byte) (l line, err error) {
 	return l, dec.Decode(&l)
 }
 
+// ofUndo says that an item comes from no typed statement: it puts back what was there before another change.
+func (it Item) ofUndo() bool { return it.Command < 0 }
+
 // write returns the statement that an item comes from; ok is false for an item of an undo.
 func (p *Plan) write(it Item) (command.Write, bool, error) {
-	if it.Command < 0 {
+	if it.ofUndo() {
 		return command.Write{}, false, nil
 	}
 	if it.Command >= len(p.commands) || it.Statement < 0 || it.Statement >= len(p.commands[it.Command].Writes()) {

@@ -435,6 +435,10 @@ func ttlFact(ctx context.Context, b *Builder, ns command.Namespace, index bson.R
 	if !ok || field == "" {
 		return nil, &Foreseen{14, "TypeMismatch", "expireAfterSeconds must be a number"}
 	}
+	if name, _ := index.Lookup("name").StringValueOK(); len(keyOf(index)) > 1 { // https://www.mongodb.com/docs/manual/core/index-ttl/#restrictions
+		f := fact(TTLDeletes, Warn, map[string]any{"namespace": ns.String(), "index": name}, "expireAfterSeconds has no effect on the compound index %s of %s: the server deletes nothing because of it", name, ns)
+		return &f, nil
+	}
 	const century = 100 * 365 * 24 * 3600
 	limit := b.cfg.Header.Created.Add(-time.Duration(min(max(n, 0), century)) * time.Second)
 	query := bson.D{{Key: field, Value: bson.D{{Key: "$lt", Value: bson.NewDateTimeFromTime(limit)}}}}

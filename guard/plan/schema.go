@@ -193,7 +193,8 @@ func (b *Builder) dropStep(ctx context.Context, ns command.Namespace, n int) (*S
 		return nil, nil, err
 	}
 	if !info.exists {
-		return nil, []Fact{fact(NoMatch, Info, map[string]any{"namespace": ns.String()}, "%s does not exist; nothing will change", ns)}, nil
+		near, err := b.near(ctx, ns)
+		return nil, []Fact{noCollection(ns.String(), near)}, err
 	}
 	if info.kind != "" && info.kind != "collection" {
 		return nil, nil, fmt.Errorf("%s is a %s: dropping it %w", ns, info.kind, ErrNotPlanned)
@@ -246,18 +247,30 @@ func (s *Step) sharded(ns command.Namespace, key []string, major int) []Fact {
 	return out
 }
 
-func indexTraits(spec bson.Raw) string {
-	var t []string
+// traits are what an index does besides serving queries.
+func traits(spec bson.Raw) (t []string) {
 	if u, _ := spec.Lookup("unique").BooleanOK(); u {
 		t = append(t, "unique")
 	}
-	if _, err := spec.LookupErr("expireAfterSeconds"); err == nil {
+	if _, err := spec.LookupErr("expireAfterSeconds"); err == nil && len(keyOf(spec)) == 1 {
 		t = append(t, "TTL")
 	}
-	if len(t) == 0 {
-		return ""
+	return t
+}
+
+// indexTraits are the traits of an index behind its name.
+func indexTraits(spec bson.Raw) string {
+	if t := traits(spec); len(t) > 0 {
+		return " (" + strings.Join(t, ", ") + ")"
 	}
-	return " (" + strings.Join(t, ", ") + ")"
+	return ""
+}
+
+// keyOf are the fields of an index.
+func keyOf(spec bson.Raw) []bson.RawElement {
+	key, _ := spec.Lookup("key").DocumentOK()
+	elems, _ := key.Elements() // none
+	return elems
 }
 
 // planDropDatabase drops collection by collection: what others create meanwhile is left alone.
@@ -366,15 +379,10 @@ func dropsIndex(ns command.Namespace, spec bson.Raw, all, gone []bson.Raw) Fact 
 }
 
 func firstField(spec bson.Raw) string {
-	keys, ok := spec.Lookup("key").DocumentOK()
-	if !ok {
-		return ""
+	if key := keyOf(spec); len(key) > 0 {
+		return key[0].Key()
 	}
-	e, err := keys.IndexErr(0)
-	if err != nil {
-		return ""
-	}
-	return e.Key()
+	return ""
 }
 
 // selectIndexes finds what dropIndexes names: a name, several, a key pattern, or "*".
@@ -483,6 +491,13 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 			}
 			facts = append(facts, *f)
 		}
+		if info.exists {
+			f, err := b.duplicates(ctx, ns, spec, info)
+			if err != nil {
+				return nil, nil, err
+			}
+			facts = append(facts, f...)
+		}
 	}
 	if len(s.Specs) == 0 {
 		return nil, []Fact{fact(NoChange, Info, map[string]any{"namespace": ns.String()}, "%s has these indexes already; nothing will change", ns)}, nil
@@ -491,7 +506,7 @@ func planCreateIndexes(ctx context.Context, b *Builder, c *command.Command) ([]S
 		facts = append(facts, fact(CreatesCollection, Warn, map[string]any{"namespace": ns.String()}, "%s does not exist and will be created", ns))
 	}
 	s.Phrase = s.words()
-	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "builds %s of %s, reading its %s", indexes(len(s.Specs)), ns, Plural(info.total, "document")))
+	facts = append(facts, fact(Matched, Info, map[string]any{"namespace": ns.String(), "total": info.total}, "%s, reading its %s", s.summary(), Plural(info.total, "document")))
 	return []Step{s}, facts, nil
 }
 

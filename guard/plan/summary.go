@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"respect/replay"
 )
 
@@ -34,9 +36,9 @@ func (s Step) summary() string {
 	case DoDropEmpty:
 		return fmt.Sprintf("drops %s, which is empty", s.NS)
 	case DoDropIndexes:
-		return fmt.Sprintf("drops %s of %s", indexes(len(s.Specs)), s.NS)
+		return "drops " + namedIndexes(s.Specs, s.NS)
 	case DoCreateIndexes:
-		return fmt.Sprintf("builds %s of %s", indexes(len(s.Specs)), s.NS)
+		return "builds " + namedIndexes(s.Specs, s.NS)
 	case DoRename:
 		return fmt.Sprintf("renames %s to %s", s.NS, s.To)
 	}
@@ -44,6 +46,39 @@ func (s Step) summary() string {
 		return s.Verb + " " + s.NS
 	}
 	return fmt.Sprintf("creates %s", s.NS)
+}
+
+// namedIndexes are indexes of a namespace with their names, keys and traits, as far as somebody would read them.
+func namedIndexes[T ~[]byte](specs []T, ns string) string {
+	const most = 4
+	if len(specs) == 1 {
+		spec := bson.Raw(specs[0])
+		return strings.Join(append(traits(spec), "index", named(spec), "of", ns), " ")
+	}
+	var list []string
+	for _, spec := range specs[:min(len(specs), most)] {
+		list = append(list, named(bson.Raw(spec))+indexTraits(bson.Raw(spec)))
+	}
+	if more := len(specs) - most; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%s of %s: %s", indexes(len(specs)), ns, strings.Join(list, ", "))
+}
+
+// named is an index by its name and its key.
+func named(spec bson.Raw) string {
+	name, _ := spec.Lookup("name").StringValueOK()
+	var parts []string
+	for _, e := range keyOf(spec) {
+		value := shown(e.Value())
+		if n, ok := e.Value().AsFloat64OK(); ok {
+			value = fmt.Sprint(n)
+		} else if kind, ok := e.Value().StringValueOK(); ok {
+			value = kind
+		}
+		parts = append(parts, e.Key()+": "+value)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s {%s}", name, strings.Join(parts, ", ")))
 }
 
 func indexes(n int) string {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -95,6 +96,62 @@ func (k uniqueKey) readable() string {
 		parts = append(parts, e.Key+": "+shown(e.Value.(bson.D)[0].Value))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// duplicates looks for documents that share a key of a unique index that is to be built: the build would fail on them, after having read all. It is one read, of
+// all documents. Of an index that does not hold all documents, or compares strings by its own rules, nothing is said; where the server does not want to group so many, neither.
+func (b *Builder) duplicates(ctx context.Context, ns command.Namespace, spec bson.Raw, info *collectionInfo) ([]Fact, error) {
+	if unique, _ := spec.Lookup("unique").BooleanOK(); !unique || info.collation() {
+		return nil, nil
+	}
+	for _, option := range []string{"partialFilterExpression", "sparse", "collation"} {
+		if _, err := spec.LookupErr(option); err == nil {
+			return nil, nil
+		}
+	}
+	key := keyOf(spec)
+	group := bson.D{}
+	for i, e := range key {
+		if _, plain := e.Value().AsFloat64OK(); !plain || strings.Contains(e.Key(), "$") {
+			return nil, nil
+		}
+		group = append(group, bson.E{Key: fmt.Sprint("f", i), Value: "$" + e.Key()})
+	}
+	var by any = group
+	if len(group) == 1 {
+		by = group[0].Value
+	}
+	var found bson.Raw
+	err := iterate(ctx, b.cfg.Reader, ns.DB, bson.D{{Key: "aggregate", Value: ns.Collection}, {Key: "cursor", Value: bson.D{}}, {Key: "pipeline", Value: bson.A{
+		bson.D{{Key: "$group", Value: bson.D{{Key: "_id", Value: by}, {Key: "n", Value: bson.D{{Key: "$sum", Value: int32(1)}}}}}},
+		bson.D{{Key: "$match", Value: bson.D{{Key: "n", Value: bson.D{{Key: "$gt", Value: int32(1)}}}}}},
+		bson.D{{Key: "$limit", Value: int32(1)}},
+	}}}, func(doc bson.Raw) error {
+		found = bytes.Clone(doc)
+		return nil
+	})
+	if a, ok := b.cfg.Reader.(interface{ Answered(error) bool }); err != nil && ok && a.Answered(err) {
+		return nil, nil
+	}
+	if err != nil || found == nil {
+		return nil, err
+	}
+	var example []string
+	lacking := ""
+	for i, e := range key {
+		v := found.Lookup("_id")
+		if len(key) > 1 {
+			v = found.Lookup("_id", fmt.Sprint("f", i))
+		}
+		if v.Type == 0 || v.Type == bson.TypeNull {
+			v, lacking = bson.RawValue{Type: bson.TypeNull}, ", or lack it"
+		}
+		example = append(example, e.Key()+": "+shown(v))
+	}
+	name, _ := spec.Lookup("name").StringValueOK()
+	n, _ := found.Lookup("n").AsInt64OK()
+	return []Fact{fact(UniqueConflict, Danger, map[string]any{"namespace": ns.String(), "index": name, "documents": n},
+		"the unique index %s cannot be built: %s of %s have {%s}%s, and others may be alike", name, Plural(n, "document"), ns, strings.Join(example, ", "), lacking)}, nil
 }
 
 const maxKeys = 100_000

@@ -44,12 +44,12 @@ func presses(ctx context.Context, t reader) <-chan rune {
 	return keys
 }
 
-// Pressed is a key that was pressed while a statement runs (Busy), or 0. It does not wait. Keys that mean nothing to the caller are lost, like everything
-// that is typed while a change is being made.
-func (t *TTY) Pressed() rune {
+// Pressed is the key that was pressed since it was asked last, while a statement runs (Busy), or 0. It does not wait. alone says that it was one key and no more:
+// who types a line means none of its letters. All are lost, like everything that is typed while a change is being made.
+func (t *TTY) Pressed() (key rune, alone bool) {
 	b, err := t.poll()
 	if err != nil || len(b) == 0 {
-		return 0
+		return 0, false
 	}
-	return rune(b[0])
+	return rune(b[0]), len(b) == 1
 }
