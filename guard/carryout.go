@@ -219,7 +219,7 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 		return wish{}, err
 	}
 	answer, err := g.cfg.Operator.Ask(ctx, g.question(d, p, v, j, phrase))
-	return s.decided(p, phrase, answer, err)
+	return s.decided(ctx, p, phrase, answer, err)
 }
 
 // unanswerable is what no answer of the operator's could allow.
@@ -276,10 +276,13 @@ func (g *Gate) question(d *Deployment, p *plan.Plan, v policy.Verdict, j Judged,
 }
 
 // decided records what came of a question, durably before anything follows from it. err is that of asking.
-func (s *Statement) decided(p *plan.Plan, phrase string, a Answer, err error) (wish, error) {
+func (s *Statement) decided(ctx context.Context, p *plan.Plan, phrase string, a Answer, err error) (wish, error) {
 	wanted := wishOf(a, p)
 	e := replay.Decided{Change: p.Change(), Screen: a.Screen, Phrase: phrase, Answer: a.Text, Manner: string(a.Manner)}
 	e.Accepted, e.Why = accept(a, phrase)
+	if end := endedBy(ctx); end != nil && a.Manner == Aborted {
+		e.Why = "not answered: the session was ended " + end.Why
+	}
 	switch {
 	case p.Estimate() && e.Accepted:
 		e.Accepted, e.Why = false, "this preview is an estimate: it cannot be confirmed before all of it was looked at"
@@ -327,7 +330,7 @@ func (s *Statement) askReason(ctx context.Context, env environment.Environment) 
 		}
 		return s.stop(&Refused{Text: "declined: no reason was given", Declined: true, Applied: s.applied()})
 	}
-	s.gate.reason = text
+	s.gate.reason = replay.WithoutCredentials(text)
 	return s.gate.record(replay.KindReason, replay.Reason{Text: text, Manner: string(a.Manner), Screen: a.Screen})
 }
 

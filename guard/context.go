@@ -146,7 +146,7 @@ func (g *Gate) stands(change string) bool {
 func textOf(cmd bson.Raw) string {
 	const whole, most = 4 << 10, 2000
 	if len(cmd) <= whole {
-		return shorten(cmd.String(), most)
+		return shorten(replay.WithoutCredentials(cmd.String()), most)
 	}
 	elems, err := cmd.Elements()
 	if err != nil {
@@ -166,7 +166,7 @@ func textOf(cmd bson.Raw) string {
 	if err != nil {
 		return fmt.Sprintf("%d bytes", len(cmd))
 	}
-	return shorten(string(b), most)
+	return shorten(replay.WithoutCredentials(string(b)), most)
 }
 
 // firstElements are the first two of an array, and how many it has.

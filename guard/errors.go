@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,6 +17,7 @@ type Refused struct {
 	Hints    []string // what to do
 	Code     string   // a fact's code, where one says it
 	Declined bool     // the operator's answer
+	Record   bool     // the record, or what it vouches for, does not verify
 	// Applied is what the same statement changed before: ids of changes, and in words what was written without a plan.
 	Applied []string
 }
@@ -95,6 +97,21 @@ func (d *Deployment) fromWire(err error, write bool) error {
 		return fmt.Errorf("the embedded server (FerretDB) dropped the connection; it does so for values that it cannot store, such as Decimal128 or NaN, which MongoDB can: %s", e.Message)
 	}
 	return fmt.Errorf("the server at %s cannot be reached: %s", d.server.Address(), e.Message)
+}
+
+// Ended is the cause of a context's end, if that is not the operator's Ctrl-C: a signal, an output that cannot be written.
+type Ended struct{ Why string } // for example: by the signal SIGTERM
+
+// Error implements error.
+func (e *Ended) Error() string { return "ended " + e.Why }
+
+// endedBy is why a context ended, if somebody else than the operator ended it.
+func endedBy(ctx context.Context) *Ended {
+	var e *Ended
+	if errors.As(context.Cause(ctx), &e) {
+		return e
+	}
+	return nil
 }
 
 var errInterrupted = errors.New("interrupted")

@@ -55,7 +55,8 @@ type execution struct {
 	differs   map[int64]bool // documents that an alarm was given of
 	changed   bool           // something may have been changed
 	stop      <-chan struct{}
-	cursors   cursors // that the change has opened
+	asked     context.Context // whose end stop is
+	cursors   cursors         // that the change has opened
 	status    replay.Status
 }
 
@@ -127,7 +128,7 @@ func (x *execution) intent(j Judged) replay.Intent {
 
 // run does it. Ctrl-C stops it after the running batch; commands themselves are not interrupted.
 func (x *execution) run(ctx context.Context) *Outcome {
-	x.stop = ctx.Done()
+	x.stop, x.asked = ctx.Done(), ctx
 	work := context.WithoutCancel(ctx)
 	x.images = x.plan.Images()
 	x.steps(work, false)
@@ -250,6 +251,21 @@ func concern() bson.E {
 
 var errStopped = errors.New("stopped by the operator after the running batch")
 
+// endedError is errStopped when it was not the operator.
+type endedError struct{ *Ended }
+
+func (e *endedError) Error() string { return "stopped after the running batch, " + e.Why }
+
+func (e *endedError) Is(target error) bool { return target == errStopped }
+
+// stopped is why the change ends before its end.
+func (x *execution) stopped() error {
+	if e := endedBy(x.asked); e != nil {
+		return &endedError{e}
+	}
+	return errStopped
+}
+
 // progress is where the change stands.
 func (x *execution) progress() Progress {
 	p := Progress{Change: x.plan.Change(), Done: x.done, Total: x.plan.Documents(), Skipped: x.nSkipped, Batches: x.batches}
@@ -271,7 +287,7 @@ func (x *execution) control(ctx context.Context, p Progress) error {
 	for paused := false; ; paused = true {
 		select {
 		case <-x.stop:
-			return errStopped
+			return x.stopped()
 		default:
 		}
 		if x.gate.cfg.Operator == nil {
@@ -280,7 +296,7 @@ func (x *execution) control(ctx context.Context, p Progress) error {
 		p.Paused = paused
 		switch x.gate.cfg.Operator.Progress(p) {
 		case Stop:
-			return errStopped
+			return x.stopped()
 		case Pause:
 			if !paused {
 				if err := x.gate.record(replay.KindProgress, replay.Progress{Change: p.Change, Step: "paused by the operator", Done: p.Done, Applied: p.Applied, Skipped: p.Skipped}); err != nil {

@@ -157,6 +157,7 @@ type Gate struct {
 	previews []*plan.Plan // of the last statement, whose files are still there
 	looked   map[string]*looked
 	shown    shown
+	loaded   map[string]bool // hashes of the files whose text is recorded
 	screen   replay.Screen
 	last     *Statement // the one that began last
 	wrote    bool       // one before it changed something
@@ -167,10 +168,10 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Policy == nil {
 		cfg.Policy = policy.Default()
 	}
-	g := &Gate{cfg: cfg, looked: map[string]*looked{}}
+	g := &Gate{cfg: cfg, looked: map[string]*looked{}, loaded: map[string]bool{}}
 	if cfg.Reason != "" {
-		g.reason = cfg.Reason
-		if err := g.record(replay.KindReason, replay.Reason{Text: cfg.Reason, Manner: "flag"}); err != nil {
+		g.reason = replay.WithoutCredentials(cfg.Reason)
+		if err := g.record(replay.KindReason, replay.Reason{Text: g.reason, Manner: "flag"}); err != nil {
 			return nil, err
 		}
 	}
@@ -196,11 +197,11 @@ func (g *Gate) Close() {
 // Changes are the changes that were carried out in this session, oldest first.
 func (g *Gate) Changes() []string { return g.changes }
 
-// record appends an event, behind what was shown before it. It is durable at the next sync.
+// record appends an event without the passwords of connection strings, behind what was shown before it. It is durable at the next sync.
 func (g *Gate) record(kind replay.Kind, body any) error {
 	g.noteWrite(body)
 	g.flushShown()
-	if err := g.cfg.Journal.Append(kind, body); err != nil {
+	if err := g.cfg.Journal.Append(kind, withoutCredentials(body)); err != nil {
 		return fmt.Errorf("the record cannot be written: %w", err)
 	}
 	return nil

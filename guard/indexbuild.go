@@ -56,13 +56,13 @@ func (x *execution) build(ctx context.Context, s plan.Step, ns command.Namespace
 	switch {
 	case lerr != nil:
 		x.unknown = true
-		return errors.Join(errStopped, w.stopped, lerr)
+		return errors.Join(x.stopped(), w.stopped, lerr)
 	case built:
 		x.changed = true
-		return fmt.Errorf("%w, too late: indexes were built already", errStopped)
+		return fmt.Errorf("%w, too late: indexes were built already", x.stopped())
 	}
 	x.changed = false
-	return errors.Join(errStopped, w.stopped)
+	return errors.Join(x.stopped(), w.stopped)
 }
 
 // watch looks at an index build from the side link. Its methods are called by one goroutine at a time.

@@ -41,7 +41,7 @@ const (
 	shownBytes = 64 << 10               // and is not much longer than this
 )
 
-// Shown records text that was shown as a result, as far as policy wants it recorded.
+// Shown records text that was shown as a result, as far as policy wants it recorded, without the passwords of connection strings.
 func (g *Gate) Shown(text string, isError bool) {
 	s, now := &g.shown, g.cfg.Now()
 	if s.text.Len() > 0 && s.isError != isError {
@@ -62,7 +62,7 @@ func (g *Gate) flushShown() {
 	if s.text.Len() == 0 {
 		return
 	}
-	t := heldText{s.text.String(), s.isError, s.at}
+	t := heldText{replay.WithoutCredentials(s.text.String()), s.isError, s.at}
 	s.text.Reset()
 	s.last = g.cfg.Now()
 	limit := g.cfg.Policy.Record()
@@ -172,7 +172,26 @@ func (g *Gate) Dropped(in Input) error {
 	return g.record(replay.KindInput, in.event("dropped"))
 }
 
+// Loaded records a file that the statement is about to run as part of itself: its hash, and its text with the secrets redacted.
+func (g *Gate) Loaded(path string, content []byte, redacted string) error {
+	const most = 64 << 10
+	sum := sha256.Sum256(content)
+	e := replay.Loaded{Path: path, Bytes: int64(len(content)), SHA256: hex.EncodeToString(sum[:]), Text: strings.ToValidUTF8(replay.WithoutCredentials(redacted), "\uFFFD")}
+	switch {
+	case g.loaded[e.SHA256]:
+		e.Text, e.Again = "", true
+	case len(e.Text) > most:
+		cut := most
+		for !utf8.RuneStart(e.Text[cut]) {
+			cut--
+		}
+		e.Text, e.Dropped = e.Text[:cut], int64(len(e.Text)-cut)
+	}
+	g.loaded[e.SHA256] = true
+	return g.record(replay.KindLoaded, e)
+}
+
 // Aside records text that was shown while a statement runs, by another goroutine than the Gate's.
 func (g *Gate) Aside(text string) {
-	_ = g.cfg.Journal.Append(replay.KindOutput, replay.Output{Text: text, Error: true}) // a broken journal stops guarded writes, not what was shown
+	_ = g.cfg.Journal.Append(replay.KindOutput, replay.Output{Text: replay.WithoutCredentials(text), Error: true}) // a broken journal stops guarded writes, not what was shown
 }

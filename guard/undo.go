@@ -14,9 +14,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard/command"
+	"respect/guard/internal/wire"
 	"respect/guard/plan"
 	"respect/guard/policy"
 	"respect/replay"
+	"respect/replay/backup"
 	"respect/replay/journal"
 )
 
@@ -41,7 +43,7 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 	}
 	after, err := readAfter(p.Dir(), change.AfterHash())
 	if err != nil {
-		return s.refuse(&Refused{Text: "the change cannot be taken back: " + err.Error()})
+		return s.unreadable(ctx, change, opts.Dir, err)
 	}
 	var saved []replay.SavedFile
 	if change.Saved != nil {
@@ -67,7 +69,7 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 		return s.refuse(&Refused{Text: err.Error()})
 	}
 	if err != nil {
-		return s.fail(err)
+		return s.unreadable(ctx, change, opts.Dir, err)
 	}
 	if s.mode == Preview {
 		return s.keep(u, judged)
@@ -82,6 +84,27 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 	return nil
 }
 
+// unreadable ends a statement that works on a change with an error on the way there. If files of the change are not as the record has them, that is what is
+// said: it is no error like others.
+func (s *Statement) unreadable(ctx context.Context, change *journal.Change, dir string, err error) error {
+	var r *Refused
+	if _, server := wire.AsError(err); server || errors.As(err, &r) || ctx.Err() != nil {
+		return s.fail(err)
+	}
+	if dir == "" {
+		dir = s.gate.changeDir(change.ID)
+	}
+	report, verr := backup.Verify(dir, change)
+	if verr != nil || len(report.Problems) == 0 {
+		return s.fail(err)
+	}
+	return s.refuse(&Refused{
+		Text:   fmt.Sprintf("change %s cannot be worked on: its files are not as the record has them: %s", change.ID, strings.Join(report.Problems, "; ")),
+		Hints:  []string{"respect changes verify checks them; a copy of them, or a bundle that respect changes export made before, can take their place"},
+		Record: true,
+	})
+}
+
 // openChange opens the plan of a change that is to be taken back or to be finished, on a deployment that is shown to be the one where it was made, or
 // that the operator names.
 func (s *Statement) openChange(ctx context.Context, d *Deployment, change *journal.Change, opts UndoOptions) (p *plan.Plan, v policy.Verdict, j Judged, err error) {
@@ -90,7 +113,7 @@ func (s *Statement) openChange(ctx context.Context, d *Deployment, change *journ
 		dir = s.gate.changeDir(change.ID)
 	}
 	if p, err = plan.Open(dir, change.Intent.Digest); err != nil {
-		return nil, v, j, s.refuse(&Refused{Text: fmt.Sprintf("change %s cannot be looked at: %v", change.ID, err)})
+		return nil, v, j, s.unreadable(ctx, change, opts.Dir, err)
 	}
 	if err := sameDeployment(d, p); err != nil && (opts.On == "" || opts.On != d.Name()) {
 		return nil, v, j, s.refuse(err)
@@ -128,11 +151,11 @@ func (s *Statement) Resume(ctx context.Context, d *Deployment, change *journal.C
 	}
 	after, err := readAfter(p.Dir(), change.AfterHash())
 	if err != nil {
-		return s.refuse(&Refused{Text: "what is left of the change cannot be told: " + err.Error()})
+		return s.unreadable(ctx, change, "", err)
 	}
 	left, err := plan.LeftOf(ctx, planReader{d}, p, after)
 	if err != nil {
-		return s.fail(err)
+		return s.unreadable(ctx, change, "", err)
 	}
 	if left.Documents == 0 {
 		r := &Refused{Text: fmt.Sprintf("nothing is left of change %s", change.ID)}

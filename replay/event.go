@@ -50,6 +50,7 @@ const (
 	KindConnect  Kind = "connect"  // Connect
 	KindReason   Kind = "reason"   // Reason
 	KindInput    Kind = "input"    // Input
+	KindLoaded   Kind = "loaded"   // Loaded: before it runs
 	KindCommand  Kind = "command"  // Command: one that was sent, guarded or not
 	KindPlanned  Kind = "planned"  // Planned
 	KindLooked   Kind = "looked"   // Looked
@@ -161,6 +162,16 @@ type Input struct {
 	Mode   string `json:"mode"`             // run, preview; dropped: left with Ctrl-C, or empty
 	Prompt string `json:"prompt,omitempty"` // that it was typed behind; lines behind the first stand behind "... "
 	Screen string `json:"screen,omitempty"` // how it stood there with its prompts, if Text does not tell: the lines of a paste stand in one row
+}
+
+// Loaded is a file that a statement is about to run as part of itself.
+type Loaded struct {
+	Path    string `json:"path"`
+	Bytes   int64  `json:"bytes"`
+	SHA256  string `json:"sha256"`            // hex, of the file as it was read
+	Text    string `json:"text,omitempty"`    // secrets redacted; of a long one the beginning
+	Dropped int64  `json:"dropped,omitempty"` // bytes of the redacted text that are not in Text
+	Again   bool   `json:"again,omitempty"`   // the session loaded the same before: the text stands there
 }
 
 // Command is one command that was sent to a server.

@@ -190,9 +190,10 @@ func ListChanges(changes []*journal.Change) string {
 		case c.Running:
 			status = "running"
 		}
-		fmt.Fprintf(&b, "%s  %s  %-8s %-11s %s\n", c.ID, c.Time.Local().Format("2006-01-02 15:04:05"), status, strings.ToUpper(c.Intent.Environment), render.Safe(c.Intent.Summary))
+		fmt.Fprintf(&b, "%s  %s  %-8s %-11s %s\n",
+			render.Safe(c.ID), c.Time.Local().Format("2006-01-02 15:04:05"), render.Safe(status), render.Safe(strings.ToUpper(c.Intent.Environment)), render.Safe(c.Intent.Summary))
 		if c.CutOff {
-			fmt.Fprintf(&b, "  its session ended in the middle of it; to find out what was done, and take it back: respect undo %s\n", c.ID)
+			fmt.Fprintf(&b, "  its session ended in the middle of it; to find out what was done, and take it back: respect undo %s\n", render.Safe(c.ID))
 		}
 	}
 	return b.String()

@@ -69,6 +69,11 @@ func (s *Shell) Plan(ctx context.Context, src, manner string, asJSON, full bool)
 	if !asJSON {
 		return s.preview(st, err)
 	}
+	return s.printPlan(st, err)
+}
+
+// printPlan prints what was planned as PlanJSON.
+func (s *Shell) printPlan(st *guard.Statement, err error) int {
 	defer st.Discard()
 	out := s.planJSON(st, err)
 	text, jerr := IndentJSON(out)

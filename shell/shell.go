@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -72,6 +74,7 @@ type Shell struct {
 	secret   bool   // the running entry may hold a password,
 	hidden   bool   // and it was said that what it shows is not recorded
 	exiting  bool
+	deaf     bool // nobody reads results any more
 	cat      *catalogue
 
 	previewed string // the last statement that was only previewed
@@ -85,7 +88,7 @@ func New(cfg Config) (*Shell, error) {
 	}
 	vm, err := js.New(js.Config{
 		Connect: s.connect,
-		Runner:  s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Sleep: js.Sleep, NewID: cfg.NewID, Version: cfg.Version,
+		Runner:  s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Loaded: s.loaded, Sleep: js.Sleep, NewID: cfg.NewID, Version: cfg.Version,
 	}, cfg.Deployment, s.cfg.Database)
 	if err != nil {
 		return nil, err
@@ -110,6 +113,17 @@ func (s *Shell) connect(ctx context.Context, uri string) (t js.Target, db string
 	return d, db, nil
 }
 
+// loaded records what load() is about to run. What may hold a password may show it too.
+func (s *Shell) loaded(name string, src []byte) error {
+	text := string(src)
+	redacted := RedactInput(text)
+	s.secret = s.secret || redacted != text
+	if abs, err := filepath.Abs(name); err == nil {
+		name = abs
+	}
+	return s.cfg.Gate.Loaded(replay.WithoutCredentials(name), src, redacted)
+}
+
 // here is the deployment of the current database: a script may have set db to one of another connection.
 func (s *Shell) here() *guard.Deployment {
 	t, _ := s.vm.Database()
@@ -118,7 +132,9 @@ func (s *Shell) here() *guard.Deployment {
 
 // out prints a result.
 func (s *Shell) out(text string) {
-	fmt.Fprint(s.cfg.Out, text)
+	if _, err := fmt.Fprint(s.cfg.Out, text); errors.Is(err, syscall.EPIPE) {
+		s.deaf = true
+	}
 	s.note(text, false)
 }
 
@@ -267,12 +283,16 @@ func (s *Shell) value(v any) string {
 
 // codeOf is the exit status of a statement that ran to its end.
 func codeOf(st *guard.Statement) int {
+	code := ExitDone
 	for _, o := range st.Outcomes() {
 		if o.Status != replay.StatusApplied {
-			return ExitPartly
+			code = ExitPartly
 		}
 	}
-	return ExitDone
+	if code == ExitPartly && len(st.Applied()) == 0 {
+		return ExitRefused // all that was to be changed was left alone
+	}
+	return code
 }
 
 // Failed prints why a statement did not run to its end, and what of it was done, and returns the exit status.
@@ -286,6 +306,9 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 	case errors.As(err, &refused):
 		s.say(s.cfg.Style.Refusal(refused.Lines()))
 		code = ExitRefused
+		if refused.Record {
+			code = ExitRecord
+		}
 	case errors.As(err, &value):
 		r := &guard.Refused{Text: value.Text, Applied: applied}
 		if value.Hint != "" {
@@ -295,9 +318,14 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 		code = ExitRefused
 	case errors.As(err, &stopped): // its receipt says why
 		s.say(render.SafeLines(stopped.What()) + "\n")
-		if stopped.Outcome.Status != replay.StatusRejected {
+		switch o := stopped.Outcome; {
+		case o.Status != replay.StatusRejected:
 			return ExitPartly
+		case o.Error == "": // all of it is no longer as it was shown, and was left alone
+			code = ExitRefused
 		}
+	case s.deaf && (errors.Is(err, js.ErrInterrupted) || guard.Interrupted(err)): // as who has enough wanted it
+		s.say(changedLine(err, applied, st))
 	default:
 		s.say(render.SafeLines(err.Error()) + "\n" + changedLine(err, applied, st))
 	}
@@ -323,6 +351,9 @@ func changedLine(err error, applied []string, st *guard.Statement) string {
 
 // preview prints the plans of a preview.
 func (s *Shell) preview(st *guard.Statement, err error) int {
+	if s.cfg.JSON != Pretty {
+		return s.printPlan(st, err)
+	}
 	defer st.Discard()
 	plans, judged := st.Plans()
 	for i, p := range plans {

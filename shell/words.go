@@ -151,7 +151,7 @@ func itWord(s *Shell, ctx context.Context, _, text, manner string) int {
 		st.Discard()
 		return s.Failed(st, err)
 	case !ok:
-		s.out("no cursor\n")
+		s.message("no cursor")
 	default:
 		s.out(s.list(docs, more))
 	}
@@ -169,7 +169,7 @@ func (s *Shell) use(name string) int {
 	if s.cat != nil {
 		s.cat.use(name)
 	}
-	s.out("switched to db " + render.Safe(name) + "\n")
+	s.message("switched to db " + name)
 	return ExitDone
 }
 
@@ -262,12 +262,12 @@ func (s *Shell) showListing(ctx context.Context, l listing, which, text, manner 
 	var docs render.List
 	for _, v := range values {
 		if line, ok := v.StringValueOK(); ok {
-			s.out(render.SafeLines(line) + "\n")
+			s.message(line)
 			continue
 		}
 		docs = append(docs, v.Document())
 	}
-	if len(docs) > 0 || len(values) == 0 {
+	if len(docs) > 0 || len(values) == 0 && s.cfg.JSON == Pretty {
 		s.out(s.list(docs, false))
 	}
 	return ExitDone
@@ -282,6 +282,10 @@ func (s *Shell) showDatabases(reply bson.Raw) int {
 	if err != nil {
 		return s.badReply("listDatabases")
 	}
+	if s.cfg.JSON != Pretty {
+		s.documents(values)
+		return ExitDone
+	}
 	width := 0
 	for _, v := range values {
 		width = max(width, render.Width(render.Safe(v.Document().Lookup("name").StringValue())))
@@ -292,6 +296,29 @@ func (s *Shell) showDatabases(reply bson.Raw) int {
 		s.out(fmt.Sprintf("%s%s  %s\n", name, strings.Repeat(" ", width-render.Width(name)), render.Bytes(int64(size))))
 	}
 	return ExitDone
+}
+
+// message prints what a word of the shell answers with: a text, which is a string in JSON.
+func (s *Shell) message(text string) {
+	if s.cfg.JSON != Pretty {
+		s.out(s.value(text))
+		return
+	}
+	s.out(render.SafeLines(text) + "\n")
+}
+
+// documents prints documents of a reply as they are, in the order of their names.
+func (s *Shell) documents(values []bson.RawValue) {
+	var docs render.List
+	for _, v := range values {
+		docs = append(docs, v.Document())
+	}
+	sort.SliceStable(docs, func(i, j int) bool {
+		a, _ := docs[i].(bson.Raw).Lookup("name").StringValueOK()
+		b, _ := docs[j].(bson.Raw).Lookup("name").StringValueOK()
+		return a < b
+	})
+	s.out(s.list(docs, false))
 }
 
 func (s *Shell) badReply(cmd string) int {
@@ -307,6 +334,10 @@ func (s *Shell) showCollections(reply bson.Raw) int {
 	values, err := arr.Values()
 	if err != nil {
 		return s.badReply("listCollections")
+	}
+	if s.cfg.JSON != Pretty {
+		s.documents(values)
+		return ExitDone
 	}
 	var lines []string
 	for _, v := range values {
@@ -388,7 +419,7 @@ func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, man
 		return code
 	}
 	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On, Dir: opts.Dir})
-	return s.ended(st, mode, err, "everything is already as it was before "+c.ID)
+	return s.ended(st, mode, err, "everything is already as it was before "+render.Safe(c.ID))
 }
 
 // Resume does what a change has left.
@@ -401,7 +432,7 @@ func (s *Shell) Resume(ctx context.Context, id, text, manner string) int {
 	if st == nil {
 		return code
 	}
-	return s.ended(st, guard.Execute, st.Resume(ctx, s.here(), c), "nothing of "+c.ID+" is left to do")
+	return s.ended(st, guard.Execute, st.Resume(ctx, s.here(), c), "nothing of "+render.Safe(c.ID)+" is left to do")
 }
 
 // changeNamed finds a change, or says that there is none.
@@ -462,10 +493,31 @@ func changesWord(s *Shell, _ context.Context, args, _, _ string) int {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}
+		if s.cfg.JSON != Pretty {
+			return s.json(ToFullJSON(c))
+		}
 		s.out(ShowChange(c))
 		return ExitDone
 	}
+	if s.cfg.JSON != Pretty {
+		list := []ChangeJSON{}
+		for _, c := range changes {
+			list = append(list, ToJSON(c))
+		}
+		return s.json(list)
+	}
 	s.out(ListChanges(changes))
+	return ExitDone
+}
+
+// json prints what respect itself knows, as the command of the same name does with --json.
+func (s *Shell) json(v any) int {
+	text, err := IndentJSON(v)
+	if err != nil {
+		s.say("error: " + render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	s.out(text)
 	return ExitDone
 }
 

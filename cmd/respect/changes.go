@@ -254,7 +254,7 @@ func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
 		} else {
 			bytes, going = bytes+c.Bytes, going+1
 		}
-		fmt.Fprintf(a.out, "%s  %s  %10s  %s  %s\n", c.Change.ID, c.Change.Time.Local().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
+		fmt.Fprintf(a.out, "%s  %s  %10s  %s  %s\n", safe(c.Change.ID), c.Change.Time.Local().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
 	}
 	for _, s := range strays {
 		fmt.Fprintf(a.out, "%s  left by a preview or a question that was cut off\n", safe(s))
@@ -324,7 +324,7 @@ func (a *app) exportChange() *cobra.Command {
 			if err := a.export(c, name); err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "%s holds change %s; it is production data as it was, keep it as such\non another machine: respect undo --from %s\n", safe(name), c.ID, safe(filepath.Base(name)))
+			fmt.Fprintf(a.out, "%s holds change %s; it is production data as it was, keep it as such\non another machine: respect undo --from %s\n", safe(name), safe(c.ID), safe(filepath.Base(name)))
 			return nil
 		},
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,7 +99,7 @@ func (a *app) follow(ctx context.Context, p *player.Player, r player.Record) err
 func (a *app) play(ctx context.Context, p *player.Player, t *player.Tape) (err error) {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	if out, ok := a.out.(*os.File); ok && isTerminal(out) {
+	if isTerminal(file(a.out)) {
 		if tty, terr := terminal.Open(); terr == nil {
 			reading, cancel := context.WithCancel(ctx)
 			defer func() { err = errors.Join(err, tty.Close()) }()

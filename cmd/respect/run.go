@@ -33,6 +33,8 @@ type app struct {
 	out, err io.Writer
 	flags    flags
 	admin    adminFile
+	results  *results // what out is while the program runs
+	told     bool     // that it failed
 }
 
 // flags are those that all commands share.
@@ -48,15 +50,30 @@ func run(ctx context.Context, args []string, in *os.File, out, errw io.Writer) i
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
-	out, errw := a.out, a.err
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	a.results = &results{w: a.out, end: end}
+	a.out = a.results
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(errw)
-	err := root.ExecuteContext(ctx)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	text, code := a.unwritten(a.code(root.ExecuteContext(ctx)), false)
+	if !a.told {
+		fmt.Fprint(a.err, text)
+	}
+	return code
+}
+
+// code says what an error of a command has to say, and is its exit status.
+func (a *app) code(err error) int {
+	errw := a.err
 	var code exit
 	var wrong *usage
+	failed := a.results.failed()
 	switch {
+	case failed != nil && (errors.Is(err, failed) || errors.Is(err, context.Canceled)): // unwritten says it
+		return shell.ExitError
 	case err == nil:
 		return shell.ExitDone
 	case errors.As(err, &code):
@@ -64,7 +81,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case errors.As(err, &wrong):
 		fmt.Fprintf(errw, "error: %s\n", safe(wrong.text))
 		if wrong.hint != "" {
-			fmt.Fprintf(errw, "hint: %s\n", wrong.hint)
+			fmt.Fprintf(errw, "hint: %s\n", safe(wrong.hint))
 		}
 		return shell.ExitUsage
 	}

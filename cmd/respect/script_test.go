@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		"respect": func() {
 			// Without the terminal that the tests were started from. A command that tty runs leads its session, and keeps its own.
 			_, _ = syscall.Setsid()
-			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+			os.Exit(start())
 		},
 	})
 }
@@ -191,6 +191,7 @@ func other(ts *testscript.TestScript, neg bool, args []string) {
 //	wait MS       do nothing                 exit CODE   the program ends with this status
 //	absent TEXT   it stands nowhere in the output so far
 //	never TEXT    these bytes stand nowhere in it, escape sequences included; \x1b is Escape
+//	other …       as the command other       signal NAME   SIGTERM, SIGHUP or SIGQUIT
 //	raw PATTERN   the output with its escape sequences matches     no-raw PATTERN  … does not
 func tty(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -216,6 +217,17 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
+		if words := stepWords.FindAllString(line, -1); words[0] == "other" {
+			for i := range words {
+				words[i] = strings.Trim(words[i], "'")
+			}
+			other(ts, false, words[1:])
+			continue
+		}
+		if name, ok := strings.CutPrefix(line, "signal "); ok {
+			ts.Check(cmd.Process.Signal(signals[name]))
+			continue
+		}
 		if err := step(s, line); err != nil {
 			ts.Fatalf("%s:%d: %s: %v", args[0], n+1, line, err)
 		}
@@ -223,6 +235,11 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 	_, err = ts.Stdout().Write([]byte(s.Screen() + "\n"))
 	ts.Check(err)
 }
+
+// stepWords are words, and what stands between apostrophes.
+var stepWords = regexp.MustCompile(`'[^']*'|\S+`)
+
+var signals = map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGHUP": syscall.SIGHUP, "SIGQUIT": syscall.SIGQUIT}
 
 func lookIn(path, name string) string {
 	for _, dir := range strings.Split(path, string(os.PathListSeparator)) {

@@ -182,6 +182,12 @@ func (a *app) withIn(ctx context.Context, dir string, at place, asks bool, f fun
 		err = fmt.Errorf("%s: %w", guard.Redact(at.uri), err)
 		s.gate.Shown("error: "+safe(err.Error())+"\n", true) // as run will
 	}
+	var text string
+	if text, code = a.unwritten(code, len(s.gate.Changes()) > 0); text != "" && !a.told {
+		fmt.Fprint(a.err, text)
+		s.gate.Shown(text, true)
+		a.told = true
+	}
 	switch cerr := s.close(code); {
 	case cerr == nil:
 	case errors.Is(cerr, journal.ErrWitness):
@@ -199,8 +205,8 @@ func (a *app) withIn(ctx context.Context, dir string, at place, asks bool, f fun
 }
 
 func colored(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isatty.IsTerminal(f.Fd())
+	f := file(w)
+	return f != nil && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isatty.IsTerminal(f.Fd())
 }
 
 func isTerminal(f *os.File) bool { return f != nil && isatty.IsTerminal(f.Fd()) }
@@ -316,15 +322,17 @@ func (s *session) recoverChanges(ctx context.Context, sh *shell.Shell, d *guard.
 		if !c.CutOff && !c.Doubtful {
 			continue
 		}
+		id := safe(c.ID)
 		r, err := s.gate.Recover(ctx, d, c)
 		var elsewhere *guard.Refused
 		if errors.As(err, &elsewhere) {
 			continue // it was made on another deployment
 		}
 		if err != nil {
-			sh.Say(fmt.Sprintf("warning: change %s did not come to its end, and what came of it cannot be told: %s\n", c.ID, safe(err.Error())))
+			sh.Say(fmt.Sprintf("warning: change %s did not come to its end, and what came of it cannot be told: %s\n", id, safe(err.Error())))
 			continue
 		}
-		sh.Say(fmt.Sprintf("change %s did not come to its end: %s\n  it is %s: %s\n  to take it back: undo %s; to do the rest: resume %s\n", c.ID, safe(c.Intent.Summary), r.Status, safe(r.Found), c.ID, c.ID))
+		sh.Say(fmt.Sprintf("change %s did not come to its end: %s\n  it is %s: %s\n  to take it back: undo %s; to do the rest: resume %s\n",
+			id, safe(c.Intent.Summary), r.Status, safe(r.Found), id, id))
 	}
 }

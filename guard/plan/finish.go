@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -116,8 +117,8 @@ func writeMetadata(sp *spool, ns string, info *collectionInfo) error {
 // restoreText says how to get the documents back without this program. Never --drop: a part of a collection restored with it deletes the rest.
 func restoreText(p *Plan) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Change %s on %s (%s), planned %s\n\n", p.Change(), p.header.Deployment, p.header.Environment, p.header.Created.UTC().Format("2006-01-02 15:04:05 UTC"))
-	fmt.Fprintf(&b, "To take it back:\n\n    respect undo %s\n\n", p.Change())
+	fmt.Fprintf(&b, "Change %s on %s (%s), planned %s\n\n", replay.Safe(p.Change()), replay.Safe(p.header.Deployment), replay.Safe(p.header.Environment), p.header.Created.UTC().Format("2006-01-02 15:04:05 UTC"))
+	fmt.Fprintf(&b, "To take it back:\n\n    respect undo %s\n\n", replay.Safe(p.Change()))
 	fmt.Fprint(&b, "Without respect: the directory before/ holds the documents as they were before the change, in the layout of\nmongodump. Restore them into a NEW collection and compare; do not use --drop, which would delete\nwhat is not in this backup:\n\n")
 	for _, c := range p.totals.Counts {
 		fmt.Fprintf(&b, "    mongorestore --gzip --uri URI --nsInclude %s --nsFrom %s --nsTo %s before/\n", shellQuote(c.Namespace), shellQuote(c.Namespace), shellQuote(c.Namespace+"_before_"+strings.ReplaceAll(p.Change(), "-", "_")))
@@ -125,7 +126,29 @@ func restoreText(p *Plan) []byte {
 	return []byte(b.String())
 }
 
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// shellQuote is s as one word for a shell. What could act on a terminal stands as escapes, which bash, zsh and ksh read back.
+func shellQuote(s string) string {
+	if replay.Safe(s) == s {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	b.WriteString("$'")
+	for rest := s; rest != ""; {
+		r, n := utf8.DecodeRuneInString(rest)
+		switch c := rest[:n]; {
+		case c == "'" || c == `\`:
+			b.WriteString(`\` + c)
+		case replay.Hostile(r) || r == utf8.RuneError && n == 1:
+			for i := range n {
+				fmt.Fprintf(&b, `\%03o`, c[i]) // three digits: what follows cannot become part of it
+			}
+		default:
+			b.WriteString(c)
+		}
+		rest = rest[n:]
+	}
+	return b.String() + "'"
+}
 
 // Result is what a statement of the plan will have done; nil if it is not in this plan.
 func (p *Plan) Result(s Pending) *Result { return p.results[resultKey{s.Command, s.Index}] }

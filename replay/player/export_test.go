@@ -326,6 +326,7 @@ func hostile(t testing.TB, evil string, more int) *Archive {
 		{0, replay.KindInput, replay.Input{Text: evil, Manner: evil, Mode: "dropped", Prompt: evil, Screen: evil}},
 		{0, replay.KindCommand, replay.Command{Deployment: evil, Database: evil, Name: evil, Class: evil, Namespaces: []string{evil}, Text: evil, Error: evil}},
 		{0, replay.KindPlanned, replay.Planned{Change: evil, Digest: evil, Deployment: evil, Environment: evil, Class: evil, Summary: evil, Counts: one, Facts: []replay.Fact{{Code: evil, Severity: evil, Text: evil}}, Undoes: evil}},
+		{0, replay.KindLoaded, replay.Loaded{Path: evil, SHA256: evil, Text: evil, Dropped: 1, Again: true}},
 		{0, replay.KindLooked, replay.Looked{Change: evil, Asked: evil, Screen: evil, Since: -1 << 62}},
 		{0, replay.KindDecided, replay.Decided{Change: evil, Screen: evil, Phrase: evil, Answer: evil, Manner: evil, Why: evil}},
 		{0, replay.KindDecided, replay.Decided{Change: evil, Screen: evil, Phrase: evil, Answer: evil, Manner: evil, Accepted: true}},

@@ -321,7 +321,7 @@ func (p *htmlPage) Timeline() iter.Seq[htmlEvent] {
 
 // telling1 are the kinds of events that a page has however many there are.
 var telling1 = map[replay.Kind]bool{
-	replay.KindOpen: true, replay.KindConnect: true, replay.KindReason: true, replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true, replay.KindIntent: true,
+	replay.KindOpen: true, replay.KindConnect: true, replay.KindReason: true, replay.KindLoaded: true, replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true, replay.KindIntent: true,
 	replay.KindOutcome: true, replay.KindRefused: true, replay.KindRecovery: true, replay.KindPruned: true, replay.KindSecurity: true, replay.KindSeal: true, replay.KindClose: true,
 }
 

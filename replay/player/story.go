@@ -97,6 +97,7 @@ var tellers = map[replay.Kind]func(replay.Event) ([]string, error){
 		}
 		return block(manner(i)+"> ", i.Text)
 	}),
+	replay.KindLoaded:  telling(tellLoaded),
 	replay.KindCommand: telling(tellCommand),
 	replay.KindPlanned: telling(func(p replay.Planned) []string {
 		if p.Preview {
@@ -156,7 +157,7 @@ func block(mark, text string) []string {
 	mark = replay.Safe(mark)
 	lines := strings.Split(replay.SafeLines(text), "\n")
 	for i := range lines {
-		if i > 0 && mark != "| " {
+		if i > 0 && strings.TrimSpace(mark) != "|" {
 			mark = strings.Repeat(" ", len(mark))
 		}
 		lines[i] = mark + lines[i]
@@ -185,6 +186,20 @@ func manner(i replay.Input) string {
 		return strings.TrimPrefix(i.Manner+", not run", ", ")
 	}
 	return i.Manner
+}
+
+func tellLoaded(l replay.Loaded) []string {
+	out := []string{fmt.Sprintf("load> %s, %d bytes, SHA-256 %s", replay.Safe(l.Path), l.Bytes, replay.Safe(l.SHA256))}
+	if l.Text != "" {
+		out = append(out, block("  | ", strings.TrimSuffix(l.Text, "\n"))...)
+	}
+	if l.Dropped > 0 {
+		out = append(out, fmt.Sprintf("  | (%d bytes more are not recorded)", l.Dropped))
+	}
+	if l.Again {
+		out = append(out, "  | (as it was loaded before)")
+	}
+	return out
 }
 
 func tellOutput(o replay.Output) (out []string) {

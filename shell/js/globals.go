@@ -308,6 +308,11 @@ func load(vm *VM, a args) goja.Value {
 	if err != nil {
 		return vm.throw(err)
 	}
+	if vm.cfg.Loaded != nil {
+		if err := vm.cfg.Loaded(name, src); err != nil {
+			return vm.throw(err)
+		}
+	}
 	p, err := vm.compile(name, string(src))
 	if err != nil {
 		return vm.throw(err)

@@ -82,9 +82,10 @@ type Config struct {
 	Runner Runner
 	// Connect opens another deployment and says which database its connection string names. Nil: there are no others.
 	Connect  func(ctx context.Context, uri string) (t Target, db string, err error)
-	Print    func(text string)                 // print(), console.log(): one call a line, already safe
-	Warn     func(text string)                 // what nobody printed and a person should know; nil: it is not said
-	ReadFile func(name string) ([]byte, error) // load(); nil: there is none
+	Print    func(text string)                   // print(), console.log(): one call a line, already safe
+	Warn     func(text string)                   // what nobody printed and a person should know; nil: it is not said
+	ReadFile func(name string) ([]byte, error)   // load(); nil: there is none
+	Loaded   func(name string, src []byte) error // is told of what load() is about to run, and may refuse it; may be nil
 	NewID    func() bson.ObjectID
 	Sleep    func(ctx context.Context, d time.Duration) error
 	Version  string

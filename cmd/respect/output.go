@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+
+	"respect/guard"
+	"respect/shell"
+)
+
+// results is standard output. It remembers the first error of a write, and ends with it what is being done: nobody would see what comes of it. A change that
+// runs ends after its running batch.
+type results struct {
+	w   io.Writer
+	end context.CancelCauseFunc
+	mu  sync.Mutex
+	err error
+}
+
+// Write implements io.Writer.
+func (r *results) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.w.Write(p)
+	if err != nil {
+		r.err = err
+		r.end(&guard.Ended{Why: "because standard output could not be written: " + plain(err).Error()})
+	}
+	return n, err
+}
+
+// failed is the error of the first write that failed.
+func (r *results) failed() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// plain is an error of a file without the file.
+func plain(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// unwritten is what is said of an output that failed, and the exit status that it deserves. Who reads no more, as head does, has what he wanted: nothing is said.
+func (a *app) unwritten(code int, applied bool) (text string, _ int) {
+	err := a.results.failed()
+	if err == nil {
+		return "", code
+	}
+	if code == shell.ExitDone || code == shell.ExitError {
+		code = shell.ExitError
+		if applied {
+			code = shell.ExitPartly
+		}
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return "", code
+	}
+	return fmt.Sprintf("error: what was asked for could not be written to standard output: %s\n", safe(plain(err).Error())), code
+}
+
+// file is the file below a writer, if there is one.
+func file(w io.Writer) *os.File {
+	if r, ok := w.(*results); ok {
+		w = r.w
+	}
+	f, _ := w.(*os.File)
+	return f
+}
