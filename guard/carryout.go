@@ -280,8 +280,8 @@ func (s *Statement) decided(ctx context.Context, p *plan.Plan, phrase string, a 
 	wanted := wishOf(a, p)
 	e := replay.Decided{Change: p.Change(), Screen: a.Screen, Phrase: phrase, Answer: a.Text, Manner: string(a.Manner)}
 	e.Accepted, e.Why = accept(a, phrase)
-	if by := endedBy(ctx); by != nil && a.Manner == Aborted {
-		e.Why = "not answered: the session was ended " + by.Why
+	if end := endedBy(ctx); end != nil && a.Manner == Aborted {
+		e.Why = "not answered: the session was ended " + end.Why
 	}
 	switch {
 	case p.Estimate() && e.Accepted:
