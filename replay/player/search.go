@@ -92,7 +92,7 @@ func texts(e replay.Event) (out []passage, change string, err error) {
 			change = b.Change
 			add("receipt", b.Screen)
 		}),
-		replay.KindInput: into(e, func(b replay.Input) { add("input", b.Text) }),
+		replay.KindInput:  into(e, func(b replay.Input) { add("input", b.Text) }),
 		replay.KindLoaded: into(e, func(b replay.Loaded) { add("loaded", b.Path, b.Text, b.SHA256) }),
 		replay.KindCommand: into(e, func(b replay.Command) {
 			change = b.Change
