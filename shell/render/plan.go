@@ -93,6 +93,13 @@ func (s Style) planFoot(p *plan.Plan, phrase string) []string {
 	if phrase == "" {
 		return foot
 	}
+	if p.Header().Preview {
+		asks := "Nothing was carried out. The statement itself asks for: " + s.paint(phrase, color.Bold)
+		if p.Estimate() {
+			asks = "Nothing was carried out. The statement itself asks whether to look at all of it."
+		}
+		return append(foot, "", asks)
+	}
 	if p.Estimate() {
 		return append(foot, "", "This is an estimate, and cannot be run. To look at all of it, type: "+s.paint("full", color.Bold), otherwise(p))
 	}
@@ -103,9 +110,9 @@ func (s Style) planFoot(p *plan.Plan, phrase string) []string {
 func otherwise(p *plan.Plan) string {
 	switch {
 	case p.Divisible() && !p.Estimate():
-		return "Anything else changes nothing. Closer: details, sample N, diff ID, first N."
+		return "Anything else changes nothing. Look: details, sample N, diff ID. Some: first N."
 	case p.Documents() > 0:
-		return "Anything else changes nothing. Closer: details, sample N, diff ID."
+		return "Anything else changes nothing. Look closer: details, sample N, diff ID."
 	}
 	return "Anything else changes nothing; Ctrl-C leaves."
 }
