@@ -119,7 +119,7 @@ func Plain(out string) string {
 }
 
 // Patience is how long Expect waits.
-const Patience = 30 * time.Second
+const Patience = 90 * time.Second
 
 // Expect waits until text stands in the output, behind what Expect has found before.
 func (s *Session) Expect(text string) error {
