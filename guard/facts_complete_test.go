@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -147,12 +148,15 @@ func saidBy(t *testing.T, name string) (used bool) {
 }
 
 var parsed = struct {
+	sync.Mutex
 	fset  *token.FileSet
 	files map[string]*ast.File
-}{token.NewFileSet(), map[string]*ast.File{}}
+}{fset: token.NewFileSet(), files: map[string]*ast.File{}}
 
 func parse(t *testing.T, name string) *ast.File {
 	t.Helper()
+	parsed.Lock()
+	defer parsed.Unlock()
 	if parsed.files[name] == nil {
 		f, err := parser.ParseFile(parsed.fset, name, nil, parser.SkipObjectResolution)
 		if err != nil {

@@ -43,6 +43,18 @@ func lookFor(text string) (look, bool) {
 	return nil, false
 }
 
+// misused is how a word that looks is meant, where it came without what it needs. Who wants to look closer has not declined.
+func misused(text string) (look, bool) {
+	usage := map[string]string{
+		"details": "details shows every fact and every document; it takes nothing behind it",
+		"sample":  "sample N shows N documents, from all over the plan: sample 10",
+		"diff":    "diff ID shows what happens to one document: diff 64b0c0f10000000000000001",
+	}
+	word, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	line, ok := usage[word]
+	return func(_ *plan.Plan, _ render.Style, each func(string) error) error { return each(line) }, ok
+}
+
 // details is all of a plan: what it says, the steps of schema work, every document.
 func details(p *plan.Plan, s render.Style, each func(string) error) error {
 	for _, f := range p.Facts() {

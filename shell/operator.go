@@ -53,6 +53,9 @@ func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, err
 		}
 		look, ok := lookFor(a.Text)
 		if !ok {
+			look, ok = misused(a.Text)
+		}
+		if !ok {
 			return answer, nil
 		}
 		at := time.Now()

@@ -306,6 +306,27 @@ func press(t testing.TB, tape *Tape, keys string, columns, rows int) string {
 	return out.String()
 }
 
+// pressSeeing plays a tape with keys, each of which is pressed when something was seen: the player may take several at once, and show nothing between them.
+func pressSeeing(t testing.TB, tape *Tape, columns, rows int, keys ...string) string {
+	t.Helper()
+	out := &watched{}
+	pressed := make(chan rune)
+	go func() {
+		defer close(pressed)
+		for i := 0; i+1 < len(keys); i += 2 {
+			for since := time.Now(); !strings.Contains(out.String(), keys[i+1]) && time.Since(since) < 20*time.Second; {
+				time.Sleep(time.Millisecond)
+			}
+			pressed <- rune(keys[i][0])
+		}
+	}()
+	p := Player{Out: out, Clock: (&fakeTime{now: evening, never: true}).clock(), Speed: 1, Keys: pressed, Size: func() (int, int) { return columns, rows }}
+	if err := p.Play(t.Context(), tape); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
 // screenOf is what a terminal shows of an output.
 func screenOf(out string, columns, rows int) string {
 	term := vt10x.New(vt10x.WithSize(columns, rows))
@@ -431,7 +452,7 @@ func TestTheLineAtTheEnd(t *testing.T) {
 // All keys stand in one line of 80 columns.
 func TestTheKeysAreListed(t *testing.T) {
 	_, all := archive(t)
-	if out := press(t, tapeOf(t, all.Sessions()[1]), "?q", 80, 24); !strings.Contains(out, "["+Help+"\x1b") || !strings.Contains(out, "?: keys") {
+	if out := pressSeeing(t, tapeOf(t, all.Sessions()[1]), 80, 24, "?", "?: keys", "q", "["+Help+"\x1b"); !strings.Contains(out, "["+Help+"\x1b") || !strings.Contains(out, "?: keys") {
 		t.Errorf("%q", out)
 	}
 }
@@ -440,7 +461,7 @@ func TestASmallerWindowIsSaid(t *testing.T) {
 	dir := t.TempDir()
 	record(t, dir, 1, evening, "tim", said{0, replay.KindScreen, replay.Screen{Columns: 100, Rows: 40}}, input("1"))
 	tape := tapeOf(t, read(t, dir).Sessions()[0])
-	if out := press(t, tape, "..q", 99, 30); !strings.Contains(out, "had 100 columns and 40 rows") {
+	if out := pressSeeing(t, tape, 99, 30, ".", "?: keys", ".", "", "q", "had 100 columns and 40 rows"); !strings.Contains(out, "had 100 columns and 40 rows") {
 		t.Errorf("%q", out)
 	}
 	if out := press(t, tape, "..q", 100, 30); strings.Contains(out, "had 100 columns") {
