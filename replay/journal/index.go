@@ -73,6 +73,9 @@ var errNoIndex = errors.New("there is no index that fits the journal")
 
 // readIndex reads the index of a session, if it fits its journal.
 func readIndex(dir string, f *os.File) (*index, error) {
+	if info, err := os.Lstat(filepath.Join(dir, indexFile)); err != nil || !info.Mode().IsRegular() {
+		return nil, errNoIndex
+	}
 	b, err := os.ReadFile(filepath.Join(dir, indexFile))
 	if err != nil {
 		return nil, errNoIndex

@@ -283,7 +283,13 @@ func SessionIDs(stateDir string) ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if e.IsDir() && exists(filepath.Join(stateDir, "sessions", e.Name(), "journal.jsonl")) {
+		name := filepath.Join(stateDir, "sessions", e.Name(), "journal.jsonl")
+		info, err := os.Lstat(name)
+		switch {
+		case !e.IsDir() || err != nil:
+		case !info.Mode().IsRegular(): // a pipe would never answer, and a link leads elsewhere
+			return nil, fmt.Errorf("%s is no plain file (%s)", name, info.Mode())
+		default:
 			ids = append(ids, e.Name())
 		}
 	}
