@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -45,12 +43,6 @@ type Deployment struct {
 // unverified is the name of no connection: nothing that is bound to it is sent.
 const unverified = "none"
 
-// software is what the server is.
-type software struct {
-	version  string
-	embedded bool // FerretDB, which has limits that MongoDB does not have
-}
-
 // cursors are those opened by reads, on one link, each with the namespace under which the server gave it.
 type cursors map[int64]string
 
@@ -65,22 +57,6 @@ func (d *Deployment) Evidence() []environment.Evidence { return d.evidence }
 
 // Observation is what was seen of the server.
 func (d *Deployment) Observation() environment.Observation { return d.seen }
-
-// Version is the server's own version.
-func (d *Deployment) Version() string { return d.software.version }
-
-// major is the first number of the version; 0 if it is not known.
-func (d *Deployment) major() int {
-	first, _, _ := strings.Cut(d.software.version, ".")
-	n, err := strconv.Atoi(first)
-	if err != nil || d.software.embedded {
-		return 0
-	}
-	return n
-}
-
-// Embedded says that the server is FerretDB, which cannot do all that MongoDB can.
-func (d *Deployment) Embedded() bool { return d.software.embedded }
 
 // MaxStatements is how many statements one command should hold.
 func (d *Deployment) MaxStatements() int {
@@ -128,7 +104,7 @@ func (d *Deployment) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Ra
 	if err != nil {
 		return nil, err
 	}
-	if c.Class() != command.Read && c.Class() != command.Session {
+	if !d.reads(c) {
 		return nil, fmt.Errorf("internal error: %s is no read (%s)", c.Name(), c.Why())
 	}
 	reply, err := d.wire().Run(ctx, db, c.Raw(), wire.Options{Background: true})
@@ -194,7 +170,7 @@ func (r mainReader) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw
 	if err != nil {
 		return nil, err
 	}
-	if c.Class() != command.Read && c.Class() != command.Session {
+	if !r.d.reads(c) {
 		return nil, fmt.Errorf("internal error: %s is no read (%s)", c.Name(), c.Why())
 	}
 	reply, err := r.d.server.Run(ctx, db, c.Raw(), wire.Options{Connection: r.bound})
@@ -321,9 +297,7 @@ func (d *Deployment) probe(ctx context.Context) error {
 	if err != nil && !d.Answered(err) {
 		return err
 	}
-	d.software.version, _ = reply.Lookup("version").StringValueOK()
-	_, err = reply.LookupErr("ferretdbVersion")
-	d.software.embedded = err == nil
+	d.software = softwareOf(reply, d.server.Hello())
 	d.road = plan.RoadExpr
 	still, err := plan.StillAs(bson.Raw{5, 0, 0, 0, 0}, plan.RoadExpr, nil)
 	if err != nil {

@@ -138,7 +138,7 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	if err != nil {
 		return nil, s.refuse(&Refused{Text: err.Error()})
 	}
-	if c.Class() == command.Read || c.Class() == command.Session {
+	if d.reads(c) {
 		return s.read(ctx, d, c)
 	}
 	v, judged, err := s.gate.decide(ctx, d, c)
@@ -150,6 +150,9 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	}
 	if v.Action == policy.Refuse {
 		return nil, s.refuse(refusal(d, c, v, judged.Environment))
+	}
+	if v.Guarded() && c.Explains() != nil {
+		return nil, s.refuse(explains(d, c))
 	}
 	if v.Guarded() && len(c.Writes()) > 0 {
 		return s.enqueue(ctx, d, c, v, judged) // nothing is sent
@@ -205,6 +208,17 @@ func refusal(d *Deployment, c *command.Command, v policy.Verdict, env environmen
 	}
 	if len(plan.System(c)) > 0 {
 		r.Code = plan.SystemCollection
+	}
+	return r
+}
+
+// explains refuses an explanation that could itself write.
+func explains(d *Deployment, c *command.Command) *Refused {
+	r := &Refused{Text: fmt.Sprintf("%s on %s: %s", c.Name(), d.Name(), c.Why())}
+	if c.ExplainsStatement() {
+		r.Hints = []string{"explain a find with the same filter: db.COLLECTION.find(FILTER).explain()", "preview STATEMENT shows what it would change"}
+	} else {
+		r.Hints = []string{"explain the same pipeline without its stage that writes"}
 	}
 	return r
 }
@@ -279,7 +293,7 @@ func (s *Statement) settleFor(ctx context.Context, d *Deployment, c *command.Com
 
 // send is the last step of what needs no plan. A write is bound to the connection whose server was verified.
 func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command) (*Reply, error) {
-	write := c.Class() != command.Read && c.Class() != command.Session
+	write := !d.reads(c)
 	opts := wire.Options{}
 	if write {
 		if s.mode == Preview {
@@ -486,7 +500,7 @@ func (s *Statement) dependsOnPending(ctx context.Context, d *Deployment, c *comm
 	if len(s.queue) == 0 {
 		return false
 	}
-	if c.Class() != command.Read && c.Class() != command.Session {
+	if !d.reads(c) {
 		return true
 	}
 	if c.Live() {

@@ -23,7 +23,7 @@ import (
 )
 
 // TableVersion changes with every change of what a row means. It is recorded with each session.
-const TableVersion = "2"
+const TableVersion = "3"
 
 // Class is what a command may do.
 type Class uint8
@@ -79,6 +79,8 @@ type Command struct {
 	writes  []Write
 	cursors []int64
 	live    bool
+	parts   []Write  // writes, before raise forgets them: what an explain wraps may stand in a namespace of the server's own
+	wrapped *Command // what an explain of a write wraps; the command itself, where it is an aggregate that asks for its own explanation
 }
 
 // Owned says whether a cursor on a namespace was handed to this session by a command of class Read.
@@ -191,6 +193,7 @@ func (c *Command) classify(elems []bson.RawElement, owned Owned) {
 	if c.class == Read || c.class == Session {
 		return
 	}
+	c.parts = c.writes
 	c.raise()
 	if len(c.targets) == 0 {
 		c.targets = []Namespace{{DB: c.db}}
@@ -272,6 +275,17 @@ func (c *Command) Bounded(ms int64) *Command {
 	body := bsoncore.AppendInt64Element(slices.Clone(c.raw[4:len(c.raw)-1]), "maxTimeMS", ms)
 	out.raw = bson.Raw(bsoncore.BuildDocument(nil, body))
 	return &out
+}
+
+// Explains is the write that the command asks an explanation of; nil if it explains none. It is the command itself where a writing aggregate carries
+// the option explain.
+func (c *Command) Explains() *Command { return c.wrapped }
+
+// ExplainsStatement says that the command explains an update, a delete or a findAndModify, and nothing that writes by a pipeline. MongoDB's manual says that
+// these are planned and not carried out. That is a statement about one server: whether it holds where the command goes, Class does not know.
+// Source: https://www.mongodb.com/docs/manual/reference/command/explain/
+func (c *Command) ExplainsStatement() bool {
+	return c.wrapped != nil && c.wrapped != c && len(c.wrapped.parts) > 0
 }
 
 // Live says that a read waits for what happens later: a change stream or a tailable cursor.

@@ -32,6 +32,9 @@ func (c *Command) Output() (*Output, error) {
 	if c.class != DocumentWrite {
 		return nil, nil
 	}
+	if c.wrapped != nil {
+		return nil, errors.New("an explanation of a write")
+	}
 	if err := misplaced(c); err != nil {
 		return nil, err
 	}

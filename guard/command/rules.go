@@ -133,6 +133,7 @@ func aggregate(p *parsing) error {
 		p.read()
 	} else {
 		p.why = "$out and $merge write to " + namespaces(p.targets)
+		p.explainsItself()
 	}
 	return nil
 }
@@ -247,8 +248,8 @@ func (p *parsing) output(stage string, arg bson.RawValue) error {
 		}
 		into = doc.Lookup("into")
 		if v, err := doc.LookupErr("whenMatched"); err == nil && v.Type == bson.TypeArray {
-			if w, err := p.pipeline(v); err != nil || w {
-				return errors.Join(err, errors.New("$merge.whenMatched must not write"))
+			if err := updatePipeline(v); err != nil {
+				return fmt.Errorf("$merge.whenMatched: %w", err)
 			}
 		}
 	}
@@ -322,7 +323,7 @@ func mapReduce(p *parsing) error {
 	return errors.Join(checkDatabase(ns.DB), checkCollection(ns.Collection))
 }
 
-// explain is a read if what it explains is explainable: writes are planned and not applied.
+// explain has the class of what it wraps: servers exist that carry a writing stage out while they explain it.
 func explain(p *parsing) error {
 	inner, ok := p.elems[0].Value().DocumentOK()
 	if !ok {
@@ -336,12 +337,50 @@ func explain(p *parsing) error {
 	if err != nil {
 		return err
 	}
-	if c.class == Unknown {
+	p.sources = append(slices.Clone(c.sources), c.targets...)
+	switch c.class {
+	case Unknown:
 		return errors.New(c.why)
+	case Read:
+		p.read()
+	default:
+		p.class, p.wrapped, p.targets = c.class, c, c.targets
+		p.why = "a server may carry out the " + c.name + " that it explains"
 	}
-	p.sources = append(c.sources, c.targets...)
-	p.read()
 	return nil
+}
+
+// explainsItself: an aggregate that writes and carries the option explain, whatever its value means to the server.
+func (p *parsing) explainsItself() {
+	if v, ok := p.field("explain"); ok && !isFalse(v) {
+		p.wrapped = p.Command
+		p.why = "a server may carry out the writing stage that it explains"
+	}
+}
+
+// view looks into the pipeline of a view. One that writes would do so whenever somebody reads the view.
+func (p *parsing) view() error {
+	v, ok := p.field("pipeline")
+	if !ok {
+		return nil
+	}
+	if _, ok := v.ArrayOK(); !ok {
+		return errors.New("the pipeline of a view is not an array")
+	}
+	inner := parsing{Command: &Command{db: p.db}}
+	write, err := inner.pipeline(v)
+	if err != nil {
+		return fmt.Errorf("the pipeline of a view: %w", err)
+	}
+	if write {
+		return errors.New("the pipeline of a view has a stage that writes")
+	}
+	return nil
+}
+
+// create: https://www.mongodb.com/docs/manual/reference/command/create/
+func create(p *parsing) error {
+	return errors.Join(onCollection(p), p.view())
 }
 
 // getMore is a read on a cursor that a read of this session opened: an aggregate with $out and batchSize 0 writes at its first getMore.
@@ -435,6 +474,9 @@ func validate(p *parsing) error {
 // Source: https://www.mongodb.com/docs/manual/reference/command/collMod/
 func collMod(p *parsing) error {
 	if err := onCollection(p); err != nil {
+		return err
+	}
+	if err := p.view(); err != nil {
 		return err
 	}
 	dry := false

@@ -109,7 +109,7 @@ var table = []row{
 	{names: "cloneCollectionAsCapped", class: Schema, options: "toCollection size", rule: cloneCollectionAsCapped, why: "copies a collection into a capped one"},
 	{names: "collMod", class: Schema, options: "index validator validationLevel validationAction viewOn pipeline cappedSize cappedMax expireAfterSeconds timeseries changeStreamPreAndPostImages recordPreImages dryRun", rule: collMod, why: "changes a collection's options"},
 	{names: "convertToCapped", class: Schema, options: "size", rule: onCollection, why: "drops the indexes and what does not fit"},
-	{names: "create", class: Schema, options: "capped timeseries expireAfterSeconds clusteredIndex changeStreamPreAndPostImages recordPreImages autoIndexId size max storageEngine validator validationLevel validationAction indexOptionDefaults viewOn pipeline collation encryptedFields", rule: onCollection, why: "creates a collection or a view"},
+	{names: "create", class: Schema, options: "capped timeseries expireAfterSeconds clusteredIndex changeStreamPreAndPostImages recordPreImages autoIndexId size max storageEngine validator validationLevel validationAction indexOptionDefaults viewOn pipeline collation encryptedFields", rule: create, why: "creates a collection or a view"},
 	{names: "createIndexes", class: Schema, options: "indexes commitQuorum", rule: onCollection, why: "builds indexes"},
 	{names: "createSearchIndexes", class: Schema, options: "indexes", rule: onCollection, why: "builds search indexes"},
 	{names: "drop", class: Schema, options: "", rule: onCollection, why: "drops a collection"},
@@ -242,9 +242,23 @@ var readStages = set("$addFields $bucket $bucketAuto $changeStream $changeStream
 	"$redact $replaceRoot $replaceWith $sample $score $search $searchMeta $set $setWindowFields " +
 	"$shardedDataDistribution $skip $sort $sortByCount $sql $unset $unwind $vectorSearch")
 
-// explainable are the commands that explain can wrap. It plans writes and applies none of them.
+// wrappers carry a command or a pipeline inside. Each is as dangerous as the worst of what is taken out of it.
+//
+//	aggregate            the stages that hold pipelines ($facet, $lookup, $unionWith, $rankFusion, $scoreFusion); its own option explain
+//	$merge, update       whenMatched and the updates that are pipelines: only stages that change the one document
+//	create, collMod      the pipeline of a view, which must not write
+//	explain              the command
+//	applyOps             the entries, and the commands among them
+//	getMore              the command that opened the cursor
+//	bulkWrite            the operations
+//
+// explainable are the commands that explain can wrap.
 // Source: https://www.mongodb.com/docs/manual/reference/command/explain/
 var explainable = set("aggregate count distinct find findAndModify findandmodify delete update mapReduce mapreduce")
+
+// updateStages are the stages that an update may have: they change the one document.
+// Source: https://www.mongodb.com/docs/manual/tutorial/update-documents-with-aggregation-pipeline/
+var updateStages = set("$addFields $set $project $unset $replaceRoot $replaceWith")
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}

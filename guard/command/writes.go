@@ -339,7 +339,7 @@ func (w *Write) setUpdate(u bson.RawValue) error {
 	w.Update = u
 	if u.Type == bson.TypeArray {
 		w.Op = Update
-		return nil
+		return updatePipeline(u)
 	}
 	doc, ok := u.DocumentOK()
 	if !ok {
@@ -365,6 +365,24 @@ func (w *Write) setUpdate(u bson.RawValue) error {
 		w.Op = Update
 	default:
 		return errors.New("the update mixes operators and fields")
+	}
+	return nil
+}
+
+// updatePipeline says what stands in the pipeline of an update that changes more, or looks further, than at the one document.
+func updatePipeline(v bson.RawValue) error {
+	stages, err := documents(v)
+	if err != nil {
+		return fmt.Errorf("the pipeline of the update: %w", err)
+	}
+	for _, s := range stages {
+		elems, err := s.Elements()
+		if err != nil || len(elems) != 1 {
+			return errors.New("a stage of the update's pipeline must have exactly one field")
+		}
+		if name := elems[0].Key(); !updateStages[name] {
+			return fmt.Errorf("an update's pipeline has no stage %q", name)
+		}
 	}
 	return nil
 }
