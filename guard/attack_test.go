@@ -1,14 +1,23 @@
 package guard_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard"
 	"respect/guard/internal/wiretest"
+	"respect/replay/durable"
 )
 
 // What a hostile review broke, kind by kind. Each test is of one kind, with its relatives.
@@ -92,5 +101,148 @@ func TestAttackExplain(t *testing.T) {
 	}
 	if want := len(explains["of a statement"]); explained != want || len(c.sent) > 0 || len(b.op.asked) > 0 {
 		t.Errorf("explained %d, want %d; sent %v; asked %d", explained, want, c.sent, len(b.op.asked))
+	}
+}
+
+// TestAttackSealedPlan: what is executed is what was sealed. A plan file that is edited in place after the intent stops the change before the batch that would hold the edit.
+func TestAttackSealedPlan(t *testing.T) {
+	t.Parallel()
+	s := production(t, "double")
+	var docs []any
+	const most = 1000
+	long := strings.Repeat("x", 1200) // so that what is read ahead is a part of the file
+	id := func(i int) string { return fmt.Sprintf("%s%04d", long, i) }
+	for i := range most {
+		docs = append(docs, bson.D{{Key: "_id", Value: id(i)}, {Key: "go", Value: i%2 == 0}})
+	}
+	if _, err := s.other.Database(s.db).Collection("people").InsertMany(t.Context(), docs); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"before the first batch", "between batches"} {
+		b := s.bench(t)
+		edited := false
+		edit := func() {
+			edited = true
+			files, err := filepath.Glob(filepath.Join(b.dir, "changes", "*", "plan.jsonl"))
+			if err != nil || len(files) != 1 {
+				t.Fatalf("%v, %v", files, err)
+			}
+			text, err := os.ReadFile(files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The _ids of the plan become those of documents that nobody was shown: …0998 ─► …0999.
+			hash := func(i int, goes bool) []byte {
+				doc, err := bson.Marshal(bson.D{{Key: "_id", Value: id(i)}, {Key: "go", Value: goes}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum := sha256.Sum256(doc)
+				return []byte(hex.EncodeToString(sum[:]))
+			}
+			for i := most - 100; i < most; i += 2 {
+				text = bytes.ReplaceAll(text, []byte(id(i)), []byte(id(i+1)))
+				text = bytes.ReplaceAll(text, hash(i, true), hash(i+1, false))
+			}
+			f, err := os.OpenFile(files[0], os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteAt(text, 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := 0
+		s.before(func(c wiretest.Command) {
+			if c.Name != "delete" {
+				return
+			}
+			if n++; n == 1 && when == "between batches" && !edited {
+				edit()
+			}
+		})
+		if when == "before the first batch" {
+			b.op.answer = func(q guard.Question) guard.Answer { edit(); return typed(q) }
+		}
+		_, _, err := b.run(`{"delete": "people", "deletes": [{"q": {"go": true}, "limit": 0}]}`)
+		s.before(func(wiretest.Command) {})
+		if err == nil {
+			t.Errorf("%s: the change of an edited plan ran to its end", when)
+		}
+		odd, err := s.other.Database(s.db).Collection("people").CountDocuments(t.Context(), bson.D{{Key: "go", Value: false}})
+		if err != nil || odd != most/2 {
+			t.Errorf("%s: of the %d documents that were never shown %d are left (%v)", when, most/2, odd, err)
+		}
+	}
+}
+
+// TestAttackRecordGone: a record that was removed, cut, moved or copied while the question stood knows nothing of what would be done: nothing is.
+func TestAttackRecordGone(t *testing.T) {
+	t.Parallel()
+	s := production(t, "double")
+	s.people(t)
+	was := s.state(t)
+	journalOf := func(t *testing.T, dir string) string {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(dir, "sessions", "*", "journal.jsonl"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%v, %v", files, err)
+		}
+		return files[0]
+	}
+	for name, attack := range map[string]func(t *testing.T, dir string) error{
+		"unlinked":  func(t *testing.T, dir string) error { return os.Remove(journalOf(t, dir)) },
+		"truncated": func(t *testing.T, dir string) error { return os.Truncate(journalOf(t, dir), 100) },
+		"moved":     func(t *testing.T, dir string) error { return os.Rename(dir, dir+".moved") },
+		"moved and copied": func(t *testing.T, dir string) error {
+			return errors.Join(os.Rename(dir, dir+".moved"), os.CopyFS(dir, os.DirFS(dir+".moved")))
+		},
+		"replaced by a link": func(t *testing.T, dir string) error {
+			j := journalOf(t, dir)
+			return errors.Join(os.Rename(j, j+".1"), os.Symlink(j+".1", j))
+		},
+		"replaced by a pipe": func(t *testing.T, dir string) error {
+			j := journalOf(t, dir)
+			return errors.Join(os.Rename(j, j+".1"), syscall.Mkfifo(j, 0o600))
+		},
+		"edited": func(t *testing.T, dir string) error {
+			j := journalOf(t, dir)
+			text, err := os.ReadFile(j)
+			if err != nil {
+				return err
+			}
+			f, err := os.OpenFile(j, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteAt(bytes.ReplaceAll(text, []byte(`"planned"`), []byte(`"plonned"`)), 0)
+			return errors.Join(err, f.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := s.benchIn(t, filepath.Join(t.TempDir(), "state"), durable.OS{})
+			b.op.answer = func(q guard.Question) guard.Answer {
+				if err := attack(t, b.dir); err != nil {
+					t.Fatal(err)
+				}
+				return typed(q)
+			}
+			s.forget()
+			_, _, err := b.run(`{"delete": "people", "deletes": [{"q": {}, "limit": 0}]}`)
+			var r *guard.Refused
+			if !errors.As(err, &r) {
+				t.Errorf("%v, want a refusal", err)
+			}
+			s.quiet(t, name)
+			if diff := cmp.Diff(was, s.state(t)); diff != "" {
+				t.Errorf("something was changed: %s", diff)
+			}
+			if len(b.op.receipts) > 0 {
+				t.Errorf("there is a receipt: %+v", b.op.receipts[0])
+			}
+		})
 	}
 }

@@ -93,12 +93,15 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	x := newExecution(g, d, p, j)
 	if err := g.recordSealed(replay.KindIntent, x.intent(j)); err != nil { // ◄ nothing has happened yet
 		if errors.Is(err, journal.ErrWitness) { // the record itself is whole, and says how it ended
-			rejected := replay.Outcome{Change: p.Change(), Status: replay.StatusRejected, Error: err.Error(), Counts: []replay.Count{}}
-			if rerr := g.recordSealed(replay.KindOutcome, rejected); !errors.Is(rerr, journal.ErrWitness) {
+			if rerr := g.recordSealed(replay.KindOutcome, notBegun(p, err)); !errors.Is(rerr, journal.ErrWitness) {
 				err = errors.Join(err, rerr)
 			}
 		}
 		return nil, s.refuse(&Refused{Text: err.Error()}) // the files stay: the intent may stand in the record all the same
+	}
+	if r := g.standing(true); r != nil { // is the intent where a reader will look for it?
+		_ = g.recordSealed(replay.KindOutcome, notBegun(p, r)) // wherever that file is by now, it says how it ended
+		return nil, s.refuseUnrecorded(r)
 	}
 	o := x.run(ctx)
 	g.changes = append(g.changes, o.Change)
@@ -119,6 +122,11 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return o, &Stopped{Outcome: o}
 	}
 	return o, nil
+}
+
+// notBegun is the outcome of a change whose intent was written, and of which nothing was sent.
+func notBegun(p *plan.Plan, why error) replay.Outcome {
+	return replay.Outcome{Change: p.Change(), Status: replay.StatusRejected, Error: why.Error(), Counts: []replay.Count{}}
 }
 
 // whyEmpty tells, of a plan that changes nothing and so is not shown, what of it its author may not have meant.

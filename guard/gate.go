@@ -27,6 +27,9 @@ type Journal interface {
 	// Seal signs where the record stands and makes it durable, here and wherever else seals belong. An error that wraps journal.ErrWitness says that
 	// elsewhere failed, and nothing else.
 	Seal() error
+	// Standing is an error if what was written is not found again under its own name: nothing may be done then that it should speak of. With readBack the end of
+	// it is compared byte by byte.
+	Standing(readBack bool) error
 	// Session is the name of the session.
 	Session() string
 }
@@ -224,6 +227,14 @@ func (g *Gate) recordSealed(kind replay.Kind, body any) error {
 	}
 	if err := g.cfg.Journal.Seal(); err != nil {
 		return fmt.Errorf("the record cannot be sealed: %w", err)
+	}
+	return nil
+}
+
+// standing says that the record is not where it was written, before something is done that it would not know of.
+func (g *Gate) standing(readBack bool) *Refused {
+	if err := g.cfg.Journal.Standing(readBack); err != nil {
+		return &Refused{Text: "the record is gone or was changed: " + err.Error(), Hints: []string{"state directory: " + g.cfg.StateDir, "leave, look at who touched it, and begin again"}}
 	}
 	return nil
 }

@@ -212,6 +212,14 @@ func refusal(d *Deployment, c *command.Command, v policy.Verdict, env environmen
 	return r
 }
 
+// refuseUnrecorded ends a statement because the record cannot be relied on. That it was refused is written where there may be no reader.
+func (s *Statement) refuseUnrecorded(r *Refused) error {
+	r.Applied = s.applied()
+	s.stopped = r
+	_ = s.gate.record(replay.KindRefused, replay.Refused{Text: r.Text, Hints: r.Hints}) // it may fail like the rest
+	return r
+}
+
 // explains refuses an explanation that could itself write.
 func explains(d *Deployment, c *command.Command) *Refused {
 	r := &Refused{Text: fmt.Sprintf("%s on %s: %s", c.Name(), d.Name(), c.Why())}

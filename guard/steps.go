@@ -26,6 +26,10 @@ func (x *execution) steps(ctx context.Context, last bool) {
 		if s.Last != last || x.fatal != nil {
 			continue
 		}
+		if r := x.gate.standing(false); r != nil {
+			x.fail(r)
+			return
+		}
 		if s.Do == plan.DoRun {
 			if err := x.runCommand(ctx, s); err != nil {
 				x.fail(fmt.Errorf("%s %s: %w", s.Verb, s.NS, err))

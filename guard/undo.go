@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 	"respect/guard/policy"
 	"respect/replay"
 	"respect/replay/backup"
+	"respect/replay/durable"
 	"respect/replay/journal"
 )
 
@@ -330,7 +330,7 @@ func readAfter(dir, want string) ([]string, error) {
 	if want == "" {
 		return nil, nil
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "after.idx"))
+	b, err := durable.ReadFile(filepath.Join(dir, "after.idx"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("after.idx is missing")
 	}

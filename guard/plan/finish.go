@@ -82,7 +82,7 @@ func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
 	if err := b.sp.flush(); err != nil {
 		return nil, err
 	}
-	p.digest = b.sp.digest(planFile)
+	p.digest, p.blocks = b.sp.digest(planFile), b.sp.files[planFile].blocks.sums()
 	return p, nil
 }
 

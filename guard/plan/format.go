@@ -128,8 +128,9 @@ type Plan struct {
 	totals   totals
 	samples  []Sample
 	results  map[resultKey]*Result
-	sp       *spool   // of a plan that was just made
-	secret   bson.Raw // the command with its secrets, only of a plan that was just made
+	blocks   blockSums // of the file: what is read of it later is compared with them before it is used
+	sp       *spool    // of a plan that was just made
+	secret   bson.Raw  // the command with its secrets, only of a plan that was just made
 }
 
 // Dir is the directory of the change.
@@ -166,7 +167,7 @@ func (p *Plan) SaveAfter(fsys durable.FS, s Step, left bson.Raw) (replay.Saved, 
 	if err := durable.WriteFile(fsys, file, left); err != nil {
 		return replay.Saved{}, err
 	}
-	saved, _, err := readBack(file)
+	saved, _, err := readBack(p.dir, filepath.FromSlash(name))
 	saved.Name = name
 	return replay.Saved{Change: p.Change(), Files: []replay.SavedFile{saved}}, err
 }
@@ -178,7 +179,12 @@ func (p *Plan) After(s Step, saved []replay.SavedFile) (bson.Raw, error) {
 	if i < 0 {
 		return nil, nil
 	}
-	b, err := os.ReadFile(filepath.Join(p.dir, filepath.FromSlash(name)))
+	f, err := durable.OpenBelow(p.dir, filepath.FromSlash(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only
+	b, err := io.ReadAll(f)
 	if err != nil {
 		return nil, err
 	}
@@ -253,8 +259,13 @@ func (p *Plan) Danger() bool {
 // Open reads a plan file and checks it against its digest, unless that is "".
 func Open(dir, digest string) (*Plan, error) {
 	p := &Plan{dir: dir}
-	h := sha256.New()
-	err := p.scan(io.TeeReader, h, func(l line) error {
+	f, err := durable.Open(filepath.Join(dir, planFile))
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", dir, err)
+	}
+	defer f.Close() // read only
+	h, sums := sha256.New(), &blockHasher{}
+	err = scan(io.TeeReader(f, io.MultiWriter(h, sums)), func(l line) error {
 		switch {
 		case l.Plan != nil:
 			if l.Plan.Version < 1 || l.Plan.Version > formatVersion {
@@ -277,7 +288,7 @@ func Open(dir, digest string) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", dir, err)
 	}
-	p.digest = hex.EncodeToString(h.Sum(nil))
+	p.digest, p.blocks = hex.EncodeToString(h.Sum(nil)), sums.sums()
 	if digest != "" && digest != p.digest {
 		return nil, fmt.Errorf("plan %s: its digest is %s, the record says %s", dir, p.digest, digest)
 	}
@@ -289,7 +300,7 @@ func Open(dir, digest string) (*Plan, error) {
 
 // Ends are the header of a plan and the hash of its commands as they were typed, read from the two ends of its file.
 func Ends(dir string) (h Header, typed string, err error) {
-	f, err := os.Open(filepath.Join(dir, planFile))
+	f, err := durable.Open(filepath.Join(dir, planFile))
 	if err != nil {
 		return h, "", err
 	}
@@ -336,9 +347,14 @@ func lastLine(f *os.File) ([]byte, error) {
 	}
 }
 
-// Items hands each document of the plan to each, in order.
+// Items hands each document of the plan to each, in order. What of the file is not as it was written, or as it was when it was opened, is handed to nobody.
 func (p *Plan) Items(each func(Item) error) error {
-	return p.scan(nil, nil, func(l line) error {
+	f, err := durable.Open(filepath.Join(p.dir, planFile))
+	if err != nil {
+		return err
+	}
+	defer f.Close() // read only
+	return scan(&blockReader{r: f, sums: p.blocks}, func(l line) error {
 		if l.Document == nil {
 			return nil
 		}
@@ -346,16 +362,8 @@ func (p *Plan) Items(each func(Item) error) error {
 	})
 }
 
-func (p *Plan) scan(tee func(io.Reader, io.Writer) io.Reader, w io.Writer, each func(line) error) error {
-	f, err := os.Open(filepath.Join(p.dir, planFile))
-	if err != nil {
-		return err
-	}
-	defer f.Close() // read only
-	var r io.Reader = f
-	if tee != nil {
-		r = tee(f, w)
-	}
+// scan hands each line of a plan file to each.
+func scan(r io.Reader, each func(line) error) error {
 	br := bufio.NewReaderSize(r, 256<<10)
 	for n := 1; ; n++ {
 		b, err := br.ReadBytes('\n')

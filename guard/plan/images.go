@@ -2,12 +2,15 @@ package plan
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"path/filepath"
+	"respect/replay/durable"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -66,7 +69,7 @@ func (im *Images) read(which string, it Item, i *Image) (bson.Raw, error) {
 
 // file is the spool of a namespace, not read beyond a place.
 func (im *Images) file(which, ns string, at int64) (*imageFile, error) {
-	name := filepath.Join(im.dir, which, im.name(ns))
+	name := filepath.Join(which, im.name(ns))
 	f := im.files[name]
 	if f != nil && f.at <= at {
 		return f, nil
@@ -76,7 +79,7 @@ func (im *Images) file(which, ns string, at int64) (*imageFile, error) {
 			return nil, err
 		}
 	}
-	f, err := openImages(name)
+	f, err := openImages(im.dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +96,9 @@ func (im *Images) name(ns string) string {
 	return imageName(ns)
 }
 
-func openImages(name string) (*imageFile, error) {
-	f, err := os.Open(name)
+// openImages opens a file below the directory of a change.
+func openImages(dir, name string) (*imageFile, error) {
+	f, err := durable.OpenBelow(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -130,30 +134,54 @@ func (im *Images) Close() error {
 	return err
 }
 
-// eachDocument reads a file of images or of a whole collection, one document after the other. The document is valid until each returns.
-func eachDocument(name string, each func(bson.Raw) error) error {
-	f, err := openImages(name)
+// eachDocument reads a file of images or of a whole collection below the directory of a change, one document after the other, and hashes the file on the way. The
+// document is valid until each returns. If the file is not the one that has the hash sum, the error at its end says so: what each was given is worth nothing then.
+func eachDocument(dir, name, sum string, each func(bson.Raw) error) error {
+	f, err := durable.OpenBelow(dir, name)
 	if err != nil {
 		return err
 	}
-	defer f.f.Close() // read only
+	defer f.Close() // read only
+	h := sha256.New()
+	raw := io.TeeReader(f, h)
+	packed := raw
+	if strings.HasSuffix(name, ".gz") {
+		if packed, err = gzip.NewReader(raw); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	err = splitDocuments(bufio.NewReaderSize(packed, block), each)
+	if err == nil {
+		_, err = io.Copy(io.Discard, raw)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != sum {
+		return fmt.Errorf("the backup %s has hash %s, the record says %s: it was changed", name, got, sum)
+	}
+	return nil
+}
+
+// splitDocuments hands each BSON document that a reader holds to each.
+func splitDocuments(r io.Reader, each func(bson.Raw) error) error {
 	buf := make([]byte, 4, 64<<10)
 	for {
-		if _, err := io.ReadFull(f.r, buf[:4]); errors.Is(err, io.EOF) {
+		if _, err := io.ReadFull(r, buf[:4]); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return err
 		}
 		n, ok := documentLength(buf[:4])
 		if !ok {
-			return fmt.Errorf("%s: a document of %d bytes", name, n)
+			return fmt.Errorf("a document of %d bytes", n)
 		}
 		if cap(buf) < n {
 			buf = append(make([]byte, 0, n), buf[:4]...)
 		}
 		buf = buf[:n]
-		if _, err := io.ReadFull(f.r, buf[4:]); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if _, err := io.ReadFull(r, buf[4:]); err != nil {
+			return err
 		}
 		if err := each(bson.Raw(buf)); err != nil {
 			return err

@@ -12,7 +12,6 @@ import (
 	"hash"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -45,12 +44,13 @@ type spool struct {
 
 type spoolFile struct {
 	f      durable.File
-	packed bool      // compressed: gzip members of at most one block each, one behind the other
-	buf    []byte    // not handed over yet
-	at     int64     // bytes appended so far
-	handed bool      // something was handed over
-	h      hash.Hash // of the file's bytes; this and the next belong to the goroutine until drain
-	packs  []pack    // the gzip members
+	packed bool         // compressed: gzip members of at most one block each, one behind the other
+	buf    []byte       // not handed over yet
+	at     int64        // bytes appended so far
+	handed bool         // something was handed over
+	h      hash.Hash    // of the file's bytes; this and the next two belong to the goroutine until drain
+	blocks *blockHasher // of the plan file
+	packs  []pack       // the gzip members
 	shut   bool
 }
 
@@ -136,6 +136,9 @@ func (s *spool) file(name string) (*spoolFile, error) {
 		return nil, err
 	}
 	sf := &spoolFile{f: f, packed: strings.HasSuffix(name, ".gz"), h: sha256.New()}
+	if name == planFile {
+		sf.blocks = &blockHasher{}
+	}
 	s.files[name], s.order = sf, append(s.order, name)
 	return sf, nil
 }
@@ -229,6 +232,9 @@ func (p *packer) write(f *spoolFile, b []byte) error {
 		b = p.out.Bytes()
 	}
 	f.h.Write(b) // never fails
+	if f.blocks != nil {
+		_, _ = f.blocks.Write(b) // never fails
+	}
 	_, err := f.f.Write(b)
 	return err
 }
@@ -351,7 +357,7 @@ func (s *spool) digest(name string) string {
 func (s *spool) readBack() ([]replay.SavedFile, error) {
 	var out []replay.SavedFile
 	for _, name := range s.order {
-		f, err := s.files[name].readBack(filepath.Join(s.dir, name))
+		f, err := s.files[name].readBack(s.dir, name)
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", name, err)
 		}
@@ -365,12 +371,12 @@ func (s *spool) readBack() ([]replay.SavedFile, error) {
 }
 
 // readBack hashes the file as the disk has it, and unpacks its members, on all processors.
-func (sf *spoolFile) readBack(name string) (saved replay.SavedFile, err error) {
+func (sf *spoolFile) readBack(dir, name string) (saved replay.SavedFile, err error) {
 	if !sf.packed {
-		saved, _, err := readBack(name)
+		saved, _, err := readBack(dir, name)
 		return saved, err
 	}
-	f, err := os.Open(name)
+	f, err := durable.OpenBelow(dir, name)
 	if err != nil {
 		return saved, err
 	}
@@ -439,8 +445,8 @@ func (s *spool) discard() error {
 }
 
 // readBack hashes a file as the disk has it, and counts the bytes that it unpacks to. Each gzip member's checksum is compared on the way.
-func readBack(name string) (saved replay.SavedFile, unpacked int64, err error) {
-	f, err := os.Open(name)
+func readBack(dir, name string) (saved replay.SavedFile, unpacked int64, err error) {
+	f, err := durable.OpenBelow(dir, name)
 	if err != nil {
 		return saved, 0, err
 	}

@@ -119,7 +119,7 @@ func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now
 		if s.Documents > 0 {
 			return nil, nil, fmt.Errorf("the backup of %s was not finished, and what was dropped is not there under another name (%q) either", s.NS, s.To)
 		}
-	} else if err := u.insertBackup(ctx, ns, now, filepath.Join(u.of.dir, name), u.backup[i]); err != nil {
+	} else if err := u.insertBackup(ctx, ns, now, name, u.backup[i]); err != nil {
 		return nil, nil, err
 	}
 	indexes := Step{Do: DoCreateIndexes, NS: s.NS, Last: true}
@@ -188,14 +188,9 @@ func (u *undo) expired(ns string) (out []Fact) {
 
 // insertBackup plans the insertion of each document in a backup file whose bytes the record knows.
 func (u *undo) insertBackup(ctx context.Context, ns command.Namespace, now *collectionInfo, name string, want replay.SavedFile) error {
-	if got, _, err := readBack(name); err != nil {
-		return err
-	} else if got.SHA256 != want.SHA256 {
-		return fmt.Errorf("the backup %s has hash %s, the record says %s: it was changed", name, got.SHA256, want.SHA256)
-	}
 	var group []bson.Raw
 	size := 0
-	err := eachDocument(name, func(doc bson.Raw) error {
+	err := eachDocument(u.of.dir, name, want.SHA256, func(doc bson.Raw) error {
 		if mine, err := u.wanted(doc, nil); err != nil || !mine {
 			return err
 		}

@@ -65,10 +65,13 @@ func Verify(dir string, c *journal.Change) (Report, error) {
 			r.Problems = append(r.Problems, fmt.Sprintf("%q is no name of a file of a change", f.Name))
 			continue
 		}
-		n, sum, err := hashFile(filepath.Join(dir, filepath.FromSlash(f.Name)))
+		n, sum, err := hashFile(dir, filepath.FromSlash(f.Name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			r.Problems = append(r.Problems, f.Name+" is missing")
+			continue
+		case errors.Is(err, durable.ErrNotPlain):
+			r.Problems = append(r.Problems, f.Name+" is no regular file")
 			continue
 		case err != nil:
 			return r, err
@@ -81,8 +84,8 @@ func Verify(dir string, c *journal.Change) (Report, error) {
 	return r, nil
 }
 
-func hashFile(name string) (n int64, sum string, err error) {
-	f, err := os.Open(name)
+func hashFile(dir, name string) (n int64, sum string, err error) {
+	f, err := durable.OpenBelow(dir, name)
 	if err != nil {
 		return 0, "", err
 	}
@@ -247,7 +250,7 @@ func Strays(stateDir string, sessions []*journal.Session, now time.Time) (names 
 
 // finished says whether a directory holds a whole plan: what was carried out does.
 func finished(dir string) bool {
-	f, err := os.Open(filepath.Join(dir, "plan.jsonl"))
+	f, err := durable.Open(filepath.Join(dir, "plan.jsonl"))
 	if err != nil {
 		return !errors.Is(err, fs.ErrNotExist)
 	}

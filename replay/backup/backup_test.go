@@ -64,7 +64,7 @@ func state(t testing.TB) (dir string, c *journal.Change) {
 
 func sum(t testing.TB, file string) string {
 	t.Helper()
-	_, s, err := hashFile(file)
+	_, s, err := hashFile(filepath.Dir(file), filepath.Base(file))
 	if err != nil {
 		t.Fatal(err)
 	}

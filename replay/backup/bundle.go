@@ -67,7 +67,7 @@ func Export(w io.Writer, stateDir string, sessions []*journal.Session, c *journa
 }
 
 func addFile(t *tar.Writer, name, from string) error {
-	f, err := os.Open(from)
+	f, err := durable.Open(from)
 	if err != nil {
 		return err
 	}

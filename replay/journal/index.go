@@ -76,7 +76,7 @@ func readIndex(dir string, f *os.File) (*index, error) {
 	if info, err := os.Lstat(filepath.Join(dir, indexFile)); err != nil || !info.Mode().IsRegular() {
 		return nil, errNoIndex
 	}
-	b, err := os.ReadFile(filepath.Join(dir, indexFile))
+	b, err := durable.ReadFile(filepath.Join(dir, indexFile))
 	if err != nil {
 		return nil, errNoIndex
 	}
@@ -146,7 +146,7 @@ func readIndexed(stateDir, id string) (*Session, error) {
 
 // throughIndex is nil where there is no index that fits.
 func throughIndex(dir, id string) *Session {
-	f, err := os.Open(filepath.Join(dir, "journal.jsonl"))
+	f, err := durable.Open(filepath.Join(dir, "journal.jsonl"))
 	if err != nil {
 		return nil
 	}

@@ -117,7 +117,7 @@ func readSession(stateDir, id string, keep bool, said claims) (*Session, error) 
 	if err != nil {
 		return nil, fmt.Errorf("session %s: %w", id, err)
 	}
-	f, err := os.Open(filepath.Join(dir, "journal.jsonl"))
+	f, err := durable.Open(filepath.Join(dir, "journal.jsonl"))
 	if err != nil {
 		return nil, fmt.Errorf("session %s: %w", id, err)
 	}
@@ -243,7 +243,7 @@ func leftOut(e replay.Event, name string) replay.Event {
 	at, size, hash := e.At, e.Size, e.Hash
 	e.Body = nil
 	e.Load = func() (json.RawMessage, error) {
-		f, err := os.Open(name)
+		f, err := durable.Open(name)
 		if err != nil {
 			return nil, err
 		}
@@ -331,7 +331,7 @@ func unnamedHeads(stateDir string) ([]replay.Head, error) {
 
 // firstLine is what a session says of itself; nothing if it cannot be read, which verification reports.
 func firstLine(stateDir, id string) (o replay.Open) {
-	f, err := os.Open(filepath.Join(stateDir, "sessions", id, "journal.jsonl"))
+	f, err := durable.Open(filepath.Join(stateDir, "sessions", id, "journal.jsonl"))
 	if err != nil {
 		return o
 	}
@@ -348,7 +348,7 @@ func firstLine(stateDir, id string) (o replay.Open) {
 
 // lastLine is where an ended session's chain ends. The file is synced first: a head that is named must not be lost with the power.
 func lastLine(stateDir, id string) (h replay.Head, ok bool) {
-	f, err := os.Open(filepath.Join(stateDir, "sessions", id, "journal.jsonl"))
+	f, err := durable.Open(filepath.Join(stateDir, "sessions", id, "journal.jsonl"))
 	if err != nil {
 		return h, false
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -164,11 +163,11 @@ func keyName(s string) string {
 }
 
 func readKey(dir string) (*Key, error) {
-	private, err := os.ReadFile(filepath.Join(dir, keyFile))
+	private, err := durable.ReadFile(filepath.Join(dir, keyFile))
 	if err != nil {
 		return nil, err
 	}
-	public, err := os.ReadFile(filepath.Join(dir, publicFile))
+	public, err := durable.ReadFile(filepath.Join(dir, publicFile))
 	if err != nil {
 		return nil, fmt.Errorf("the key that seals journals is not whole: %v", err) // not fs.ErrNotExist: no other key is made in its place
 	}
@@ -188,7 +187,7 @@ func readKey(dir string) (*Key, error) {
 
 // PublicKey is the public key of a state directory; "" if nothing was ever sealed there.
 func PublicKey(stateDir string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(stateDir, keyDir, publicFile))
+	b, err := durable.ReadFile(filepath.Join(stateDir, keyDir, publicFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type Writer struct {
 	seq   uint64
 	prev  string
 	size  int64
+	last  []byte // the bytes that were written last, recent of them or more
 	dirty bool
 	err   error
 	index index
@@ -127,9 +129,20 @@ func (w *Writer) append(kind replay.Kind, body any) error {
 		w.err = fmt.Errorf("journal: write %s: %w", kind, err)
 		return w.err
 	}
+	w.remember(line)
 	w.index.add(kind, w.size, int64(len(line)-1))
 	w.seq, w.prev, w.dirty, w.size = w.seq+1, e.Hash, true, w.size+int64(len(line))
 	return nil
+}
+
+// recent is how much of what was written is read back before something is done that it speaks of.
+const recent = 64 << 10
+
+func (w *Writer) remember(line []byte) {
+	if len(w.last) > 8*recent {
+		w.last = append(w.last[:0], w.last[len(w.last)-recent:]...)
+	}
+	w.last = append(w.last, line...)
 }
 
 // Sync makes all that was appended durable.
@@ -144,6 +157,50 @@ func (w *Writer) Sync() error {
 		return w.err
 	}
 	w.dirty = false
+	return nil
+}
+
+// Standing says why the journal that is being written is not the one that is found under its name, whole: a record that was removed, cut, moved or replaced would
+// know nothing of what is done next. With readBack what was written last is read from there and compared, otherwise only the file and its length.
+// It says nothing of what is not synced.
+func (w *Writer) Standing(readBack bool) (err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	name := filepath.Join(w.dir, "journal.jsonl")
+	f, err := durable.Open(name)
+	if err != nil {
+		return fmt.Errorf("journal: the record is not where it was: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	there, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if o, ok := w.f.(interface{ Stat() (os.FileInfo, error) }); ok {
+		ours, err := o.Stat()
+		if err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		if !os.SameFile(ours, there) {
+			return fmt.Errorf("journal: another file stands at %s", name)
+		}
+	}
+	if there.Size() != w.size {
+		return fmt.Errorf("journal: %s has %d bytes, and %d were written", name, there.Size(), w.size)
+	}
+	if !readBack {
+		return nil
+	}
+	last := make([]byte, len(w.last))
+	if _, err := f.ReadAt(last, w.size-int64(len(last))); err != nil {
+		return fmt.Errorf("journal: what was written last cannot be read back: %w", err)
+	}
+	if !bytes.Equal(last, w.last) {
+		return fmt.Errorf("journal: the end of %s is not what was written", name)
+	}
 	return nil
 }
 

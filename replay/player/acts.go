@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"respect/replay"
+	"respect/replay/durable"
 	"respect/replay/journal"
 )
 
@@ -243,7 +244,7 @@ func (r Record) Writes(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(r.file())
+	f, err := durable.Open(r.file())
 	if err != nil {
 		return err
 	}

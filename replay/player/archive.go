@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"respect/replay"
+	"respect/replay/durable"
 	"respect/replay/journal"
 )
 
@@ -107,7 +108,7 @@ var errEnough = errors.New("enough")
 // events hands each event that was verified to each, in order. Its body belongs to each until that returns; what was decoded may be kept. An error of each
 // ends it.
 func (r Record) events(each func(replay.Event) error) error {
-	f, err := os.Open(r.file())
+	f, err := durable.Open(r.file())
 	if err != nil {
 		return fmt.Errorf("session %s: %w", r.Session.ID, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"respect/replay"
+	"respect/replay/durable"
 )
 
 // Mark says what a frame is, for those who look for it.
@@ -45,7 +46,7 @@ type Tape struct {
 
 // Tape makes the tape of a session. The caller closes it.
 func (r Record) Tape() (*Tape, error) {
-	f, err := os.Open(r.file())
+	f, err := durable.Open(r.file())
 	if err != nil {
 		return nil, fmt.Errorf("session %s: %w", r.Session.ID, err)
 	}

@@ -15,10 +15,10 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"respect/replay/durable"
 	"respect/replay/journal"
 )
 
@@ -64,7 +64,7 @@ func (a *Archive) documents(c *journal.Change, each func(planDocument, *spools) 
 		return fmt.Errorf("%q is no name of a change", c.ID)
 	}
 	dir := filepath.Join(a.Dir, "changes", c.ID)
-	f, err := os.Open(filepath.Join(dir, "plan.jsonl"))
+	f, err := durable.Open(filepath.Join(dir, "plan.jsonl"))
 	if err != nil {
 		return err
 	}
@@ -218,9 +218,9 @@ func openSpool(dir, which, ns string) (*spool, error) {
 	if !filepath.IsLocal(name) || !filepath.IsLocal(old) {
 		return nil, fmt.Errorf("%s: %w", name, errImage)
 	}
-	f, err := os.Open(filepath.Join(dir, name))
+	f, err := durable.OpenBelow(dir, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if f, err = os.Open(filepath.Join(dir, old)); err != nil {
+		if f, err = durable.OpenBelow(dir, old); err != nil {
 			return nil, err
 		}
 		return &spool{Reader: bufio.NewReader(f), closer: f, name: old}, nil
