@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 var may = time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
@@ -83,28 +81,6 @@ func TestAMarkerForOneDatabase(t *testing.T) {
 	}
 	if got := Classify(ev, "other"); got != Development {
 		t.Errorf("other is %v", got)
-	}
-}
-
-func TestMarkerRoundTrip(t *testing.T) {
-	raw, err := bson.Marshal(MarkerDocument(Staging, "standalone h", "ann", may))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := ParseMarker(raw), marker("staging", "standalone h"); got.Value != want.Value || got.Deployment != want.Deployment || !got.At.Equal(want.At) || got.State != MarkerPresent {
-		t.Errorf("ParseMarker = %+v, want %+v", got, want)
-	}
-	for _, bad := range []bson.D{
-		{}, {{Key: "value", Value: 1}}, {{Key: "value", Value: "production"}},
-		{{Key: "value", Value: "production"}, {Key: "deployment", Value: "x"}, {Key: "by", Value: "y"}, {Key: "at", Value: "today"}},
-	} {
-		raw, err := bson.Marshal(bad)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := ParseMarker(raw); got.State != MarkerMalformed {
-			t.Errorf("ParseMarker(%v) = %+v, want malformed", bad, got)
-		}
 	}
 }
 

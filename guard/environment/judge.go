@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // Observation is what the collectors saw.
@@ -30,9 +28,14 @@ type Observation struct {
 	Cluster string // id of the sharded cluster
 	// ServerHost is serverStatus.host: the machine's name, with the port if it is not 27017.
 	ServerHost string
+	Ferret     bool   // it says that it is FerretDB, of whatever version
 	Hostname   string // hostInfo.system.hostname
 	Process    string // topologyVersion.processId: changes with every start of the server
 	PID        int64
+	Started    time.Time // by the server's clock
+	Executable string    // serverStatus.process: the name of the program
+	Config     []string  // addresses of the cluster's config servers
+	Home       string    // UUID of the collection that holds the marker
 
 	Marker    Marker
 	OurServer bool  // this process started the server and it holds no user data
@@ -45,29 +48,6 @@ type Profile struct {
 	Says  Environment // Unknown if it says nothing
 	Where string      // file:line
 }
-
-// Marker is what was found in the namespace respect.environment.
-type Marker struct {
-	State      MarkerState
-	Scope      string // the database it was found in, if not the one for the whole deployment
-	Value      string
-	Deployment string
-	By         string
-	At         time.Time
-	Err        string // why it could not be read, or what is malformed
-}
-
-// MarkerState says what a look at the marker came to.
-type MarkerState uint8
-
-// The states of a marker. The zero value is that nobody has looked.
-const (
-	MarkerUnread MarkerState = iota
-	MarkerAbsent
-	MarkerPresent
-	MarkerMalformed
-	MarkerUnreadable
-)
 
 // Local says whether a server on loopback was shown to run on this machine.
 type Local struct {
@@ -98,6 +78,26 @@ func (o Observation) Name() string {
 		return "mongos " + o.Address
 	}
 	return o.Address
+}
+
+// Who is what can be compared of it.
+func (o Observation) Who() Identity {
+	id := Identity{
+		Address: o.Address, Local: o.Local.Shown, Process: o.Process, PID: o.PID, Started: o.Started, Server: o.Server(), Hostname: o.Hostname,
+		Set: o.SetName, SetID: o.SetID, Me: o.Me, Members: o.Members, Mongos: o.Mongos, Cluster: o.Cluster, Marker: o.Marker.ID, Home: o.Home,
+	}
+	if o.Mongos {
+		id.Members = o.Config
+	}
+	return id
+}
+
+// Server is what the server calls itself, with its port if it can be known. A mongod leaves it out if it is 27017; FerretDB always does.
+func (o Observation) Server() string {
+	if _, _, err := net.SplitHostPort(o.ServerHost); o.Ferret || o.ServerHost == "" || err == nil {
+		return o.ServerHost
+	}
+	return net.JoinHostPort(o.ServerHost, "27017")
 }
 
 // Identity is what a connection must show again before a guarded write may use it.
@@ -308,30 +308,4 @@ func Loopback(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// ParseMarker reads the marker document. Anything unexpected makes it malformed.
-func ParseMarker(doc bson.Raw) Marker {
-	m := Marker{State: MarkerPresent}
-	for key, into := range map[string]*string{"value": &m.Value, "deployment": &m.Deployment, "by": &m.By} {
-		s, ok := doc.Lookup(key).StringValueOK()
-		if !ok {
-			return Marker{State: MarkerMalformed, Err: key + " is missing or no string"}
-		}
-		*into = s
-	}
-	at, ok := doc.Lookup("at").TimeOK()
-	if !ok {
-		return Marker{State: MarkerMalformed, Err: "at is missing or no date"}
-	}
-	m.At = at
-	return m
-}
-
-// MarkerDocument is what ParseMarker reads.
-func MarkerDocument(env Environment, deployment, by string, at time.Time) bson.D {
-	return bson.D{
-		{Key: "_id", Value: "environment"}, {Key: "value", Value: env.String()}, {Key: "deployment", Value: deployment},
-		{Key: "by", Value: by}, {Key: "at", Value: bson.NewDateTimeFromTime(at)},
-	}
 }
