@@ -36,8 +36,6 @@ func TestJudge(t *testing.T) {
 		{"host products is no prod", Observation{Hosts: []string{"products.example.net"}, Address: "h:1"}, Unknown},
 		{"host olive is not live", Observation{Hosts: []string{"olive.example.net"}, Address: "h:1"}, Unknown},
 		{"srv live", Observation{SRV: true, Hosts: []string{"live.x.mongodb.net"}, Address: "h:1"}, Production},
-		{"staging host", Observation{Hosts: []string{"mongo.staging.x"}, Address: "h:1"}, Staging},
-		{"dev set", Observation{SetName: "dev", Address: "h:1"}, Development},
 		{"dev host, production member", Observation{Hosts: []string{"dev.x"}, Members: []string{"mongo-production-1:27017"}, Address: "dev.x:1"}, Production},
 		{"dev host, production machine", Observation{Hosts: []string{"dev.x"}, Hostname: "mongo-prod-1", Address: "dev.x:1"}, Production},
 		{"staging marker, production host", Observation{Hosts: []string{"prod.x"}, Address: "prod.x:1", ServerHost: "h", Marker: marker("staging", "standalone h")}, Production},
@@ -75,11 +73,11 @@ func TestDatabaseNamesOnlyRaise(t *testing.T) {
 func TestAMarkerForOneDatabase(t *testing.T) {
 	m := marker("production", "any")
 	m.Scope = "famigo"
-	ev := Judge(Observation{Address: "h:1", SetName: "dev", Marker: m})
+	ev := Judge(Observation{Address: "h:1", SetName: "staging", Marker: m})
 	if got := Classify(ev, "famigo"); got != Production {
 		t.Errorf("famigo is %v", got)
 	}
-	if got := Classify(ev, "other"); got != Development {
+	if got := Classify(ev, "other"); got != Staging {
 		t.Errorf("other is %v", got)
 	}
 }

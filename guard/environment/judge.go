@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // Observation is what the collectors saw.
@@ -199,50 +198,6 @@ func JudgeMarker(m Marker, deployment string) []Evidence {
 	return []Evidence{e}
 }
 
-var (
-	productionWords  = []string{"prod", "prd", "live", "production"}
-	stagingWords     = []string{"staging", "stage", "stg", "uat", "preprod", "preproduction"}
-	developmentWords = []string{"dev", "develop", "development", "sandbox"}
-)
-
-// judgeNames: names can raise everywhere; for staging and development only the names of machines and sets count.
-func judgeNames(o Observation) []Evidence {
-	var out []Evidence
-	seen := map[string]bool{}
-	machine := func(what, name string) {
-		if name == "" || seen[name] {
-			return
-		}
-		seen[name] = true
-		for _, w := range []struct {
-			env   Environment
-			words []string
-		}{{Production, productionWords}, {Staging, stagingWords}, {Development, developmentWords}} {
-			if word := containsWord(name, w.words); word != "" {
-				out = append(out, Evidence{Source: "name", Says: w.env, Decides: true, Why: fmt.Sprintf("%s %q contains %q", what, name, word)})
-				return
-			}
-		}
-	}
-	for _, h := range o.Hosts {
-		if o.SRV {
-			machine("the service name", h)
-		} else {
-			machine("the host name", h)
-		}
-	}
-	machine("the replica set's name", o.SetName)
-	machine("the server calls itself", o.Me)
-	machine("the server's machine", o.Hostname)
-	for _, m := range o.Members {
-		machine("the member", m)
-	}
-	if w := containsWord(o.User, productionWords); w != "" {
-		out = append(out, Evidence{Source: "name", Says: Production, Decides: true, Why: fmt.Sprintf("the database user %q contains %q", o.User, w)})
-	}
-	return out
-}
-
 // judgeProfile: a profile is the user's own word, and can only raise.
 func judgeProfile(p Profile) (out []Evidence) {
 	if p.Says != Unknown {
@@ -252,38 +207,6 @@ func judgeProfile(p Profile) (out []Evidence) {
 		out = append(out, Evidence{Source: "name", Says: Production, Decides: true, Why: fmt.Sprintf("the profile's name %q contains %q", p.Name, w)})
 	}
 	return out
-}
-
-// JudgeDatabase says what a database's name means, for commands that write to it. It can only raise: "test" is the default
-// database everywhere.
-func JudgeDatabase(db string) []Evidence {
-	if w := containsWord(db, productionWords); w != "" {
-		return []Evidence{{Source: "name", Says: Production, Decides: true, Scope: db, Why: fmt.Sprintf("the database name %q contains %q", db, w)}}
-	}
-	return nil
-}
-
-// containsWord finds a word that stands alone: between characters that are no letters, or between letters of different case (prodEU).
-func containsWord(name string, words []string) string {
-	var b strings.Builder
-	prev := ' '
-	for _, r := range name {
-		if unicode.IsUpper(r) && unicode.IsLower(prev) {
-			b.WriteByte(' ')
-		}
-		prev = r
-		if unicode.IsLetter(r) {
-			b.WriteRune(unicode.ToLower(r))
-		} else {
-			b.WriteByte(' ')
-		}
-	}
-	for _, part := range strings.Fields(b.String()) {
-		if slices.Contains(words, part) {
-			return part
-		}
-	}
-	return ""
 }
 
 // judgeAddress is the loopback rule.
