@@ -34,7 +34,7 @@ func Observe(ctx context.Context, r Reader, o Observation) (Observation, error) 
 		return o, err
 	}
 	if Loopback(o.Address) {
-		o.Local = local(o.Address, o.PID)
+		o.Local = local(o)
 	}
 	return o, nil
 }
