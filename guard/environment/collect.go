@@ -23,20 +23,8 @@ func Observe(ctx context.Context, r Reader, o Observation) (Observation, error) 
 	if err != nil {
 		return o, fmt.Errorf("ask the server who it is (hello): %w", err)
 	}
-	o.SetName, o.Me = text(hello, "setName"), text(hello, "me")
-	o.Mongos = text(hello, "msg") == "isdbgrid"
-	if arr, ok := hello.Lookup("hosts").ArrayOK(); ok {
-		values, _ := arr.Values() // validated by the driver
-		for _, v := range values {
-			if s, ok := v.StringValueOK(); ok {
-				o.Members = append(o.Members, s)
-			}
-		}
-	}
-	if id, ok := hello.Lookup("topologyVersion", "processId").ObjectIDOK(); ok {
-		o.Process = id.Hex()
-	}
-	for _, step := range []func(context.Context, Reader, *Observation) error{observeHost, observeStatus, observeSet, observeCluster, observeUser} {
+	o.hello(hello)
+	for _, step := range []func(context.Context, Reader, *Observation) error{observeHost, observeStatus, observeSet, observeCluster, observeUser, observeHome} {
 		if err := step(ctx, r, &o); err != nil {
 			return o, err
 		}
@@ -46,7 +34,7 @@ func Observe(ctx context.Context, r Reader, o Observation) (Observation, error) 
 		return o, err
 	}
 	if Loopback(o.Address) {
-		o.Local = local(o.Address, o.PID)
+		o.Local = local(o)
 	}
 	return o, nil
 }
@@ -58,13 +46,8 @@ func observeHost(ctx context.Context, r Reader, o *Observation) error {
 }
 
 func observeStatus(ctx context.Context, r Reader, o *Observation) error {
-	cmd := bson.D{{Key: "serverStatus", Value: int32(1)}}
-	for _, section := range []string{"repl", "metrics", "locks", "wiredTiger", "tcmalloc", "opcounters", "opLatencies", "transactions"} {
-		cmd = append(cmd, bson.E{Key: section, Value: int32(0)})
-	}
-	reply, err := optional(ctx, r, "admin", cmd)
-	o.ServerHost = text(reply, "host")
-	o.PID, _ = reply.Lookup("pid").AsInt64OK()
+	reply, err := optional(ctx, r, "admin", statusCommand())
+	o.status(reply)
 	return err
 }
 
@@ -127,26 +110,17 @@ func ObserveMarker(ctx context.Context, r Reader, db string) (Marker, error) {
 	if db != "" {
 		in, coll = db, "respect.environment"
 	}
-	reply, err := ask(ctx, r, in, bson.D{
-		{Key: "find", Value: coll}, {Key: "filter", Value: bson.D{{Key: "_id", Value: "environment"}}},
-		{Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true},
-	})
+	reply, err := ask(ctx, r, in, markerCommand(coll))
 	switch {
 	case err != nil && r.Answered(err):
 		if db != "" {
 			return Marker{}, nil // a user who may not read here is no evidence; the deployment's marker decides
 		}
-		return Marker{State: MarkerUnreadable, Err: err.Error()}, nil
+		return markerOf(nil, err, ""), nil
 	case err != nil:
 		return Marker{}, fmt.Errorf("read the environment marker: %w", err)
 	}
-	doc := firstDocument(reply)
-	if doc == nil {
-		return Marker{State: MarkerAbsent, Scope: db}, nil
-	}
-	m := ParseMarker(doc)
-	m.Scope = db
-	return m, nil
+	return markerOf(reply, nil, db), nil
 }
 
 func ask(ctx context.Context, r Reader, db string, cmd bson.D) (bson.Raw, error) {

@@ -70,8 +70,10 @@ type Evidence struct {
 	Decides bool
 	// Raises: it counts only upwards. Without other evidence the environment stays unknown, which is above all but production.
 	Raises bool
-	Why    string // a sentence; may hold untrusted text
-	Scope  string // the one database that it speaks for; "" for the deployment
+	// StandsBack: it counts only where nothing else decides.
+	StandsBack bool
+	Why        string // a sentence; may hold untrusted text
+	Scope      string // the one database that it speaks for; "" for the deployment
 }
 
 // Record is the evidence as the journal has it.
@@ -86,27 +88,37 @@ func (e Evidence) Record() replay.Evidence {
 // Classify is the most dangerous answer among those that speak for the deployment and, if db is not "", for that database.
 // Without any answer, apart from those that only raise, it is Unknown.
 func Classify(evidence []Evidence, db string) Environment {
-	env, raised, decided := Unknown, Development, false
+	var first, last, raised []Environment
 	for _, e := range evidence {
 		switch {
 		case !e.Decides || (e.Scope != "" && e.Scope != db):
-			continue
 		case e.Raises:
-			raised = Max(raised, e.Says)
-			continue
-		case !decided:
-			env, decided = e.Says, true
+			raised = append(raised, e.Says)
+		case e.StandsBack:
+			last = append(last, e.Says)
+		default:
+			first = append(first, e.Says)
 		}
-		env = Max(env, e.Says)
 	}
-	return Max(env, raised)
+	switch {
+	case len(first) > 0:
+		return highest(append(first, raised...))
+	case len(last) > 0:
+		return highest(append(last, raised...))
+	}
+	return highest(append(raised, Unknown))
+}
+
+// highest is the most dangerous of some.
+func highest(all []Environment) Environment {
+	return slices.MaxFunc(all, func(a, b Environment) int { return a.danger() - b.danger() })
 }
 
 // Disagree says whether evidence for one thing gives different answers.
 func Disagree(evidence []Evidence) bool {
 	var said []Environment
 	for _, e := range evidence {
-		if e.Decides && !slices.Contains(said, e.Says) {
+		if e.Decides && !e.StandsBack && !slices.Contains(said, e.Says) {
 			said = append(said, e.Says)
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 var may = time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
@@ -38,8 +36,6 @@ func TestJudge(t *testing.T) {
 		{"host products is no prod", Observation{Hosts: []string{"products.example.net"}, Address: "h:1"}, Unknown},
 		{"host olive is not live", Observation{Hosts: []string{"olive.example.net"}, Address: "h:1"}, Unknown},
 		{"srv live", Observation{SRV: true, Hosts: []string{"live.x.mongodb.net"}, Address: "h:1"}, Production},
-		{"staging host", Observation{Hosts: []string{"mongo.staging.x"}, Address: "h:1"}, Staging},
-		{"dev set", Observation{SetName: "dev", Address: "h:1"}, Development},
 		{"dev host, production member", Observation{Hosts: []string{"dev.x"}, Members: []string{"mongo-production-1:27017"}, Address: "dev.x:1"}, Production},
 		{"dev host, production machine", Observation{Hosts: []string{"dev.x"}, Hostname: "mongo-prod-1", Address: "dev.x:1"}, Production},
 		{"staging marker, production host", Observation{Hosts: []string{"prod.x"}, Address: "prod.x:1", ServerHost: "h", Marker: marker("staging", "standalone h")}, Production},
@@ -77,34 +73,12 @@ func TestDatabaseNamesOnlyRaise(t *testing.T) {
 func TestAMarkerForOneDatabase(t *testing.T) {
 	m := marker("production", "any")
 	m.Scope = "famigo"
-	ev := Judge(Observation{Address: "h:1", SetName: "dev", Marker: m})
+	ev := Judge(Observation{Address: "h:1", SetName: "staging", Marker: m})
 	if got := Classify(ev, "famigo"); got != Production {
 		t.Errorf("famigo is %v", got)
 	}
-	if got := Classify(ev, "other"); got != Development {
+	if got := Classify(ev, "other"); got != Staging {
 		t.Errorf("other is %v", got)
-	}
-}
-
-func TestMarkerRoundTrip(t *testing.T) {
-	raw, err := bson.Marshal(MarkerDocument(Staging, "standalone h", "ann", may))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := ParseMarker(raw), marker("staging", "standalone h"); got.Value != want.Value || got.Deployment != want.Deployment || !got.At.Equal(want.At) || got.State != MarkerPresent {
-		t.Errorf("ParseMarker = %+v, want %+v", got, want)
-	}
-	for _, bad := range []bson.D{
-		{}, {{Key: "value", Value: 1}}, {{Key: "value", Value: "production"}},
-		{{Key: "value", Value: "production"}, {Key: "deployment", Value: "x"}, {Key: "by", Value: "y"}, {Key: "at", Value: "today"}},
-	} {
-		raw, err := bson.Marshal(bad)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := ParseMarker(raw); got.State != MarkerMalformed {
-			t.Errorf("ParseMarker(%v) = %+v, want malformed", bad, got)
-		}
 	}
 }
 

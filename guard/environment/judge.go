@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // Observation is what the collectors saw.
@@ -30,9 +27,14 @@ type Observation struct {
 	Cluster string // id of the sharded cluster
 	// ServerHost is serverStatus.host: the machine's name, with the port if it is not 27017.
 	ServerHost string
+	Ferret     bool   // it says that it is FerretDB, of whatever version
 	Hostname   string // hostInfo.system.hostname
 	Process    string // topologyVersion.processId: changes with every start of the server
 	PID        int64
+	Started    time.Time // by the server's clock
+	Executable string    // serverStatus.process: the name of the program
+	Config     []string  // addresses of the cluster's config servers
+	Home       string    // UUID of the collection that holds the marker
 
 	Marker    Marker
 	OurServer bool  // this process started the server and it holds no user data
@@ -45,29 +47,6 @@ type Profile struct {
 	Says  Environment // Unknown if it says nothing
 	Where string      // file:line
 }
-
-// Marker is what was found in the namespace respect.environment.
-type Marker struct {
-	State      MarkerState
-	Scope      string // the database it was found in, if not the one for the whole deployment
-	Value      string
-	Deployment string
-	By         string
-	At         time.Time
-	Err        string // why it could not be read, or what is malformed
-}
-
-// MarkerState says what a look at the marker came to.
-type MarkerState uint8
-
-// The states of a marker. The zero value is that nobody has looked.
-const (
-	MarkerUnread MarkerState = iota
-	MarkerAbsent
-	MarkerPresent
-	MarkerMalformed
-	MarkerUnreadable
-)
 
 // Local says whether a server on loopback was shown to run on this machine.
 type Local struct {
@@ -98,6 +77,26 @@ func (o Observation) Name() string {
 		return "mongos " + o.Address
 	}
 	return o.Address
+}
+
+// Who is what can be compared of it.
+func (o Observation) Who() Identity {
+	id := Identity{
+		Address: o.Address, Local: o.Local.Shown, Process: o.Process, PID: o.PID, Started: o.Started, Server: o.Server(), Hostname: o.Hostname,
+		Set: o.SetName, SetID: o.SetID, Me: o.Me, Members: o.Members, Mongos: o.Mongos, Cluster: o.Cluster, Marker: o.Marker.ID, Home: o.Home,
+	}
+	if o.Mongos {
+		id.Members = o.Config
+	}
+	return id
+}
+
+// Server is what the server calls itself, with its port if it can be known. A mongod leaves it out if it is 27017; FerretDB always does.
+func (o Observation) Server() string {
+	if _, _, err := net.SplitHostPort(o.ServerHost); o.Ferret || o.ServerHost == "" || err == nil {
+		return o.ServerHost
+	}
+	return net.JoinHostPort(o.ServerHost, "27017")
 }
 
 // Identity is what a connection must show again before a guarded write may use it.
@@ -199,50 +198,6 @@ func JudgeMarker(m Marker, deployment string) []Evidence {
 	return []Evidence{e}
 }
 
-var (
-	productionWords  = []string{"prod", "prd", "live", "production"}
-	stagingWords     = []string{"staging", "stage", "stg", "uat", "preprod", "preproduction"}
-	developmentWords = []string{"dev", "develop", "development", "sandbox"}
-)
-
-// judgeNames: names can raise everywhere; for staging and development only the names of machines and sets count.
-func judgeNames(o Observation) []Evidence {
-	var out []Evidence
-	seen := map[string]bool{}
-	machine := func(what, name string) {
-		if name == "" || seen[name] {
-			return
-		}
-		seen[name] = true
-		for _, w := range []struct {
-			env   Environment
-			words []string
-		}{{Production, productionWords}, {Staging, stagingWords}, {Development, developmentWords}} {
-			if word := containsWord(name, w.words); word != "" {
-				out = append(out, Evidence{Source: "name", Says: w.env, Decides: true, Why: fmt.Sprintf("%s %q contains %q", what, name, word)})
-				return
-			}
-		}
-	}
-	for _, h := range o.Hosts {
-		if o.SRV {
-			machine("the service name", h)
-		} else {
-			machine("the host name", h)
-		}
-	}
-	machine("the replica set's name", o.SetName)
-	machine("the server calls itself", o.Me)
-	machine("the server's machine", o.Hostname)
-	for _, m := range o.Members {
-		machine("the member", m)
-	}
-	if w := containsWord(o.User, productionWords); w != "" {
-		out = append(out, Evidence{Source: "name", Says: Production, Decides: true, Why: fmt.Sprintf("the database user %q contains %q", o.User, w)})
-	}
-	return out
-}
-
 // judgeProfile: a profile is the user's own word, and can only raise.
 func judgeProfile(p Profile) (out []Evidence) {
 	if p.Says != Unknown {
@@ -252,38 +207,6 @@ func judgeProfile(p Profile) (out []Evidence) {
 		out = append(out, Evidence{Source: "name", Says: Production, Decides: true, Why: fmt.Sprintf("the profile's name %q contains %q", p.Name, w)})
 	}
 	return out
-}
-
-// JudgeDatabase says what a database's name means, for commands that write to it. It can only raise: "test" is the default
-// database everywhere.
-func JudgeDatabase(db string) []Evidence {
-	if w := containsWord(db, productionWords); w != "" {
-		return []Evidence{{Source: "name", Says: Production, Decides: true, Scope: db, Why: fmt.Sprintf("the database name %q contains %q", db, w)}}
-	}
-	return nil
-}
-
-// containsWord finds a word that stands alone: between characters that are no letters, or between letters of different case (prodEU).
-func containsWord(name string, words []string) string {
-	var b strings.Builder
-	prev := ' '
-	for _, r := range name {
-		if unicode.IsUpper(r) && unicode.IsLower(prev) {
-			b.WriteByte(' ')
-		}
-		prev = r
-		if unicode.IsLetter(r) {
-			b.WriteRune(unicode.ToLower(r))
-		} else {
-			b.WriteByte(' ')
-		}
-	}
-	for _, part := range strings.Fields(b.String()) {
-		if slices.Contains(words, part) {
-			return part
-		}
-	}
-	return ""
 }
 
 // judgeAddress is the loopback rule.
@@ -308,30 +231,4 @@ func Loopback(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// ParseMarker reads the marker document. Anything unexpected makes it malformed.
-func ParseMarker(doc bson.Raw) Marker {
-	m := Marker{State: MarkerPresent}
-	for key, into := range map[string]*string{"value": &m.Value, "deployment": &m.Deployment, "by": &m.By} {
-		s, ok := doc.Lookup(key).StringValueOK()
-		if !ok {
-			return Marker{State: MarkerMalformed, Err: key + " is missing or no string"}
-		}
-		*into = s
-	}
-	at, ok := doc.Lookup("at").TimeOK()
-	if !ok {
-		return Marker{State: MarkerMalformed, Err: "at is missing or no date"}
-	}
-	m.At = at
-	return m
-}
-
-// MarkerDocument is what ParseMarker reads.
-func MarkerDocument(env Environment, deployment, by string, at time.Time) bson.D {
-	return bson.D{
-		{Key: "_id", Value: "environment"}, {Key: "value", Value: env.String()}, {Key: "deployment", Value: deployment},
-		{Key: "by", Value: by}, {Key: "at", Value: bson.NewDateTimeFromTime(at)},
-	}
 }

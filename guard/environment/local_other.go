@@ -2,6 +2,6 @@
 
 package environment
 
-func local(string, int64) Local {
+func local(Observation) Local {
 	return Local{Why: "which process listens there can be told on Linux only"}
 }
