@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -246,3 +247,6 @@ func TestAttackRecordGone(t *testing.T) {
 		})
 	}
 }
+
+// markedAt is when a scripted server was marked: a marker that says another time each time is another marker.
+var markedAt = time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)

@@ -65,6 +65,9 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		g.whyEmpty(p)
 		return &Outcome{Change: p.Change(), Status: replay.StatusApplied, Empty: true}, p.Discard()
 	}
+	if err := s.confirmPlan(ctx, d, p, j); err != nil { // what is shown is of the server that answers now
+		return nil, errors.Join(err, p.Discard())
+	}
 	wish, err := s.ask(ctx, d, p, v, j) // may this run?                                     -> event: decided
 	if err != nil {
 		return nil, errors.Join(err, p.Discard())
@@ -77,7 +80,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	if p.Estimate() {
 		return nil, errors.Join(s.refuse(&Refused{Text: "a preview that looked at a part cannot be carried out", Code: plan.Estimate}), p.Discard())
 	}
-	if err := d.verify(ctx); err != nil { // is it still the same server?
+	if err := s.confirmPlan(ctx, d, p, j); err != nil { // is it still the same server?
 		return nil, errors.Join(err, p.Discard())
 	}
 	if err := g.space(p); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -28,10 +27,11 @@ type Deployment struct {
 	seen      environment.Observation
 	evidence  []environment.Evidence
 	env       environment.Environment
-	databases map[string][]environment.Evidence // per database, as far as asked
-	shapes    map[string]*knownShape            // of collections that were read
-	identity  map[string]string
-	verified  string // the connection on which identity was seen
+	databases map[string]speaks      // per database, as far as asked
+	shapes    map[string]*knownShape // of collections that were read
+	who       environment.Identity
+	verified  string // the connection on which who was seen
+	answers   int    // how often the classification came to something else than before
 
 	software software
 	road     plan.Road
@@ -115,8 +115,27 @@ func (d *Deployment) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Ra
 	return reply, nil
 }
 
-// aside sends a command that belongs to a change, and takes back what that change is just doing, while the change's own connection waits.
+// aside sends a command that belongs to a change, and takes back what that change is just doing, while the change's own connection waits. Its connection is
+// asked who it is before.
 func (d *Deployment) aside(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
+	questions := d.seen.Check()
+	replies := make([]bson.Raw, len(questions))
+	for i, q := range questions {
+		reply, err := d.Read(ctx, q.DB, q.Command)
+		if err != nil && !d.Answered(err) {
+			return nil, err
+		}
+		if err == nil {
+			replies[i] = reply
+		}
+	}
+	id, _, err := environment.Answer(d.server.Address(), questions, replies)
+	if err != nil {
+		return nil, err
+	}
+	if !d.continued(id) {
+		return nil, &notSent{d.another(d.who, "on the connection beside that of the change it is "+sides(id))}
+	}
 	return d.wire().Run(ctx, db, cmd, wire.Options{Background: true})
 }
 
@@ -214,45 +233,6 @@ func (b *binding) Read(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, 
 	return reply, err
 }
 
-// classify looks at the server on the connection that commands will use, and records what it is. What was seen before is
-// not forgotten: within a session an environment only rises.
-func (d *Deployment) classify(ctx context.Context) error {
-	start := environment.Observation{Address: d.server.Address(), User: wire.User(d.target.URI), Hosts: wire.Hosts(d.target.URI), Profile: d.target.Profile}
-	start.SRV = len(d.target.URI) > 11 && d.target.URI[:11] == "mongodb+srv"
-	// All of it must be said on one connection: the first answer binds the rest.
-	r := &binding{mainReader: mainReader{d: d}}
-	o, err := environment.Observe(ctx, r, start)
-	for try := 0; errors.Is(err, wire.ErrOtherConnection); try++ {
-		if try == 3 {
-			return errors.New("the connection is replaced all the time: which server answers cannot be told")
-		}
-		r.bound = ""
-		o, err = environment.Observe(ctx, r, start)
-	}
-	if err != nil {
-		return err
-	}
-	if d.target.Ours {
-		empty, err := d.empty(ctx)
-		if err != nil {
-			return err
-		}
-		o.OurServer = empty
-	}
-	o.Remote = d.server.Remote()
-	evidence := environment.Judge(o, d.gate.cfg.Policy.Rules()...)
-	env := environment.Classify(evidence, "")
-	if d.verified != "" {
-		env = environment.Max(env, d.env)
-	}
-	d.seen, d.evidence, d.env, d.identity, d.verified = o, evidence, env, o.Identity(), r.bound
-	clear(d.databases)
-	return d.gate.record(replay.KindConnect, replay.Connect{
-		Deployment: d.Name(), URI: wire.Redact(d.target.URI), Address: d.server.Address(), Environment: env.String(),
-		Evidence: records(evidence), Identity: d.identity, User: o.User, Roles: o.Roles,
-	})
-}
-
 func records(ev []environment.Evidence) []replay.Evidence {
 	out := []replay.Evidence{}
 	for _, e := range ev {
@@ -319,91 +299,16 @@ func (d *Deployment) probe(ctx context.Context) error {
 	return nil
 }
 
-// verify makes sure that the connection which writes will use is to the server that was classified. If it was replaced, the new
-// one is classified first. It returns an error if another server answers now.
-func (d *Deployment) verify(ctx context.Context) error {
-	if d.server.Connection() == d.verified {
-		return nil
-	}
-	before := d.identity
-	if err := d.classify(ctx); err != nil {
-		return fmt.Errorf("verify the server behind the new connection: %w", err)
-	}
-	if !maps.Equal(before, d.identity) {
-		return &Refused{
-			Text:  fmt.Sprintf("the connection was replaced, and another server answers at %s now", d.server.Address()),
-			Hints: []string{fmt.Sprintf("it says %v; before it said %v", d.identity, before), "look at env, and type the statement again if this is what you want"},
-		}
-	}
-	return nil
-}
-
-// reconnect makes sure, after an answer was lost, that commands reach the same deployment again: the same process on a new connection, or, in a replica set,
-// whichever member is primary now. An error that is a *Refused will not go away: another deployment answers, or one of a higher environment than
-// env, which was asked about.
-func (d *Deployment) reconnect(ctx context.Context, env environment.Environment) error {
-	was := d.seen
-	cmd, err := bson.Marshal(bson.D{{Key: "hello", Value: int32(1)}})
-	if err != nil {
-		return err
-	}
-	hello, err := mainReader{d: d}.Read(ctx, "admin", cmd) // on a new connection, if the old one is gone
-	if primary, _ := hello.Lookup("isWritablePrimary").BooleanOK(); err == nil && !primary {
-		err = fmt.Errorf("%s is not a primary any more", d.server.Address())
-	}
-	if err == nil {
-		return d.stillTheSame(ctx, was, env)
-	}
-	if was.SetName == "" {
-		return d.fromWire(err, false)
-	}
-	next, eerr := d.server.Elsewhere(ctx, was.Members)
-	if eerr != nil {
-		return errors.Join(d.fromWire(err, false), eerr)
-	}
-	former := d.server
-	d.exchange(next)
-	if err := d.stillTheSame(ctx, was, env); err != nil {
-		d.exchange(former)
-		return errors.Join(err, next.Close(ctx))
-	}
-	d.formers = append(d.formers, former) // its session goes on, and ends with the deployment
-	return nil
-}
-
-// exchange makes another server the one that is connected to. Cursors of the former one are none of it.
-func (d *Deployment) exchange(s *wire.Server) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.server, d.main, d.side = s, cursors{}, cursors{}
-}
-
-// stillTheSame classifies the server behind the connection, and compares it with the one that was there.
-func (d *Deployment) stillTheSame(ctx context.Context, was environment.Observation, env environment.Environment) error {
-	if err := d.classify(ctx); err != nil {
-		return err
-	}
-	if why := environment.Another(was, d.seen); why != "" {
-		d.seen, d.identity, d.verified = was, was.Identity(), unverified
-		return &Refused{Text: fmt.Sprintf("another server answers at %s now: %s", d.server.Address(), why)}
-	}
-	if environment.Max(d.env, env) != env {
-		d.verified = unverified
-		return &Refused{Text: fmt.Sprintf("%s is %s by now", d.server.Address(), d.env)}
-	}
-	return nil
-}
-
 // environmentOf is the highest environment over all namespaces that a command may change.
 func (d *Deployment) environmentOf(ctx context.Context, targets []command.Namespace) (environment.Environment, []environment.Evidence, error) {
 	env, evidence := d.env, d.evidence
 	for _, t := range targets {
-		more, err := d.databaseEvidence(ctx, t.DB)
+		said, err := d.database(ctx, t.DB)
 		if err != nil {
 			return env, evidence, err
 		}
-		if len(more) > 0 {
-			evidence = append(slices.Clone(evidence), more...)
+		if len(said.evidence) > 0 {
+			evidence = append(slices.Clone(evidence), said.evidence...)
 			env = environment.Max(env, environment.Classify(evidence, t.DB))
 		}
 	}
@@ -416,23 +321,6 @@ func (d *Deployment) DatabaseEvidence(db string) []environment.Evidence {
 		return nil
 	}
 	return append(environment.JudgeDatabase(db), environment.JudgeRules(d.gate.cfg.Policy.Rules(), d.seen, db)...)
-}
-
-func (d *Deployment) databaseEvidence(ctx context.Context, db string) ([]environment.Evidence, error) {
-	if ev, ok := d.databases[db]; ok {
-		return ev, nil
-	}
-	ev := d.DatabaseEvidence(db)
-	m, err := environment.ObserveMarker(ctx, mainReader{d: d}, db)
-	if err != nil {
-		return nil, err
-	}
-	if m.State != environment.MarkerUnread && m.State != environment.MarkerAbsent {
-		m.Scope = db
-		ev = append(ev, environment.JudgeMarker(m, d.seen.Deployment())...)
-	}
-	d.databases[db] = ev
-	return ev, nil
 }
 
 // primary says whether the server takes writes.

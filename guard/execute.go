@@ -30,6 +30,8 @@ type execution struct {
 	pace   *pacer
 	judged Judged
 
+	databases []string // that the change is for
+
 	resend bool  // the server remembers writes by their numbers, so that the same command may be sent again
 	txn    int64 // the number of the last one
 
@@ -65,7 +67,7 @@ const wtimeout = 60_000
 
 func newExecution(g *Gate, d *Deployment, p *plan.Plan, j Judged) *execution {
 	x := &execution{
-		gate: g, d: d, plan: p, judged: j, pace: newPacer(g.cfg.Policy.Pace(j.Environment), d.MaxStatements()), resend: d.remembersWrites(),
+		gate: g, d: d, plan: p, judged: j, databases: databasesOf(p), pace: newPacer(g.cfg.Policy.Pace(j.Environment), d.MaxStatements()), resend: d.remembersWrites(),
 		predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}, differs: map[int64]bool{}, cursors: cursors{}, began: g.cfg.Now(),
 	}
 	for _, c := range p.Counts() {
@@ -178,6 +180,22 @@ func (x *execution) command(ctx context.Context, db string, cmd bson.Raw) (bson.
 	return reply, err
 }
 
+// confirm asks who the server is, right before a write of the change. After an error nothing was sent: a *notSent will not go away, a *notReached may.
+func (x *execution) confirm(ctx context.Context) error {
+	err := x.d.confirm(ctx, x.databases...)
+	if err == nil && x.d.answers != x.judged.answers {
+		err = x.d.overtaken()
+	}
+	var r *Refused
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &r):
+		return &notSent{err}
+	}
+	return &notReached{err}
+}
+
 // ask is command for one that is written as a document: reads, and steps of schema work, which are recorded.
 func (x *execution) ask(ctx context.Context, db string, cmd bson.D) (bson.Raw, error) {
 	raw, err := bson.Marshal(cmd)
@@ -214,6 +232,9 @@ func (x *execution) write(ctx context.Context, name string, ns command.Namespace
 	if numbered == nil {
 		numbered = cmd
 	}
+	if err := x.confirm(ctx); err != nil {
+		return nil, err
+	}
 	start := x.gate.cfg.Now()
 	reply, err := x.command(ctx, ns.DB, numbered)
 	e := replay.Command{
@@ -234,10 +255,16 @@ type notSent struct{ error }
 
 func (n *notSent) Unwrap() error { return n.error }
 
+// notReached is an error of the question that goes before a write: the write did not leave, and may be tried again.
+type notReached struct{ error }
+
+func (n *notReached) Unwrap() error { return n.error }
+
 // lost says whether a command may have been carried out without an answer.
 func lost(err error) bool {
 	var n *notSent
-	if err == nil || errors.As(err, &n) {
+	var r *notReached
+	if err == nil || errors.As(err, &n) || errors.As(err, &r) {
 		return false
 	}
 	e, ok := wire.AsError(err)

@@ -273,7 +273,7 @@ func (g *Gate) Connect(ctx context.Context, t Target) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{gate: g, server: server, target: t, main: cursors{}, side: cursors{}, databases: map[string][]environment.Evidence{}, shapes: map[string]*knownShape{}}
+	d := &Deployment{gate: g, server: server, target: t, main: cursors{}, side: cursors{}, databases: map[string]speaks{}, shapes: map[string]*knownShape{}}
 	if err := d.classify(ctx); err != nil {
 		return nil, errors.Join(err, server.Close(ctx))
 	}

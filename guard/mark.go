@@ -19,8 +19,8 @@ import (
 // administrator's file says otherwise.
 func (s *Statement) Mark(ctx context.Context, d *Deployment, env environment.Environment) error {
 	g := s.gate
-	if err := d.verify(ctx); err != nil {
-		return err
+	if err := d.confirm(ctx); err != nil {
+		return s.unconfirmed(err)
 	}
 	was := d.seen.Marker
 	if now, ok := environment.Parse(was.Value); ok && now == env && was.State == environment.MarkerPresent && was.Deployment == d.seen.Deployment() {
@@ -47,7 +47,7 @@ func (s *Statement) Mark(ctx context.Context, d *Deployment, env environment.Env
 	} else if empty && !lowers(was, env) {
 		v = policy.Verdict{Action: policy.Backup, Why: "a deployment without user data may be marked without a question"}
 	}
-	j := Judged{d.env, d.evidence, v.Action}
+	j := Judged{d.env, d.evidence, v.Action, d.answers}
 	cfg, err := s.planConfig(d, j, command.Security.String())
 	if err != nil {
 		return err

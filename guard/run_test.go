@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -149,7 +148,7 @@ func (c *catalogue) answer(db string, raw bson.Raw) bson.D {
 	switch cmd[0].Key {
 	case "find":
 		if db == "respect" {
-			return cursorOf(environment.MarkerDocument(map[string]environment.Environment{"staging": environment.Staging, "production": environment.Production}[c.env], "any", "test", time.Now()))
+			return cursorOf(environment.MarkerDocument(map[string]environment.Environment{"staging": environment.Staging, "production": environment.Production}[c.env], "any", "test", markedAt))
 		}
 		return cursorOf()
 	case "buildInfo":

@@ -42,23 +42,24 @@ type Input struct {
 
 // Statement is one statement with all its commands, on all deployments. It belongs to the Gate's goroutine.
 type Statement struct {
-	gate    *Gate
-	mode    Mode
-	queue   []*queued
-	builder *plan.Builder
-	cut     bool         // the builder takes no more: what is next belongs to the next plan
-	plans   []*plan.Plan // Preview: what was planned
-	envs    []Judged     // Preview: under which environment, one each
-	planned []command.Namespace
-	outcome []*Outcome
-	asked   map[string]int // questions from the same place
-	place   string
-	wished  bool  // the plan at hand is one that an answer wished for
-	stopped error // after it the statement runs nothing more
-	manner  string
-	whole   bool      // previews look at everything, however much it is
-	sent    []string  // writes that needed no plan and reached a server, as "insert famigo.families"
-	looking time.Time // since when the plan at hand is made
+	gate        *Gate
+	mode        Mode
+	queue       []*queued
+	builder     *plan.Builder
+	cut         bool         // the builder takes no more: what is next belongs to the next plan
+	plans       []*plan.Plan // Preview: what was planned
+	envs        []Judged     // Preview: under which environment, one each
+	planned     []command.Namespace
+	outcome     []*Outcome
+	asked       map[string]int            // questions from the same place
+	confirmedAt map[*Deployment]time.Time // when a server was last asked who it is
+	place       string
+	wished      bool  // the plan at hand is one that an answer wished for
+	stopped     error // after it the statement runs nothing more
+	manner      string
+	whole       bool      // previews look at everything, however much it is
+	sent        []string  // writes that needed no plan and reached a server, as "insert famigo.families"
+	looking     time.Time // since when the plan at hand is made
 
 	discarded int
 	unplanned bool
@@ -69,6 +70,8 @@ type Judged struct {
 	Environment environment.Environment
 	Evidence    []environment.Evidence
 	Action      policy.Action
+
+	answers int // Deployment.answers when it was judged: another number is another answer
 }
 
 // queued is a document write that waits for its plan.
@@ -107,7 +110,7 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 	}
 	g.forgetPreviews()
 	g.wrote = g.Wrote()
-	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}}
+	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}, confirmedAt: map[*Deployment]time.Time{}}
 	return g.last, nil
 }
 
@@ -141,7 +144,7 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	if d.reads(c) {
 		return s.read(ctx, d, c)
 	}
-	v, judged, err := s.gate.decide(ctx, d, c)
+	v, judged, err := s.decide(ctx, d, c)
 	if err != nil {
 		return nil, err
 	}
@@ -176,11 +179,12 @@ func (s *Statement) Run(ctx context.Context, d *Deployment, db string, cmd bson.
 	if v.Guarded() {
 		return s.settleAlone(ctx, d, c, v, judged)
 	}
-	return s.send(ctx, d, c)
+	return s.send(ctx, d, c, judged)
 }
 
-// decide says what policy asks, on a connection whose server was verified.
-func (g *Gate) decide(ctx context.Context, d *Deployment, c *command.Command) (policy.Verdict, Judged, error) {
+// decide says what policy asks, on a connection whose server was verified. A plan is confirmed before it is asked about and again before it is carried out; what
+// needs none stands on what is confirmed here.
+func (s *Statement) decide(ctx context.Context, d *Deployment, c *command.Command) (policy.Verdict, Judged, error) {
 	if err := d.verify(ctx); err != nil {
 		return policy.Verdict{}, Judged{}, err
 	}
@@ -188,8 +192,49 @@ func (g *Gate) decide(ctx context.Context, d *Deployment, c *command.Command) (p
 	if err != nil {
 		return policy.Verdict{}, Judged{}, d.fromWire(err, false)
 	}
-	v := g.cfg.Policy.Decide(env, c.Class())
-	return v, Judged{env, evidence, v.Action}, nil
+	v := s.gate.cfg.Policy.Decide(env, c.Class())
+	j := Judged{env, evidence, v.Action, d.answers}
+	if !v.Guarded() && v.Action != policy.Refuse && s.mode != Preview {
+		err = s.confirmed(ctx, d, c)
+	}
+	return v, j, err
+}
+
+// confirmed makes sure, before a write that is not guarded, that its server is the one that was classified. An answer holds for confirmEvery, within the statement.
+func (s *Statement) confirmed(ctx context.Context, d *Deployment, c *command.Command) error {
+	now := s.gate.cfg.Now()
+	if at, ok := s.confirmedAt[d]; ok && now.Sub(at) >= 0 && now.Sub(at) < confirmEvery && d.server.Connection() == d.verified {
+		return nil
+	}
+	var dbs []string
+	for _, t := range c.Targets() {
+		dbs = append(dbs, t.DB)
+	}
+	if err := d.confirm(ctx, dbs...); err != nil {
+		return s.unconfirmed(err)
+	}
+	s.confirmedAt[d] = s.gate.cfg.Now()
+	return nil
+}
+
+// unconfirmed records that a server was not the one that was classified.
+func (s *Statement) unconfirmed(err error) error {
+	var r *Refused
+	if errors.As(err, &r) {
+		return s.refuse(r)
+	}
+	return err
+}
+
+// confirmPlan makes sure that the server is the one that a plan was made on, in the environment that was judged.
+func (s *Statement) confirmPlan(ctx context.Context, d *Deployment, p *plan.Plan, j Judged) error {
+	if err := d.confirm(ctx, databasesOf(p)...); err != nil {
+		return s.unconfirmed(err)
+	}
+	if d.answers != j.answers {
+		return s.refuse(d.overtaken())
+	}
+	return nil
 }
 
 // refusal says what policy does not let pass, and, where no file forbids it but what is built in, which rule would.
@@ -266,7 +311,7 @@ func (s *Statement) read(ctx context.Context, d *Deployment, c *command.Command)
 		c = c.Bounded(ms)
 	}
 	s.announce(ctx, d, c)
-	return s.send(ctx, d, c)
+	return s.send(ctx, d, c, Judged{})
 }
 
 // boundsReads is the limit of time that a read gets, in milliseconds; 0 for none. On production a forgotten one costs others.
@@ -300,7 +345,7 @@ func (s *Statement) settleFor(ctx context.Context, d *Deployment, c *command.Com
 }
 
 // send is the last step of what needs no plan. A write is bound to the connection whose server was verified.
-func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command) (*Reply, error) {
+func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command, j Judged) (*Reply, error) {
 	write := !d.reads(c)
 	opts := wire.Options{}
 	if write {
@@ -310,8 +355,11 @@ func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command)
 		if d.software.embedded && c.Name() == "update" && len(c.Writes()) >= 100 {
 			return nil, s.refuse(&Refused{Text: "100 or more statements in one update command would hang the embedded server", Hints: []string{"send fewer at a time"}})
 		}
-		if err := d.verify(ctx); err != nil {
+		if err := s.confirmed(ctx, d, c); err != nil { // a question may have stood since it was decided
 			return nil, err
+		}
+		if d.answers != j.answers {
+			return nil, s.refuse(d.overtaken())
 		}
 		opts.Connection = d.verified
 	}
@@ -331,7 +379,17 @@ func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command)
 	}
 	d.own(d.main, c, reply)
 	s.gate.see(d, c, reply)
+	if write && touchesMarker(c) {
+		return &Reply{raw: reply}, d.classify(ctx) // it was this session that wrote it
+	}
 	return &Reply{raw: reply}, nil
+}
+
+// touchesMarker says whether a command may change an environment marker.
+func touchesMarker(c *command.Command) bool {
+	return slices.ContainsFunc(c.Targets(), func(t command.Namespace) bool {
+		return t.DB == command.MarkerDatabase || t.Collection == command.MarkerCollection || t.Collection == ""
+	})
 }
 
 // targetsOf are the namespaces that a command may change, in words.
@@ -704,7 +762,7 @@ func (s *Statement) planConfig(d *Deployment, j Judged, class string) (plan.Conf
 		Mongos: d.seen.Mongos, Major: d.major(),
 		Keeps: func(bytes int64) bool { return g.cfg.Policy.KeepsDropped(j.Environment, bytes) },
 		Header: plan.Header{
-			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.identity, Environment: j.Environment.String(),
+			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.who.Map(), Environment: j.Environment.String(),
 			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: s.mode == Preview, Manner: s.manner,
 		},
 	}, nil

@@ -67,6 +67,9 @@ func (x *execution) stepDone(step string) error {
 
 // schema sends one schema command. If its answer is lost, done looks whether it was carried out.
 func (x *execution) schema(ctx context.Context, db string, cmd bson.D, done func() (bool, error)) error {
+	if err := x.confirm(ctx); err != nil {
+		return err
+	}
 	cmd = append(cmd, x.gate.comment(x.plan.Change()))
 	reply, err := x.ask(ctx, db, cmd)
 	switch {

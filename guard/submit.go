@@ -195,6 +195,10 @@ func again(reply bson.Raw, err error) error {
 // unreachable says that a command did not leave, because there was no connection to leave on.
 func unreachable(err error) bool {
 	var n *notSent
+	var r *notReached
+	if errors.As(err, &r) {
+		return true
+	}
 	e, ok := wire.AsError(err)
 	return ok && !errors.As(err, &n) && !e.Answered() && !e.Sent
 }

@@ -58,10 +58,10 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 			Code: plan.FromFile, Severity: plan.Danger, Text: "the change and its backup come from a file; whether they say what was, cannot be told here",
 		})
 	}
-	if opts.On != "" && sameDeployment(d, p) != nil {
+	if other := sameDeployment(d, p); opts.On != "" && other != nil {
 		cfg.Facts = append(cfg.Facts, plan.Fact{
-			Code: plan.OtherDeployment, Severity: plan.Danger, Data: map[string]any{"made": p.Header().Deployment, "here": d.Name()},
-			Text: fmt.Sprintf("the change was made on %s, and this is %s", p.Header().Deployment, d.Name()),
+			Code: plan.OtherDeployment, Severity: plan.Danger, Data: map[string]any{"made": p.Header().Deployment, "here": d.Name(), "was": p.Header().Identity, "is": d.who.Map()},
+			Text: other.Text + "; " + other.Hints[0],
 		})
 	}
 	u, err := plan.Undo(ctx, cfg, p, after, saved, opts.Only)
@@ -115,14 +115,14 @@ func (s *Statement) openChange(ctx context.Context, d *Deployment, change *journ
 	if p, err = plan.Open(dir, change.Intent.Digest); err != nil {
 		return nil, v, j, s.unreadable(ctx, change, opts.Dir, err)
 	}
+	if err := d.confirm(ctx); err != nil {
+		return nil, v, j, s.unconfirmed(err)
+	}
 	if err := sameDeployment(d, p); err != nil && (opts.On == "" || opts.On != d.Name()) {
 		return nil, v, j, s.refuse(err)
 	}
 	if !d.primary() {
 		return nil, v, j, s.refuse(&Refused{Text: d.Name() + " is not a primary: it takes no writes"})
-	}
-	if err := d.verify(ctx); err != nil {
-		return nil, v, j, err
 	}
 	v, j, err = s.decideUndo(ctx, d, p, opts.Dir != "")
 	return p, v, j, err
@@ -226,7 +226,7 @@ func (s *Statement) decideUndo(ctx context.Context, d *Deployment, p *plan.Plan,
 			v = schema
 		}
 	}
-	return v, Judged{env, evidence, v.Action}, nil
+	return v, Judged{env, evidence, v.Action, d.answers}, nil
 }
 
 // vet reads all of a plan that was not made here, and of which therefore nothing is believed: the namespaces that it would touch are those of its documents and
@@ -305,26 +305,6 @@ func ordinary(ns command.Namespace) error {
 	return nil
 }
 
-// sameDeployment compares what stays the same when a server restarts.
-func sameDeployment(d *Deployment, p *plan.Plan) *Refused {
-	was := p.Header().Identity
-	for _, key := range []string{"set", "setId", "cluster", "host", "server"} {
-		if key == "host" && was["set"] != "" {
-			continue // another member may be primary now
-		}
-		if key == "setId" && (was[key] == "" || d.identity[key] == "") {
-			continue // not everybody may see it
-		}
-		if was[key] != d.identity[key] && !(key == "server" && was["set"] != "") {
-			return &Refused{
-				Text:  fmt.Sprintf("change %s was made on %s, and this is %s (%s %q, was %q)", p.Change(), p.Header().Deployment, d.Name(), key, d.identity[key], was[key]),
-				Hints: []string{"connect to the deployment that was changed", "to take it back here all the same, name this one: --on " + d.Name()},
-			}
-		}
-	}
-	return nil
-}
-
 // readAfter reads after.idx and compares it with the hash in the record; nil if the record has none.
 func readAfter(dir, want string) ([]string, error) {
 	if want == "" {
@@ -343,6 +323,20 @@ func readAfter(dir, want string) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"), nil
 }
 
+// OtherServer says that what came of a change can be found out only where it was made.
+type OtherServer struct {
+	Change, Made string
+	refused      *Refused
+}
+
+// Error implements error.
+func (e *OtherServer) Error() string {
+	return fmt.Sprintf("what came of change %s stays unknown until this program is connected to %s again: %s (%s)", e.Change, e.Made, e.refused.Text, e.refused.Hints[0])
+}
+
+// Unwrap is for errors.As.
+func (e *OtherServer) Unwrap() error { return e.refused }
+
 // Recover finds out what came of a change whose session was cut off, with reads only, and records it in this session.
 func (g *Gate) Recover(ctx context.Context, d *Deployment, change *journal.Change) (replay.Recovery, error) {
 	r := replay.Recovery{Change: change.ID, Session: change.Session}
@@ -350,8 +344,11 @@ func (g *Gate) Recover(ctx context.Context, d *Deployment, change *journal.Chang
 	if err != nil {
 		return r, err
 	}
-	if err := sameDeployment(d, p); err != nil {
+	if err := d.confirm(ctx); err != nil {
 		return r, err
+	}
+	if err := sameDeployment(d, p); err != nil {
+		return r, &OtherServer{Change: change.ID, Made: p.Header().Deployment, refused: err}
 	}
 	x, err := plan.Examine(ctx, planReader{d}, p)
 	if err != nil {

@@ -324,9 +324,10 @@ func (s *session) recoverChanges(ctx context.Context, sh *shell.Shell, d *guard.
 		}
 		id := safe(c.ID)
 		r, err := s.gate.Recover(ctx, d, c)
-		var elsewhere *guard.Refused
+		var elsewhere *guard.OtherServer
 		if errors.As(err, &elsewhere) {
-			continue // it was made on another deployment
+			sh.Say(fmt.Sprintf("change %s did not come to its end: %s\n  %s\n", id, safe(c.Intent.Summary), safe(elsewhere.Error())))
+			continue
 		}
 		if err != nil {
 			sh.Say(fmt.Sprintf("warning: change %s did not come to its end, and what came of it cannot be told: %s\n", id, safe(err.Error())))
