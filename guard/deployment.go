@@ -434,7 +434,7 @@ func (d *Deployment) databaseEvidence(ctx context.Context, db string) ([]environ
 	}
 	if m.State != environment.MarkerUnread && m.State != environment.MarkerAbsent {
 		m.Scope = db
-		ev = append(ev, environment.JudgeMarker(m, d.seen.Deployment())...)
+		ev = append(ev, environment.JudgeMarker(m, d.seen)...)
 	}
 	d.databases[db] = ev
 	return ev, nil
