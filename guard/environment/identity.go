@@ -298,6 +298,23 @@ func sameHost(a, b string) bool {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
+// String is the identity for people, who are to compare it with another: one line, in one order. It may hold untrusted text.
+func (id Identity) String() string {
+	var out []string
+	for _, p := range []struct{ what, text string }{
+		{"replica set ", id.Set}, {"set id ", id.SetID}, {"cluster ", id.Cluster}, {"member ", id.Me}, {"server ", id.Server}, {"machine ", id.Hostname}, {"process ", id.Process},
+		{"pid ", id.Map()["pid"]}, {"started ", id.Map()["started"]}, {"marker ", id.Marker}, {"reached at ", id.Address},
+	} {
+		if p.text != "" {
+			out = append(out, p.what+p.text)
+		}
+	}
+	if len(out) == 0 {
+		return "a server that says nothing of itself"
+	}
+	return strings.Join(out, ", ")
+}
+
 // Map is the identity as plan files and records hold it. FromMap(id.Map()) is id, but for a start below the millisecond.
 func (id Identity) Map() map[string]string {
 	m := map[string]string{
