@@ -79,7 +79,7 @@ func TestAttackExplain(t *testing.T) {
 	}
 	c := newCatalogue("production")
 	explained := 0
-	f := wiretest.NewFake(t, bson.D{{Key: "topologyVersion", Value: bson.D{{Key: "processId", Value: bson.NewObjectID()}, {Key: "counter", Value: int64(0)}}}}, func(db string, cmd bson.Raw) bson.D {
+	f := wiretest.NewFake(t, process(), func(db string, cmd bson.Raw) bson.D {
 		switch cmd.Index(0).Key() {
 		case "buildInfo":
 			return mongodBuild

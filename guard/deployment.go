@@ -241,30 +241,9 @@ func records(ev []environment.Evidence) []replay.Evidence {
 	return out
 }
 
-// empty says whether the server holds no user data.
+// empty says whether the server was seen to hold no user data.
 func (d *Deployment) empty(ctx context.Context) (bool, error) {
-	cmd, err := bson.Marshal(bson.D{{Key: "listDatabases", Value: int32(1)}, {Key: "nameOnly", Value: true}})
-	if err != nil {
-		return false, err
-	}
-	reply, err := mainReader{d: d}.Read(ctx, "admin", cmd)
-	if err != nil {
-		return false, err
-	}
-	arr, ok := reply.Lookup("databases").ArrayOK()
-	if !ok {
-		return false, errors.New("listDatabases: the reply has no databases")
-	}
-	values, err := arr.Values()
-	if err != nil {
-		return false, err
-	}
-	for _, v := range values {
-		if name, _ := v.Document().Lookup("name").StringValueOK(); !slices.Contains([]string{"admin", "config", "local", "respect"}, name) {
-			return false, nil
-		}
-	}
-	return true, nil
+	return environment.Empty(ctx, mainReader{d: d})
 }
 
 // probe finds out what the server can do, with reads.

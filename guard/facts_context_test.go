@@ -339,14 +339,20 @@ func TestSetsOfOneName(t *testing.T) {
 		}
 		return s
 	}
-	s, twin, other := born("64b0c0f1a2b3c4d5e6f70001"), born("64b0c0f1a2b3c4d5e6f70001"), born("64b0c0f1a2b3c4d5e6f70002")
+	s, copied, other := born("64b0c0f1a2b3c4d5e6f70001"), born("64b0c0f1a2b3c4d5e6f70001"), born("64b0c0f1a2b3c4d5e6f70002")
 	s.setup(t, "pets", pets...)
 	b := s.bench(t)
 	b.must(`{"delete": "pets", "deletes": [{"q": {"name": "Rex"}, "limit": 1}]}`)
-	b.uri = twin.uri
+	s.set.StepDown(wiretest.StepDown{})
+	s.set.Elect(s.set.Members()[1])
 	b.again()
-	if p := b.undoing(guard.UndoOptions{On: b.d.Name()}); slices.Contains(codes(p), plan.OtherDeployment) {
+	if p := b.undoing(guard.UndoOptions{}); slices.Contains(codes(p), plan.OtherDeployment) {
 		t.Errorf("on another member, undo says %v", p.Facts())
+	}
+	b.uri = copied.uri
+	b.again()
+	if p := b.undoing(guard.UndoOptions{On: b.d.Name()}); !has(p, plan.OtherDeployment, "is it a copy?") {
+		t.Errorf("on a set that was made of a copy of its files, undo says %v", p.Facts())
 	}
 	b.uri = other.uri
 	b.again()
@@ -354,7 +360,7 @@ func TestSetsOfOneName(t *testing.T) {
 		t.Errorf("on another set of the same name, undo says %v", p.Facts())
 	}
 	var refused *guard.Refused
-	if _, err := b.undo(b.last()); !errors.As(err, &refused) || !strings.Contains(refused.Text, "setId") {
+	if _, err := b.undo(b.last()); !errors.As(err, &refused) || !strings.Contains(refused.Text, "another replica set of the same name") {
 		t.Errorf("on another set of the same name, undo is not refused: %v", err)
 	}
 }

@@ -69,7 +69,7 @@ func (d *Deployment) classify(ctx context.Context) error {
 	who := o.Who()
 	if d.verified != "" {
 		env = environment.Max(env, d.env)
-		if s, _ := environment.Compare(d.who, who); s != environment.Same || env != d.env || !sameMarker(d.seen.Marker, o.Marker) {
+		if s, _ := environment.Compare(d.who, who); s != environment.Same || env != d.env || !o.Marker.Is(d.seen.Marker) {
 			d.answers++
 		}
 	}
@@ -79,11 +79,6 @@ func (d *Deployment) classify(ctx context.Context) error {
 		Deployment: d.Name(), URI: wire.Redact(d.target.URI), Address: d.server.Address(), Environment: env.String(),
 		Evidence: records(evidence), Identity: who.Map(), User: o.User, Roles: o.Roles,
 	})
-}
-
-// sameMarker says whether two looks at the marker found the same.
-func sameMarker(a, b environment.Marker) bool {
-	return a.State == b.State && a.ID == b.ID && a.Value == b.Value && a.Deployment == b.Deployment && a.By == b.By && a.At.Equal(b.At)
 }
 
 // saysOfMarker is a marker in words.
@@ -109,7 +104,7 @@ func (d *Deployment) database(ctx context.Context, db string) (speaks, error) {
 	s := speaks{m, d.DatabaseEvidence(db)}
 	if m.State != environment.MarkerUnread && m.State != environment.MarkerAbsent {
 		m.Scope = db
-		s.evidence = append(s.evidence, environment.JudgeMarker(m, d.seen.Deployment())...)
+		s.evidence = append(s.evidence, environment.JudgeMarker(m, d.seen)...)
 	}
 	d.databases[db] = s
 	return s, nil
@@ -144,7 +139,7 @@ func (d *Deployment) confirm(ctx context.Context, databases ...string) error {
 	if err != nil {
 		return err
 	}
-	if d.continued(id) && sameMarker(d.seen.Marker, marker) {
+	if d.continued(id) && marker.Is(d.seen.Marker) {
 		return nil
 	}
 	return d.verifyAnew(ctx)
@@ -178,7 +173,7 @@ func (d *Deployment) confirmDatabase(ctx context.Context, db string) error {
 	if err != nil {
 		return fmt.Errorf("look at the marker of %s before writing: %w", db, d.fromWire(err, false))
 	}
-	if sameMarker(was.marker, m) {
+	if m.Is(was.marker) {
 		return nil
 	}
 	delete(d.databases, db)
@@ -211,7 +206,7 @@ func (d *Deployment) verifyAnew(ctx context.Context) error {
 		}
 		return d.another(who, why)
 	}
-	if !sameMarker(was.Marker, d.seen.Marker) || d.env != env {
+	if !d.seen.Marker.Is(was.Marker) || d.env != env {
 		return &Refused{
 			Text:  fmt.Sprintf("%s is %s now: its environment marker was %s, and is %s", d.Name(), d.env, saysOfMarker(was.Marker), saysOfMarker(d.seen.Marker)),
 			Hints: []string{"look at env, and type the statement again if this is what you want"},
@@ -255,19 +250,7 @@ func databasesOf(p *plan.Plan) (out []string) {
 }
 
 // sides is an identity as a person compares it with another.
-func sides(id environment.Identity) string {
-	var parts []string
-	m := id.Map()
-	for _, k := range []string{"set", "setId", "cluster", "me", "server", "host", "address", "process", "pid", "started", "markerId"} {
-		if m[k] != "" {
-			parts = append(parts, k+" "+replay.Safe(m[k]))
-		}
-	}
-	if len(parts) == 0 {
-		return "a server that says nothing of itself"
-	}
-	return strings.Join(parts, ", ")
-}
+func sides(id environment.Identity) string { return replay.Safe(id.String()) }
 
 // reconnect makes sure, after an answer was lost, that commands reach the same deployment again: the same server on a new connection, or, in a replica set,
 // whichever member is primary now. An error that is a *Refused will not go away: another deployment answers, or one of a higher environment than

@@ -38,7 +38,7 @@ var readsAsDocumented = map[string]string{
 	"distinct":                 `{"distinct": "people", "key": "age", "query": {"age": {"$gt": 1}}}`,
 	"explain of find":          `{"explain": {"find": "people", "filter": {"age": 1}}, "verbosity": "queryPlanner"}`,
 	"explain of count":         `{"explain": {"count": "people"}, "verbosity": "executionStats"}`,
-	"explain of aggregate":     `{"explain": {"aggregate": "people", "pipeline": [{"$out": "others"}], "cursor": {}}, "verbosity": "queryPlanner"}`,
+	"explain of aggregate":     `{"explain": {"aggregate": "people", "pipeline": [{"$match": {}}], "cursor": {}}, "verbosity": "queryPlanner"}`,
 	"explain of delete":        `{"explain": {"delete": "people", "deletes": [{"q": {}, "limit": 0}]}, "verbosity": "executionStats"}`,
 	"explain of update":        `{"explain": {"update": "people", "updates": [{"q": {}, "u": {"$set": {"age": 0}}, "multi": true}]}, "verbosity": "allPlansExecution"}`,
 	"explain of findAndModify": `{"explain": {"findAndModify": "people", "query": {}, "remove": true}, "verbosity": "queryPlanner"}`,

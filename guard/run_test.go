@@ -311,11 +311,16 @@ func (c *catalogue) answer(db string, raw bson.Raw) bson.D {
 	return ok()
 }
 
+// process is what a server says of itself in hello that no other does.
+func process() bson.D {
+	return bson.D{{Key: "topologyVersion", Value: bson.D{{Key: "processId", Value: bson.NewObjectID()}, {Key: "counter", Value: int64(0)}}}}
+}
+
 // catalogueServer is a server that is a catalogue.
 func catalogueServer(t *testing.T, env string) (*server, *catalogue) {
 	t.Helper()
 	c := newCatalogue(env)
-	f := wiretest.NewFake(t, nil, c.answer)
+	f := wiretest.NewFake(t, process(), c.answer)
 	return &server{uri: f.URI(), db: "app"}, c
 }
 

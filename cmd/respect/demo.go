@@ -159,16 +159,14 @@ func (a *app) loadDemo(ctx context.Context, uri string, env environment.Environm
 	if err != nil {
 		return err
 	}
-	for _, c := range demoCommands(time.Now()) {
-		if err := send(ctx, st, d, "famigo", c); err != nil {
-			return err
+	if err := st.MarkOurs(ctx, d, env, func() error {
+		for _, c := range demoCommands(time.Now()) {
+			if err := send(ctx, st, d, "famigo", c); err != nil {
+				return err
+			}
 		}
-	}
-	db, marker, err := guard.MarkCommand(d, env)
-	if err != nil {
-		return err
-	}
-	if _, err := st.Run(ctx, d, db, marker); err != nil {
+		return nil
+	}); err != nil {
 		return err
 	}
 	code = shell.ExitDone

@@ -1,7 +1,6 @@
 package environment
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -147,16 +146,4 @@ func markerOf(reply bson.Raw, refusal error, db string) Marker {
 	m := ParseMarker(doc)
 	m.Scope = db
 	return m
-}
-
-// observeHome asks for the UUID of the collection that holds the marker. It is drawn when the collection is made, also by a restore.
-// Source: https://www.mongodb.com/docs/manual/reference/command/listCollections/ (info.uuid)
-func observeHome(ctx context.Context, r Reader, o *Observation) error {
-	reply, err := optional(ctx, r, "respect", bson.D{
-		{Key: "listCollections", Value: int32(1)}, {Key: "filter", Value: bson.D{{Key: "name", Value: "environment"}}},
-	})
-	if _, uuid, ok := firstDocument(reply).Lookup("info", "uuid").BinaryOK(); ok {
-		o.Home = fmt.Sprintf("%x", uuid)
-	}
-	return err
 }

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"strconv"
@@ -24,7 +25,7 @@ func Observe(ctx context.Context, r Reader, o Observation) (Observation, error) 
 		return o, fmt.Errorf("ask the server who it is (hello): %w", err)
 	}
 	o.hello(hello)
-	for _, step := range []func(context.Context, Reader, *Observation) error{observeHost, observeStatus, observeSet, observeCluster, observeUser, observeHome} {
+	for _, step := range []func(context.Context, Reader, *Observation) error{observeHost, observeStatus, observeSet, observeCluster, observeUser, ObserveHome} {
 		if err := step(ctx, r, &o); err != nil {
 			return o, err
 		}
@@ -73,6 +74,25 @@ func observeCluster(ctx context.Context, r Reader, o *Observation) error {
 		o.Cluster = id.Hex()
 	}
 	return err
+}
+
+// ObserveHome asks for the UUIDs of two collections, by which the data files can be known again. FerretDB has no admin.system.version.
+// Source: https://www.mongodb.com/docs/manual/reference/command/listCollections/ (info.uuid)
+func ObserveHome(ctx context.Context, r Reader, o *Observation) error {
+	for _, c := range []struct {
+		db, name string
+		into     *string
+	}{{"respect", "environment", &o.Home}, {"admin", "system.version", &o.Data}} {
+		reply, err := optional(ctx, r, c.db, bson.D{{Key: "listCollections", Value: int32(1)}, {Key: "filter", Value: bson.D{{Key: "name", Value: c.name}}}})
+		if err != nil {
+			return err
+		}
+		*c.into = ""
+		if _, uuid, ok := firstDocument(reply).Lookup("info", "uuid").BinaryOK(); ok {
+			*c.into = hex.EncodeToString(uuid)
+		}
+	}
+	return nil
 }
 
 func observeUser(ctx context.Context, r Reader, o *Observation) error {

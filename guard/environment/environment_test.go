@@ -21,7 +21,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"nothing known", Observation{Hosts: []string{"db7.example.net"}, Address: "db7.example.net:27017"}, Unknown},
 		{"marker production", Observation{Address: "127.0.0.1:27017", Local: local, ServerHost: "x", Marker: marker("production", "standalone elsewhere")}, Production},
-		{"marker staging, its deployment", Observation{Address: "h:1", ServerHost: "h", Marker: marker("staging", "standalone h")}, Staging},
+		{"marker staging, of an earlier version: for whom is not said so that it can be compared", Observation{Address: "h:1", ServerHost: "h", Marker: marker("staging", "standalone h")}, Unknown},
 		{"marker staging, copied by a restore", Observation{Address: "h:1", ServerHost: "h", Marker: marker("staging", "standalone other")}, Unknown},
 		{"marker development for images", Observation{Address: "h:1", ServerHost: "h", Marker: marker("development", "any")}, Development},
 		{"marker with nonsense", Observation{Address: "127.0.0.1:1", Local: local, Marker: marker("prod", "any")}, Unknown},
@@ -38,7 +38,7 @@ func TestJudge(t *testing.T) {
 		{"srv live", Observation{SRV: true, Hosts: []string{"live.x.mongodb.net"}, Address: "h:1"}, Production},
 		{"dev host, production member", Observation{Hosts: []string{"dev.x"}, Members: []string{"mongo-production-1:27017"}, Address: "dev.x:1"}, Production},
 		{"dev host, production machine", Observation{Hosts: []string{"dev.x"}, Hostname: "mongo-prod-1", Address: "dev.x:1"}, Production},
-		{"staging marker, production host", Observation{Hosts: []string{"prod.x"}, Address: "prod.x:1", ServerHost: "h", Marker: marker("staging", "standalone h")}, Production},
+		{"staging marker, production host", Observation{Hosts: []string{"prod.x"}, Address: "prod.x:1", ServerHost: "h", Marker: marker("staging", "any")}, Production},
 		{"user prod_admin", Observation{User: "prod_admin", Hosts: []string{"dev.x"}, Address: "dev.x:1"}, Production},
 		{"user dev says nothing", Observation{User: "dev", Address: "h:1"}, Unknown},
 		{"our own empty server", Observation{OurServer: true, Address: "127.0.0.1:1"}, Development},

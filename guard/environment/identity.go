@@ -34,7 +34,9 @@ type Identity struct {
 	Cluster string // config.version.clusterId: drawn when the cluster was made
 
 	Marker string // the marker's own id: drawn when the marker was written; goes where the document is copied to
-	Home   string // UUID of the collection that holds the marker: drawn when it was made; a dump that is restored elsewhere gets another
+	// Home is the UUID of the collection that holds the marker, Data that of admin.system.version, which a mongod makes in a new data directory and a
+	// dump does not bring along. Both are drawn when a collection is made: what is restored elsewhere gets others.
+	Home, Data string
 }
 
 // Sameness says whether two identities belong to one server or deployment. The zero value is Unproven, and unproven is not equal.
@@ -124,6 +126,8 @@ func contradiction(was, is Identity) string {
 		return fmt.Sprintf("it calls itself %q, and was %q", is.Server, was.Server)
 	case both(was.Hostname, is.Hostname) && !strings.EqualFold(was.Hostname, is.Hostname):
 		return fmt.Sprintf("its machine is %q, and was %q", is.Hostname, was.Hostname)
+	case differ(was.Data, is.Data):
+		return "it has other data files"
 	case both(was.Marker, is.Marker) && was.Marker == is.Marker && differ(was.Home, is.Home):
 		return "its marker was copied from there: it is in another collection"
 	}
@@ -146,7 +150,7 @@ func samePID(was, is Identity) (Sameness, string) {
 		return Unproven, fmt.Sprintf("process %d on %s had another marker", is.PID, cmp.Or(is.Server, is.Hostname))
 	case differ(was.Home, is.Home):
 		return Unproven, fmt.Sprintf("process %d on %s had its marker in another collection", is.PID, cmp.Or(is.Server, is.Hostname))
-	case both(was.Home, is.Home), both(was.Address, is.Address) && sameAddress(was.Address, is.Address):
+	case sameFiles(was, is), both(was.Address, is.Address) && sameAddress(was.Address, is.Address):
 		return Same, "it is the same process"
 	}
 	return Unproven, fmt.Sprintf("process %d on %s was reached at %s, and may serve other data at %s", is.PID, cmp.Or(is.Server, is.Hostname), was.Address, is.Address)
@@ -169,11 +173,11 @@ func sameSetWithoutID(was, is Identity) (Sameness, string) {
 		return Unproven, unseen
 	case !both(was.Marker, is.Marker):
 		return Unproven, unseen + "; it has no marker by which it could be known again"
-	case was.Marker != is.Marker || differ(was.Home, is.Home):
+	case was.Marker != is.Marker || differ(was.Home, is.Home) || differ(was.Data, is.Data):
 		return Unproven, unseen + "; its marker is another one"
 	case common(was.members(), is.members()) == "":
 		return Unproven, unseen + "; none of its members was known"
-	case both(was.Home, is.Home):
+	case sameFiles(was, is):
 		return Same, "it has the same marker in the same collection, and members that were known"
 	case named(was) && named(is):
 		return Same, "it has the same marker, and was reached by the names of its own members"
@@ -201,21 +205,22 @@ func sameStandalone(was, is Identity) (Sameness, string) {
 	switch {
 	case !both(was.Server, is.Server) && !both(was.Hostname, is.Hostname):
 		return Unproven, again
-	case !both(was.Marker, is.Marker) && !both(was.Home, is.Home):
+	case !both(was.Marker, is.Marker) && !sameFiles(was, is):
 		return Unproven, again + "; a marker would help"
-	case differ(was.Marker, is.Marker):
+	case differ(was.Marker, is.Marker), differ(was.Home, is.Home):
 		return Unproven, again + "; its marker is another one"
-	case differ(was.Home, is.Home):
-		return Unproven, again + "; its marker is in another collection"
 	case !samePlace(was, is):
 		return Unproven, fmt.Sprintf("%s; it was reached at %s, and now at %s", again, cmp.Or(was.Address, "?"), cmp.Or(is.Address, "?"))
-	case both(was.Home, is.Home):
-		return Same, "its marker is in the same collection, on the same machine and port"
+	case sameFiles(was, is):
+		return Same, "it has the same data files, on the same machine and port"
 	case Loopback(is.Address) && !(was.Local && is.Local):
 		return Unproven, again + "; " + is.Address + " may be a tunnel, and the marker a copy"
 	}
 	return Same, "it has the same marker, on the same machine and port"
 }
+
+// sameFiles says whether collections are the ones that were there. Requires that nothing of it differs.
+func sameFiles(was, is Identity) bool { return both(was.Home, is.Home) || both(was.Data, is.Data) }
 
 // samePlace says whether two standalone servers were reached at one port of one machine: by the address that was dialled, or since both name their port.
 func samePlace(was, is Identity) bool {
@@ -293,11 +298,28 @@ func sameHost(a, b string) bool {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
+// String is the identity for people, who are to compare it with another: one line, in one order. It may hold untrusted text.
+func (id Identity) String() string {
+	var out []string
+	for _, p := range []struct{ what, text string }{
+		{"replica set ", id.Set}, {"set id ", id.SetID}, {"cluster ", id.Cluster}, {"member ", id.Me}, {"server ", id.Server}, {"machine ", id.Hostname}, {"process ", id.Process},
+		{"pid ", id.Map()["pid"]}, {"started ", id.Map()["started"]}, {"marker ", id.Marker}, {"reached at ", id.Address},
+	} {
+		if p.text != "" {
+			out = append(out, p.what+p.text)
+		}
+	}
+	if len(out) == 0 {
+		return "a server that says nothing of itself"
+	}
+	return strings.Join(out, ", ")
+}
+
 // Map is the identity as plan files and records hold it. FromMap(id.Map()) is id, but for a start below the millisecond.
 func (id Identity) Map() map[string]string {
 	m := map[string]string{
 		"address": id.Address, "process": id.Process, "server": id.Server, "host": id.Hostname, "set": id.Set, "setId": id.SetID, "me": id.Me,
-		"members": strings.Join(id.Members, ","), "cluster": id.Cluster, "markerId": id.Marker, "home": id.Home,
+		"members": strings.Join(id.Members, ","), "cluster": id.Cluster, "markerId": id.Marker, "home": id.Home, "data": id.Data,
 	}
 	if id.Local {
 		m["local"] = "true"
@@ -319,7 +341,7 @@ func (id Identity) Map() map[string]string {
 func FromMap(m map[string]string) Identity {
 	id := Identity{
 		Address: m["address"], Local: m["local"] == "true", Process: m["process"], Server: m["server"], Hostname: m["host"], Set: m["set"], SetID: m["setId"],
-		Me: m["me"], Mongos: m["mongos"] == "true", Cluster: m["cluster"], Marker: m["markerId"], Home: m["home"],
+		Me: m["me"], Mongos: m["mongos"] == "true", Cluster: m["cluster"], Marker: m["markerId"], Home: m["home"], Data: m["data"],
 	}
 	if m["members"] != "" {
 		id.Members = strings.Split(m["members"], ",")

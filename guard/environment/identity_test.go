@@ -191,3 +191,15 @@ func TestIdentityMap(t *testing.T) {
 		t.Errorf("FromMap = %+v", got)
 	}
 }
+
+func TestIdentityString(t *testing.T) {
+	for want, id := range map[string]Identity{
+		"a server that says nothing of itself": {},
+		"server anna, machine anna, pid 4711, started 2026-05-04T00:00:00.000Z, reached at 127.0.0.1:27101":                                                                               embedded,
+		"replica set rs0, set id s1, member a:27017, server a:27017, machine a, process 66f0a0000000000000000002, pid 1, started 2026-05-04T00:00:00.000Z, marker m1, reached at a:27017": replica,
+	} {
+		if got := id.String(); got != want {
+			t.Errorf("String = %q, want %q", got, want)
+		}
+	}
+}

@@ -35,6 +35,7 @@ type Observation struct {
 	Executable string    // serverStatus.process: the name of the program
 	Config     []string  // addresses of the cluster's config servers
 	Home       string    // UUID of the collection that holds the marker
+	Data       string    // UUID of admin.system.version
 
 	Marker    Marker
 	OurServer bool  // this process started the server and it holds no user data
@@ -54,8 +55,7 @@ type Local struct {
 	Why   string
 }
 
-// Deployment names the deployment so that a marker can be bound to it: the replica set with its members, the cluster, or the
-// standalone's host and port. A dump that is restored elsewhere meets another name.
+// Deployment names the deployment for people who read its marker: the replica set with its members, the cluster, or the standalone's host and port.
 func (o Observation) Deployment() string {
 	switch {
 	case o.SetName != "":
@@ -65,7 +65,7 @@ func (o Observation) Deployment() string {
 	case o.Mongos:
 		return "cluster " + o.Cluster
 	}
-	return "standalone " + o.ServerHost
+	return fmt.Sprintf("standalone %s (%s)", o.Server(), o.Address)
 }
 
 // Name is how the deployment is called on the screen.
@@ -83,7 +83,7 @@ func (o Observation) Name() string {
 func (o Observation) Who() Identity {
 	id := Identity{
 		Address: o.Address, Local: o.Local.Shown, Process: o.Process, PID: o.PID, Started: o.Started, Server: o.Server(), Hostname: o.Hostname,
-		Set: o.SetName, SetID: o.SetID, Me: o.Me, Members: o.Members, Mongos: o.Mongos, Cluster: o.Cluster, Marker: o.Marker.ID, Home: o.Home,
+		Set: o.SetName, SetID: o.SetID, Me: o.Me, Members: o.Members, Mongos: o.Mongos, Cluster: o.Cluster, Marker: o.Marker.ID, Home: o.Home, Data: o.Data,
 	}
 	if o.Mongos {
 		id.Members = o.Config
@@ -155,7 +155,7 @@ func Judge(o Observation, rules ...Rule) []Evidence {
 	if o.OurServer {
 		out = append(out, Evidence{Source: "process", Says: Development, Decides: true, Why: "this process started the server, and it is empty"})
 	}
-	out = append(out, JudgeMarker(o.Marker, o.Deployment())...)
+	out = append(out, JudgeMarker(o.Marker, o)...)
 	out = append(out, JudgeRules(rules, o, "")...)
 	out = append(out, judgeProfile(o.Profile)...)
 	out = append(out, judgeNames(o)...)
@@ -163,9 +163,9 @@ func Judge(o Observation, rules ...Rule) []Evidence {
 	return out
 }
 
-// JudgeMarker says what a marker means on a deployment. A production marker always counts. A lower one counts only on the deployment it was written for, so that a staging dump
-// restored into production does not lower it.
-func JudgeMarker(m Marker, deployment string) []Evidence {
+// JudgeMarker says what a marker means on a deployment. A production marker always counts, whoever it was written for. A lower one counts only on the
+// deployment it was written for, so that a staging dump restored into production does not lower it; or anywhere, if that is what it says, for images.
+func JudgeMarker(m Marker, o Observation) []Evidence {
 	e := Evidence{Source: "marker", Decides: true, Scope: m.Scope}
 	switch m.State {
 	case MarkerUnread:
@@ -184,18 +184,47 @@ func JudgeMarker(m Marker, deployment string) []Evidence {
 		return []Evidence{e}
 	}
 	env, ok := Parse(m.Value)
-	switch {
-	case !ok:
+	if !ok {
 		e.Says, e.Why = Unknown, fmt.Sprintf("the server's marker says %q, which is no environment", m.Value)
-	case env == Production, m.Deployment == deployment, m.Deployment == "any":
-		e.Says, e.Why = env, fmt.Sprintf("the server's own marker says %s", env)
-		if m.By != "" {
-			e.Why += fmt.Sprintf(" (written by %s, %s)", m.By, m.At.UTC().Format(time.DateOnly))
-		}
-	default:
-		e.Says, e.Why = Unknown, fmt.Sprintf("the server's marker says %s for another deployment (%s; this is %s): was it copied by a restore?", env, m.Deployment, deployment)
+		return []Evidence{e}
+	}
+	e.Says, e.Why = env, fmt.Sprintf("the server's own marker says %s", env)
+	if m.By != "" {
+		e.Why += fmt.Sprintf(" (written by %s, %s)", m.By, m.At.UTC().Format(time.DateOnly))
+	}
+	if env == Production {
+		return []Evidence{e}
+	}
+	if why := m.elsewhere(o); why != "" {
+		e.Says = Unknown
+		e.Why = fmt.Sprintf("the server's marker says %s, but it seems to be for another deployment (%s; this is %s): %s; was it copied by a restore?", env, m.Deployment, o.Deployment(), why)
 	}
 	return []Evidence{e}
+}
+
+// elsewhere says why a marker cannot be taken to be written for a deployment; "" if it can.
+func (m Marker) elsewhere(o Observation) string {
+	switch {
+	case m.Deployment == "any":
+		return ""
+	case m.ID == "":
+		return "it does not say so in a way that can be compared"
+	}
+	is := o.Who()
+	is.Marker = "" // it is what is to be shown, and shows nothing
+	if m.For.says() == "standalone" && (both(m.For.Home, is.Home) && m.For.Home == is.Home || both(m.For.Data, is.Data) && m.For.Data == is.Data) {
+		is.Address = m.For.Address // it is where it was written, whatever way one comes there; nor does it matter here that files can be copied with it
+	}
+	if s, why := Compare(m.For, is); s != Same {
+		return why
+	}
+	return ""
+}
+
+// Holds says whether a marker calls this deployment env, and is written for it.
+func (m Marker) Holds(env Environment, o Observation) bool {
+	said, ok := Parse(m.Value)
+	return ok && m.State == MarkerPresent && said == env && m.ID != "" && m.Deployment != "any" && m.elsewhere(o) == ""
 }
 
 // judgeProfile: a profile is the user's own word, and can only raise.

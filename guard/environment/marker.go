@@ -115,6 +115,12 @@ func identityOf(v bson.RawValue) (Identity, bool) {
 	return FromMap(parts), true
 }
 
+// Is says whether two looks found the same marker.
+func (m Marker) Is(other Marker) bool {
+	return m.State == other.State && m.Scope == other.Scope && m.ID == other.ID && m.Value == other.Value && m.Deployment == other.Deployment && m.By == other.By &&
+		m.At.Equal(other.At) && maps.Equal(m.For.Map(), other.For.Map())
+}
+
 // Document is what ParseMarker reads.
 func (m Marker) Document() bson.D {
 	doc := bson.D{
