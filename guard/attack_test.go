@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"respect/guard"
 	"respect/guard/internal/wiretest"
+	"respect/guard/plan"
 	"respect/replay/durable"
 )
 
@@ -250,3 +252,65 @@ func TestAttackRecordGone(t *testing.T) {
 
 // markedAt is when a scripted server was marked: a marker that says another time each time is another marker.
 var markedAt = time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
+
+// TestAttackCollation: a collation loosens _id and $$ROOT. What pins a document compares bytes: the document that was shown is deleted, and no other that the server takes as equal, not
+// even if somebody else puts it in its place in the last moment.
+func TestAttackCollation(t *testing.T) {
+	t.Parallel()
+	s := production(t, "mongod")
+	s.setup(t, "words", `{"_id": "abc", "n": 1}`, `{"_id": "ABC", "n": 1}`, `{"_id": "x", "tags": ["A", "b"]}`)
+	was := s.state(t)
+	b := s.bench(t)
+	collation := `"collation": {"locale": "en", "strength": 1}`
+	if _, _, err := b.run(`{"delete": "words", "deletes": [{"q": {"_id": {"$regex": "^abc$"}}, "limit": 0, ` + collation + `}]}`); err != nil {
+		t.Fatal(err)
+	}
+	ids := func() string {
+		var all []bson.D
+		cur, err := s.other.Database(s.db).Collection("words").Find(t.Context(), bson.D{})
+		if err == nil {
+			err = cur.All(t.Context(), &all)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, d := range all {
+			out = append(out, d[0].Value.(string))
+		}
+		slices.Sort(out)
+		return strings.Join(out, " ")
+	}
+	if got := ids(); got != "ABC x" {
+		t.Fatalf("abc was shown, and left are %s", got)
+	}
+	if _, err := b.undo(b.last()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(was, s.state(t)); diff != "" {
+		t.Errorf("after undo: %s", diff)
+	}
+	// In the last moment abc is replaced by a document that a collation takes as the same.
+	b.op.answer = func(q guard.Question) guard.Answer {
+		words := s.other.Database(s.db).Collection("words")
+		if _, err := words.DeleteMany(t.Context(), bson.D{}); err != nil {
+			t.Fatal(err)
+		}
+		s.setup(t, "words", `{"_id": "ABC", "n": 1}`)
+		return typed(q)
+	}
+	if _, _, err := b.run(`{"delete": "words", "deletes": [{"q": {"_id": "abc"}, "limit": 1}]}`); err == nil {
+		t.Error("a document that was not there any more was deleted")
+	}
+	if got := ids(); got != "ABC" {
+		t.Errorf("left are %q, want ABC", got)
+	}
+	b.op.answer = nil
+	// An update that itself compares by a collation is not sent.
+	s.setup(t, "words", `{"_id": "y", "tags": ["A", "b"]}`)
+	_, _, err := b.run(`{"update": "words", "updates": [{"q": {"_id": "y"}, "u": {"$pull": {"tags": "a"}}, ` + collation + `}]}`)
+	var r *guard.Refused
+	if !errors.As(err, &r) || r.Code != plan.NotPinnable {
+		t.Errorf("an update by a collation: %v, want not pinnable", err)
+	}
+}

@@ -257,25 +257,51 @@ func (d *Deployment) probe(ctx context.Context) error {
 		return err
 	}
 	d.software = softwareOf(reply, d.server.Hello())
-	d.road = plan.RoadExpr
-	still, err := plan.StillAs(bson.Raw{5, 0, 0, 0, 0}, plan.RoadExpr, nil)
-	if err != nil {
-		return err
-	}
-	cmd, err = bson.Marshal(bson.D{{Key: "find", Value: "environment"}, {Key: "filter", Value: still}, {Key: "limit", Value: int32(1)}, {Key: "singleBatch", Value: true}})
-	if err != nil {
-		return err
-	}
-	if _, err = (mainReader{d: d}).Read(ctx, "respect", cmd); err != nil {
-		if !d.Answered(err) {
-			return err
+	d.road, err = d.roadOf(ctx)
+	return err
+}
+
+// roadOf finds out how the server can make sure that a document is as it was shown.
+func (d *Deployment) roadOf(ctx context.Context) (plan.Road, error) {
+	sample := plan.Sampler(!d.software.embedded)
+	for _, road := range []plan.Road{plan.RoadExpr, plan.RoadReturned} {
+		still, err := plan.StillAs(sample, road, nil)
+		if err != nil {
+			return "", err
 		}
-		d.road = plan.RoadFields
+		// A server that compares documents that are handed to it tells whether the condition holds for what it should: MongoDB since 5.1.
+		holds, err := d.matches(ctx, 1, bson.A{bson.D{{Key: "$documents", Value: bson.A{bson.D{{Key: "$literal", Value: sample}}}}}, bson.D{{Key: "$match", Value: still}}})
+		if err == nil && holds {
+			return road, nil
+		}
+		if err != nil && !d.Answered(err) {
+			return "", err
+		}
+		// Others tell at least whether they know all of it. FerretDB 1 looks at a filter only when there is a document to compare with.
+		_, ferr := d.matches(ctx, "environment", bson.A{bson.D{{Key: "$match", Value: still}}})
+		if ferr != nil && !d.Answered(ferr) {
+			return "", ferr
+		}
+		if err != nil && ferr == nil && !d.software.embedded {
+			return road, nil
+		}
 	}
-	if d.software.embedded && d.seen.Marker.State == environment.MarkerAbsent {
-		d.road = plan.RoadFields // FerretDB looks at a filter only when there is a document to compare with
+	return plan.RoadFields, nil
+}
+
+// matches says whether an aggregation in the database respect finds anything.
+func (d *Deployment) matches(ctx context.Context, of any, pipeline bson.A) (bool, error) {
+	cmd, err := bson.Marshal(bson.D{{Key: "aggregate", Value: of}, {Key: "pipeline", Value: pipeline}, {Key: "cursor", Value: bson.D{}}})
+	if err != nil {
+		return false, err
 	}
-	return nil
+	reply, err := mainReader{d: d}.Read(ctx, "respect", cmd)
+	if err != nil {
+		return false, err
+	}
+	arr, _ := reply.Lookup("cursor", "firstBatch").ArrayOK()
+	values, err := arr.Values()
+	return len(values) > 0, err
 }
 
 // environmentOf is the highest environment over all namespaces that a command may change.

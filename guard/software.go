@@ -7,11 +7,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard/command"
+	"respect/guard/plan"
 )
 
 // software is what the server is. The zero value is a server of which nothing is known.
 type software struct {
 	version  string
+	mongodb  bool // MongoDB itself, not another server that speaks its protocol
 	embedded bool // FerretDB 1, which has limits that MongoDB does not have
 	// plansOnly says that explain of an update, a delete or a findAndModify carries nothing out here. It holds for MongoDB by its manual, and for FerretDB 1,
 	// whose explain makes a query plan of filter and sort and calls nothing else (its msg_explain.go). Other servers are not believed.
@@ -28,8 +30,17 @@ func softwareOf(build, hello bson.Raw) software {
 	s.version, _ = build.Lookup("version").StringValueOK()
 	ferret, _ := build.Lookup("ferretdbVersion").StringValueOK()
 	s.embedded = ferret == "unknown" || strings.HasPrefix(strings.TrimPrefix(ferret, "v"), "1.") // the version is known only where FerretDB itself was built
-	s.plansOnly = s.embedded || mongodb(build, hello)
+	s.mongodb = mongodb(build, hello)
+	s.plansOnly = s.embedded || s.mongodb
 	return s
+}
+
+// name is how plan files call it; "" for a server that is not known.
+func (s software) name() string {
+	if s.mongodb {
+		return plan.MongoDB
+	}
+	return ""
 }
 
 // mongodb says whether a server is MongoDB itself, as far as its answers tell.

@@ -763,7 +763,7 @@ func (s *Statement) planConfig(d *Deployment, j Judged, class string) (plan.Conf
 		Keeps: func(bytes int64) bool { return g.cfg.Policy.KeepsDropped(j.Environment, bytes) },
 		Header: plan.Header{
 			Change: id, Created: g.cfg.Now().UTC(), Deployment: d.Name(), Identity: d.who.Map(), Environment: j.Environment.String(),
-			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: s.mode == Preview, Manner: s.manner,
+			Evidence: records(j.Evidence), Class: class, Road: d.road, Preview: s.mode == Preview, Manner: s.manner, Software: d.software.name(),
 		},
 	}, nil
 }

@@ -619,7 +619,10 @@ func (b *Builder) document(p Pending, before bson.Raw, f foreseen) error {
 		st.count.Unchanged++
 		return nil
 	}
-	it := Item{NS: b.at.ns, Op: w.Op.String(), ID: idText(before.Lookup("_id")), Unpredictable: f.why, Open: f.open}
+	it := Item{NS: b.at.ns, Op: w.Op.String(), Unpredictable: f.why, Open: f.open}.named(before.Lookup("_id"))
+	if err := b.collate(*w, &f); err != nil {
+		return err
+	}
 	switch w.Op {
 	case command.Delete:
 		st.count.Deleted++
@@ -684,7 +687,7 @@ func (b *Builder) insert(p Pending, doc bson.Raw, upsert bool) error {
 			res.After = doc
 		}
 	}
-	return b.item(p, Item{NS: w.NS.String(), Op: "insert", ID: idText(doc.Lookup("_id")), Unpredictable: unpredictable, Upsert: upsert}, nil, foreseen{after: doc}, 0)
+	return b.item(p, Item{NS: w.NS.String(), Op: "insert", Unpredictable: unpredictable, Upsert: upsert}.named(doc.Lookup("_id")), nil, foreseen{after: doc}, 0)
 }
 
 // upsert adds the document that an upsert creates, because nothing matches.
@@ -723,7 +726,7 @@ func (b *Builder) foreseeUpsert(w command.Write) (update.Image, error) {
 // item writes one document of a statement with its images. The bytes of after are kept, those of before are not.
 func (b *Builder) item(p Pending, it Item, before bson.Raw, f foreseen, fields int) error {
 	it.Command, it.Statement = b.numbers[p.Command], p.Index
-	spoolAfter := it.Op == "insert" || it.Op == "replace"
+	spoolAfter := it.Op == "insert" || it.Op == "replace" || f.send
 	if len(it.Open) > 0 {
 		b.keepAfter(it, nil)
 	} else {
@@ -753,8 +756,32 @@ func (b *Builder) put(it Item, before bson.Raw, f foreseen, spoolAfter bool, fie
 	if err != nil {
 		return err
 	}
+	if err := b.sendable(it, before, after, spoolAfter); err != nil {
+		return err
+	}
 	b.samples.offer(it, before, after, fields)
 	return b.sp.item(&it)
+}
+
+// sendable makes sure, before anything is asked about, that what will be sent for a document can be written.
+func (b *Builder) sendable(it Item, before, after bson.Raw, spooled bool) error {
+	if !spooled {
+		after = nil
+	}
+	n := derivation{road: b.cfg.Header.Road, mongodb: b.cfg.Header.Software == MongoDB, undo: b.cfg.Header.Undoes != ""}
+	if info := b.infos[it.NS]; info != nil {
+		n.shardKey, n.simple = info.shardKey, info.collation()
+	}
+	var w command.Write
+	if !it.ofUndo() {
+		w = b.commands[it.Command].Writes()[it.Statement]
+		n.simple = n.simple || w.Collation.Type != 0
+	}
+	if len(it.Open) > 0 {
+		after = nil
+	}
+	_, err := n.derive(it, w, !it.ofUndo(), before, after)
+	return err
 }
 
 // pinned are the documents of a namespace that the plan has.

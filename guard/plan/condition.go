@@ -12,22 +12,23 @@ import (
 // StillAs is the condition, besides _id, under which a document is still as its before-image. An empty condition means that the
 // road makes sure in another way.
 //
-//	RoadExpr    the server compares the whole document: $$ROOT equal to the before-image, and of the same size
-//	RoadFields  for updates, each top-level field that the update touches: same value, same type, an array only where it was
-//	            one, missing where it was missing. Deletes and replacements have no condition on this road: they are sent as
-//	            findAndModify, which returns the document that was there.
+//	RoadExpr      the server compares the whole document: $$ROOT equal to the before-image, of the same size, and each number of the same type (exact.go)
+//	RoadReturned  the same without the types, on servers that do not evaluate all of it. The statement is a findAndModify, which returns the document that was there
+//	RoadFields    for updates, each top-level field that the update touches: same value, same type, an array only where it was
+//	              one, missing where it was missing. Statements are sent as findAndModify, which returns the document that was there.
 //
-// What it cannot see. RoadExpr: $eq takes 1, Long(1) and 1.0 as equal, and -0.0 and 0.0, inside the document; the size tells an int from the two
-// others, not Long(1) from 1.0. RoadFields: changes of fields that the update does not touch, which it then leaves alone; numbers of
-// different type inside subdocuments and arrays; an array that was wrapped in another array, as {f: [[1]]} for {f: [1]}.
-// In all these cases the comparison, byte for byte, of the document as it was re-read just before the batch is what remains; a change by others in
-// the moment between is then not seen.
+// What it cannot see. RoadExpr: nothing, where numbersOf says what is to be said; where it does not, which Derive finds out, the statement is sent as a findAndModify, and
+// what it returns is compared byte by byte. What was overwritten by that comparison's word is saved at once, and an alarm is given. All of this is by the
+// simple collation: strings are equal if their bytes are.
+//
+// One case is left: an update whose result cannot be foreseen is a findAndModify that returns what the document became, and not what was there. On RoadFields, and where
+// numbersOf gives up, a change that others make in the last moment, between the last look and the write, is then seen only in fields that the update leaves alone.
 //
 // Sources: https://www.mongodb.com/docs/manual/reference/operator/aggregation/bsonSize/,
 // https://www.mongodb.com/docs/manual/tutorial/query-for-null-fields/, …/query-arrays/.
 func StillAs(before bson.Raw, road Road, touched []string) (bson.Raw, error) {
 	at, dst := bsoncore.AppendDocumentStart(nil)
-	dst, err := appendStillAs(dst, before, road, touched)
+	dst, _, err := appendStillAs(dst, before, road, touched)
 	if err != nil {
 		return nil, err
 	}
@@ -35,26 +36,31 @@ func StillAs(before bson.Raw, road Road, touched []string) (bson.Raw, error) {
 	return bson.Raw(dst), err
 }
 
-// appendStillAs appends the elements of the condition to a filter that is being written: once for each document of a change, so by hand.
-func appendStillAs(dst []byte, before bson.Raw, road Road, touched []string) ([]byte, error) {
-	if road == RoadExpr {
-		return appendWhole(dst, before), nil
+// appendStillAs appends the elements of the condition to a filter that is being written: once for each document of a change, so by hand. sees says that it holds
+// for no other bytes than those of before.
+func appendStillAs(dst []byte, before bson.Raw, road Road, touched []string) (out []byte, sees bool, err error) {
+	if road == RoadExpr || road == RoadReturned {
+		n, exact := numbersOf(before)
+		exact = exact && road == RoadExpr
+		if !exact {
+			n = numbers{}
+		}
+		return appendWhole(dst, before, n), exact, nil
 	}
 	for _, f := range touched {
 		if f == "_id" {
 			continue
 		}
-		var err error
 		if dst, err = appendField(dst, before, f); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return dst, nil
+	return dst, false, nil
 }
 
-// appendWhole: $expr: {$and: [{$eq: ["$$ROOT", {$literal: before}]}, {$eq: [{$bsonSize: "$$ROOT"}, n]}]}
-func appendWhole(dst []byte, before bson.Raw) []byte {
-	dst = slices.Grow(dst, len(before)+200)
+// appendWhole: $expr: {$and: [{$eq: ["$$ROOT", {$literal: before}]}, {$eq: [{$bsonSize: "$$ROOT"}, n]}, {$eq: [[…], {$literal: […]}]}]}
+func appendWhole(dst []byte, before bson.Raw, about numbers) []byte {
+	dst = slices.Grow(dst, len(before)+len(about.exprs)+len(about.wants)+250)
 	var ends []int32
 	open := func(start func([]byte, string) (int32, []byte), key string) {
 		var at int32
@@ -82,7 +88,19 @@ func appendWhole(dst []byte, before bson.Raw) []byte {
 	dst = bsoncore.AppendStringElement(dst, "$bsonSize", "$$ROOT")
 	shut(1)
 	dst = bsoncore.AppendInt32Element(dst, "1", int32(len(before)))
-	shut(4)
+	shut(2)
+	if about.n > 0 {
+		open(doc, "2")
+		open(array, "$eq")
+		open(array, "0")
+		dst = append(dst, about.exprs...)
+		shut(1)
+		open(doc, "1")
+		open(array, "$literal")
+		dst = append(dst, about.wants...)
+		shut(4)
+	}
+	shut(2)
 	return dst
 }
 

@@ -50,31 +50,66 @@ func pinnable(w command.Write, road Road) error {
 // Derive is what is sent for one document of a plan: a pure function of the plan file and the spooled images. It does not keep before and after.
 //
 // The filter is _id, the shard key if there is one, and the condition StillAs; upsert, hint, sort and skip of the typed statement are gone, since the document is
-// pinned; its collation stays, because update operators compare with it. The typed filter stays only where a positional $ needs it.
-// Without the shard key a mongos would ask all shards, and before 7.0 refuse findAndModify.
+// pinned. Strings are compared by their bytes, whatever collation the statement or the collection has: see collate.go. The typed filter stays only where a positional
+// $ needs it. Without the shard key a mongos would ask all shards, and before 7.0 refuse findAndModify.
 func (p *Plan) Derive(it Item, before, after bson.Raw) (Derived, error) {
 	w, typed, err := p.write(it)
 	if err != nil {
 		return Derived{}, err
 	}
-	d := Derived{Let: w.Let, Bypass: w.BypassChecks || p.header.Undoes != ""}
-	s := statement{shardKey: p.totals.ShardKeys[it.NS]}
+	return derivation{
+		road: p.header.Road, mongodb: p.header.Software == MongoDB, undo: p.header.Undoes != "", shardKey: p.totals.ShardKeys[it.NS],
+		simple: w.Collation.Type != 0 || slices.Contains(p.totals.Collated, it.NS),
+	}.derive(it, w, typed, before, after)
+}
+
+// derivation is what of a plan decides how a document's statement looks.
+type derivation struct {
+	road     Road
+	mongodb  bool // the server is MongoDB itself
+	undo     bool
+	shardKey []string
+	simple   bool // some other collation than the simple one would be used
+}
+
+// derive writes the statement, and makes sure that it is BSON.
+func (n derivation) derive(it Item, w command.Write, typed bool, before, after bson.Raw) (Derived, error) {
+	d := Derived{Let: w.Let, Bypass: w.BypassChecks || n.undo}
+	s := statement{derivation: n}
+	s.road = roadFor(n.road, before, after)
+	var err error
 	s.doc(func() {
 		switch {
 		case it.Op == "insert":
-			err = d.insert(&s, it, w, after, p.header.Road)
+			err = d.insert(&s, it, w, after)
 		case it.Op == "update" && !typed:
 			err = errors.New("an update without a typed statement")
-		case it.Op == "update":
-			err = d.update(&s, it, w, before, roadFor(p.header.Road, before, after))
-		case it.Op == "delete", it.Op == "replace":
-			err = d.whole(&s, it, w, before, after, roadFor(p.header.Road, before, after))
+		case it.Op == "update" && after == nil:
+			err = d.update(&s, it, w, before)
+		case it.Op == "update", it.Op == "delete", it.Op == "replace":
+			err = d.whole(&s, it, w, before, after)
 		default:
 			err = fmt.Errorf("document %d: unknown operation %q", it.N, it.Op)
 		}
 	})
 	d.Statement = bson.Raw(s.b)
-	return d, errors.Join(err, s.err)
+	if err = errors.Join(err, s.err); err == nil {
+		err = d.valid()
+	}
+	return d, err
+}
+
+// valid says what is wrong with a statement's bytes. A document that was appended without bytes would take those of what follows it.
+func (d Derived) valid() error {
+	if err := d.Statement.Validate(); err != nil {
+		return fmt.Errorf("internal error: what would be sent is no BSON: %w", err)
+	}
+	for _, key := range map[string][]string{"update": {"q", "u"}, "delete": {"q", "limit"}, "findAndModify": {"query"}}[d.Command] {
+		if v, err := d.Statement.LookupErr(key); err != nil || len(v.Value) == 0 {
+			return fmt.Errorf("internal error: what would be sent has no %s", key)
+		}
+	}
+	return nil
 }
 
 // roadFor: documents that are too large to be sent twice are not compared as a whole by the server.
@@ -87,9 +122,9 @@ func roadFor(road Road, before, after bson.Raw) Road {
 
 // statement is a document while it is written.
 type statement struct {
-	b        []byte
-	err      error
-	shardKey []string
+	derivation
+	b   []byte
+	err error
 }
 
 func (s *statement) doc(fill func()) {
@@ -164,29 +199,39 @@ func (s *statement) moved(before, after bson.Raw) bool {
 	})
 }
 
-// still appends the condition that a document is as it was shown.
-func (s *statement) still(before bson.Raw, road Road, touched []string) {
-	b, err := appendStillAs(s.b, before, road, touched)
+// still appends the condition that a document is as it was shown. sees says that it holds for no other bytes.
+func (s *statement) still(before bson.Raw, touched []string) (sees bool) {
+	b, sees, err := appendStillAs(s.b, before, s.road, touched)
 	if err != nil {
 		s.err = errors.Join(s.err, err)
-		return
+		return false
 	}
 	s.b = b
+	return sees
+}
+
+// compared appends the collation by which bytes are compared, if there is another one that would be used.
+func (s *statement) compared() {
+	if s.simple {
+		s.put("collation", simple)
+	}
 }
 
 // insert is the statement of a new document: an insert of it as it was shown. There are two that are updates with upsert. What an undo brings back and an insert
 // would not store as it was is set literally, where nothing has its _id. And what an upsert with operators or a pipeline creates is created only if still nothing matches its filter.
-func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw, road Road) error {
+//
+// Other servers than MongoDB store a plain insert as it is.
+func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw) error {
 	if len(after) < 5 {
 		return errors.New("an insert without a document")
 	}
-	if it.ofUndo() && road == RoadExpr && unusual(after, false) {
+	if it.ofUndo() && s.mongodb && s.road != RoadFields && unusual(after, false) {
 		d.Command = "update"
 		s.sub("q", func() {
 			s.byID(after)
 			s.b = append(s.b, nothingMatches...)
 		})
-		s.literally(after)
+		s.literally("u", after)
 		s.flag("multi", false)
 		s.flag("upsert", true)
 		return nil
@@ -205,36 +250,42 @@ func (d *Derived) insert(s *statement, it Item, w command.Write, after bson.Raw,
 	return nil
 }
 
-// whole is the statement of a delete or a replacement.
-func (d *Derived) whole(s *statement, it Item, w command.Write, before, after bson.Raw, road Road) error {
-	d.Alone = it.Op == "replace" && s.moved(before, after)
-	if road == RoadFields {
+// whole is the statement of a delete or a replacement, or of an update whose result is sent in its place. Where the condition does not see everything the server
+// is asked to return what was there.
+func (d *Derived) whole(s *statement, it Item, w command.Write, before, after bson.Raw) error {
+	if it.Op == "replace" && after == nil {
+		after = w.Doc // what the server makes of it is not foreseen in all fields
+	}
+	if it.Op != "delete" && len(after) < 5 {
+		return errors.New("a replacement without a document")
+	}
+	d.Alone = it.Op != "delete" && s.moved(before, after)
+	start := s.b
+	sees := s.pinned("q", before, nil)
+	if !sees || it.Unpredictable != "" {
+		s.b = start
 		d.Command, d.ReturnsOld = "findAndModify", true
-		s.sub("query", func() { s.byID(before) })
-		if it.Op == "replace" {
-			s.document("update", after)
-		} else {
+		if s.pinned("query", before, nil); it.Op == "delete" {
 			s.flag("remove", true)
+		} else {
+			s.become("update", after)
 		}
+		if it.Unpredictable != "" && it.Op != "delete" {
+			s.flag("new", true)
+			d.ReturnsOld, d.ReturnsNew = false, true
+		}
+		s.compared()
 		return nil
 	}
-	s.sub("q", func() {
-		s.byID(before)
-		s.still(before, road, nil)
-	})
 	if it.Op == "delete" {
 		d.Command = "delete"
 		s.b = bsoncore.AppendInt32Element(s.b, "limit", 1)
 	} else {
 		d.Command = "update"
-		if it.ofUndo() && unusual(after, true) {
-			s.literally(after)
-		} else {
-			s.document("u", after)
-		}
+		s.become("u", after)
 		s.flag("multi", false)
 	}
-	s.put("collation", w.Collation)
+	s.compared()
 	return nil
 }
 
@@ -243,19 +294,25 @@ func (d *Derived) whole(s *statement, it Item, w command.Write, before, after bs
 // Sources: https://www.mongodb.com/docs/manual/reference/bson-types/#timestamps, …/core/dot-dollar-considerations/,
 // https://jira.mongodb.org/browse/SERVER-88750.
 func unusual(doc bson.Raw, replacement bool) bool {
+	if replacement && dollars(doc) {
+		return true
+	}
 	elems, err := doc.Elements()
 	if err != nil {
 		return false
 	}
 	for _, e := range elems {
-		if replacement && strings.HasPrefix(e.Key(), "$") {
-			return true
-		}
 		if t, i, ok := e.Value().TimestampOK(); ok && t == 0 && i == 0 && e.Key() != "_id" {
 			return true
 		}
 	}
 	return false
+}
+
+// dollars says whether a top-level name begins with $, which no server takes in a replacement.
+func dollars(doc bson.Raw) bool {
+	elems, err := doc.Elements()
+	return err == nil && slices.ContainsFunc(elems, func(e bson.RawElement) bool { return strings.HasPrefix(e.Key(), "$") })
 }
 
 // nothingMatches is $nor: [{}] as the element of a filter: with it and an _id, an upsert creates the document or fails for its _id, and changes none.
@@ -269,53 +326,98 @@ var nothingMatches = func() []byte {
 	return s.b[4 : len(s.b)-1]
 }()
 
-// literally is an update that makes the document what is given, as the server stores what a pipeline computes: u: [{$replaceWith: {$literal: doc}}].
-func (s *statement) literally(doc bson.Raw) {
-	at, b := bsoncore.AppendArrayElementStart(s.b, "u")
+// pinned appends the filter that selects one document as it was shown. sees says that it holds for no other bytes.
+func (s *statement) pinned(key string, before bson.Raw, touched []string) (sees bool) {
+	s.sub(key, func() {
+		s.byID(before)
+		if s.road != RoadFields || touched != nil { // without it, what is returned says what was there
+			sees = s.still(before, touched)
+		}
+	})
+	return sees
+}
+
+// become is the update that makes a document what is given: the document, or, where a server would store something else, what a pipeline makes of it.
+func (s *statement) become(key string, doc bson.Raw) {
+	if s.mongodb && s.road != RoadFields && unusual(doc, true) || dollars(doc) && s.road != RoadFields {
+		s.literally(key, doc)
+		return
+	}
+	s.document(key, doc)
+}
+
+// literally is an update that makes the document what is given, as the server stores what a pipeline computes: key: [{$replaceWith: {$literal: doc}}]. On servers
+// other than MongoDB its _id stays out of that: the document keeps the one that it has, and one was seen that stored both.
+func (s *statement) literally(key string, doc bson.Raw) {
+	if !s.mongodb {
+		doc = withoutID(doc)
+	}
+	at, b := bsoncore.AppendArrayElementStart(s.b, key)
 	s.b = b
 	s.sub("0", func() { s.sub("$replaceWith", func() { s.document("$literal", doc) }) })
 	s.end(at)
 }
 
-func (d *Derived) update(s *statement, it Item, w command.Write, before bson.Raw, road Road) error {
+// withoutID is a document without its _id, if that stands first, where servers put it.
+func withoutID(doc bson.Raw) bson.Raw {
+	first, err := doc.IndexErr(0)
+	if err != nil || first.Key() != "_id" {
+		return doc
+	}
+	return bson.Raw(bsoncore.BuildDocument(nil, doc[4+len(first):len(doc)-1]))
+}
+
+func (d *Derived) update(s *statement, it Item, w command.Write, before bson.Raw) error {
 	touched, err := Touched(w.Update, before)
 	if err != nil {
 		return err
 	}
-	d.Command, d.Alone = "update", s.moves(touched)
-	filter, change := "q", "u"
-	if it.Unpredictable != "" && w.Constants.Type == 0 { // what it becomes is in the reply; read later it could be somebody else's
-		d.Command, d.ReturnsNew = "findAndModify", true
-		filter, change = "query", "update"
+	if touched == nil {
+		touched = []string{}
 	}
+	d.Alone = s.moves(touched)
 	u := w.Update
-	if positional(u) && road == RoadFields {
+	if positional(u) && s.road == RoadFields {
 		if u, err = withPositions(w, before); err != nil {
 			return err
 		}
 	}
-	s.sub(filter, func() {
-		if positional(u) {
-			if s.b, err = appendTypedFilter(s.b, w.Filter, road); err != nil {
-				return
+	start := s.b
+	write := func(filter, change string) (sees bool) {
+		s.b = start
+		s.sub(filter, func() {
+			if positional(u) {
+				if s.b, err = appendTypedFilter(s.b, w.Filter, s.road); err != nil {
+					return
+				}
 			}
-		}
-		s.byID(before)
-		s.still(before, road, touched)
-	})
-	if err != nil {
-		return err
+			s.byID(before)
+			sees = s.still(before, touched)
+		})
+		s.put(change, u)
+		return sees
 	}
-	s.put(change, u)
-	if d.ReturnsNew {
+	d.Command = "update"
+	sees := write("q", "u")
+	switch {
+	case err != nil:
+		return err
+	case w.Constants.Type != 0: // findAndModify has none
+		s.flag("multi", false)
+	case it.Unpredictable != "": // what it becomes is in the reply; read later it could be somebody else's
+		d.Command, d.ReturnsNew = "findAndModify", true
+		write("query", "update")
 		s.flag("new", true)
-	} else {
+	case !sees:
+		d.Command, d.ReturnsOld = "findAndModify", true
+		write("query", "update")
+	default:
 		s.flag("multi", false)
 	}
-	s.put("collation", w.Collation)
+	s.compared()
 	s.put("arrayFilters", w.ArrayFilters)
 	s.put("c", w.Constants)
-	return nil
+	return err
 }
 
 // positional says whether an update has the positional $, which means the element that the filter matched.

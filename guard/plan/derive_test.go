@@ -41,7 +41,8 @@ func TestStillAs(t *testing.T) {
 		touched []string
 		want    string
 	}{
-		{RoadExpr, []string{"a"}, `{"$expr":{"$and":[{"$eq":["$$ROOT",{"$literal":{"_id":1,"a":5,"tags":["x"],"none":null}}]},{"$eq":[{"$bsonSize":"$$ROOT"},47]}]}}`},
+		{RoadExpr, []string{"a"}, `{"$expr":{"$and":[{"$eq":["$$ROOT",{"$literal":{"_id":1,"a":5,"tags":["x"],"none":null}}]},{"$eq":[{"$bsonSize":"$$ROOT"},47]},{"$eq":[[{"$type":"$_id"},{"$type":"$a"}],{"$literal":["int","int"]}]}]}}`},
+		{RoadReturned, []string{"a"}, `{"$expr":{"$and":[{"$eq":["$$ROOT",{"$literal":{"_id":1,"a":5,"tags":["x"],"none":null}}]},{"$eq":[{"$bsonSize":"$$ROOT"},47]}]}}`},
 		{RoadFields, []string{"a"}, `{"a":{"$eq":5,"$type":16,"$exists":true,"$not":{"$type":4}}}`},
 		{RoadFields, []string{"missing"}, `{"missing":{"$exists":false}}`},
 		{RoadFields, []string{"none"}, `{"none":{"$eq":null,"$type":10,"$exists":true,"$not":{"$type":4}}}`},
@@ -140,16 +141,20 @@ func TestUndoOfUnusualDocuments(t *testing.T) {
 		road          Road
 		before, after bson.Raw
 		want          string
+		software      string
 	}{
-		{"replace", "replace", RoadExpr, before, usual, `"u":{"_id":1,"a":`},
-		{"replace with Timestamp(0, 0)", "replace", RoadExpr, before, zero, `"u":[{"$replaceWith":{"$literal":{"_id":{"k":{"$timestamp":{"t":0,"i":0}}},"at":{"$timestamp":{"t":0,"i":0}}}}}],"multi":false}`},
-		{"replace with $", "replace", RoadExpr, before, dollar, `"u":[{"$replaceWith":{"$literal":{"_id":1,"$":2}}}]`},
-		{"insert", "insert", RoadExpr, nil, usual, `{"_id":1,"a":{"$timestamp"`},
-		{"insert with $", "insert", RoadExpr, nil, dollar, `{"_id":1,"$":2}`},
-		{"insert with Timestamp(0, 0)", "insert", RoadExpr, nil, zero, `{"q":{"_id":{"k":{"$timestamp":{"t":0,"i":0}}},"$nor":[{}]},"u":[{"$replaceWith":{"$literal":{"_id":`},
-		{"insert with Timestamp(0, 0), by fields", "insert", RoadFields, nil, zero, `{"_id":{"k"`},
+		{"replace", "replace", RoadExpr, before, usual, `"u":{"_id":1,"a":`, MongoDB},
+		{"replace with Timestamp(0, 0)", "replace", RoadExpr, before, zero, `"u":[{"$replaceWith":{"$literal":{"_id":{"k":{"$timestamp":{"t":0,"i":0}}},"at":{"$timestamp":{"t":0,"i":0}}}}}],"multi":false}`, MongoDB},
+		{"replace with $", "replace", RoadExpr, before, dollar, `"u":[{"$replaceWith":{"$literal":{"_id":1,"$":2}}}]`, MongoDB},
+		{"insert", "insert", RoadExpr, nil, usual, `{"_id":1,"a":{"$timestamp"`, MongoDB},
+		{"insert with $", "insert", RoadExpr, nil, dollar, `{"_id":1,"$":2}`, MongoDB},
+		{"insert with Timestamp(0, 0)", "insert", RoadExpr, nil, zero, `{"q":{"_id":{"k":{"$timestamp":{"t":0,"i":0}}},"$nor":[{}]},"u":[{"$replaceWith":{"$literal":{"_id":`, MongoDB},
+		{"replace with Timestamp(0, 0), elsewhere", "replace", RoadExpr, before, zero, `"u":{"_id":{"k"`, ""},
+		{"replace with $, elsewhere", "replace", RoadExpr, before, dollar, `"u":[{"$replaceWith":{"$literal":{"$":2}}}]`, ""},
+		{"insert with Timestamp(0, 0), elsewhere", "insert", RoadExpr, nil, zero, `{"_id":{"k"`, ""},
+		{"insert with Timestamp(0, 0), by fields", "insert", RoadFields, nil, zero, `{"_id":{"k"`, MongoDB},
 	} {
-		p := &Plan{header: Header{Road: c.road, Undoes: "x"}}
+		p := &Plan{header: Header{Road: c.road, Undoes: "x", Software: c.software}}
 		d, err := p.Derive(Item{Command: -1, Op: c.op}, c.before, c.after)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
@@ -158,5 +163,72 @@ func TestUndoOfUnusualDocuments(t *testing.T) {
 		if got := text(t, d.Statement); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
+	}
+}
+
+// TestDerivedComparesBytes: whatever collation was typed, or the collection has, what is sent compares by the simple one.
+func TestDerivedComparesBytes(t *testing.T) {
+	t.Parallel()
+	before := raw(t, `{"_id": "abc"}`)
+	english := raw(t, `{"c": {"locale": "en", "strength": 1}}`).Lookup("c")
+	for _, c := range []struct {
+		name     string
+		typed    bool
+		collated []string
+		want     bool
+	}{{"none", false, nil, false}, {"typed", true, nil, true}, {"of the collection", false, []string{"app.c"}, true}, {"of another", false, []string{"app.d"}, false}} {
+		for _, op := range []string{"delete", "update", "replace"} {
+			w := bson.D{{Key: "q", Value: before}}
+			kind := map[string]string{"delete": "delete", "update": "update", "replace": "update"}[op]
+			if op == "delete" {
+				w = append(w, bson.E{Key: "limit", Value: 1})
+			} else {
+				w = append(w, bson.E{Key: "u", Value: map[string]bson.Raw{"update": raw(t, `{"$set": {"a": 1}}`), "replace": raw(t, `{"a": 1}`)}[op]})
+			}
+			if c.typed {
+				w = append(w, bson.E{Key: "collation", Value: english})
+			}
+			cmd, err := bson.Marshal(bson.D{{Key: kind, Value: "c"}, {Key: kind + "s", Value: bson.A{w}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed, err := command.Parse("app", cmd, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := &Plan{header: Header{Road: RoadExpr}, commands: []*command.Command{parsed}, totals: totals{Collated: c.collated}}
+			var after bson.Raw
+			if op == "replace" {
+				after = raw(t, `{"_id": "abc", "a": 1}`)
+			}
+			d, err := p.Derive(Item{NS: "app.c", Op: op}, before, after)
+			if err != nil {
+				t.Fatalf("%s %s: %v", c.name, op, err)
+			}
+			v, err := d.Statement.LookupErr("collation", "locale")
+			if has := err == nil; has != c.want || has && v.StringValue() != "simple" {
+				t.Errorf("a collation %s, %s: %s", c.name, op, d.Statement)
+			}
+		}
+	}
+}
+
+// TestDerivedIsBSON: a statement without its document, or without a value, is found out before anything is sent.
+func TestDerivedIsBSON(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		op     string
+		before bson.Raw
+	}{{"replace", raw(t, `{"_id": 1}`)}, {"insert", nil}} {
+		if d, err := (&Plan{header: Header{Road: RoadExpr}}).Derive(Item{Command: -1, Op: c.op}, c.before, nil); err == nil {
+			t.Errorf("%s without a document: %v", c.op, d.Statement)
+		}
+	}
+	if err := (Derived{Command: "update", Statement: raw(t, `{"q": {}}`)}).valid(); err == nil {
+		t.Error("an update without u")
+	}
+	cut := raw(t, `{"q": {}, "u": {}}`)
+	if err := (Derived{Command: "update", Statement: cut[:len(cut)-2]}).valid(); err == nil {
+		t.Error("an update that is cut off")
 	}
 }

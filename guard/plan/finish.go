@@ -64,6 +64,9 @@ func (b *Builder) finish(t totals, steps []Step) (*Plan, error) {
 			}
 			t.ShardKeys[ns] = key
 		}
+		if b.infos[ns].collation() {
+			t.Collated = append(t.Collated, ns)
+		}
 		made := slices.ContainsFunc(steps, func(s Step) bool { return s.Do == DoCreate && s.NS == ns })
 		if !b.infos[ns].exists && b.stats[ns].count.Inserted > 0 && !made {
 			t.Creates = append(t.Creates, ns)

@@ -37,11 +37,15 @@ type Header struct {
 	Class       string            `json:"class"`
 	Road        Road              `json:"road"`
 	Undoes      string            `json:"undoes,omitempty"`
-	Only        string            `json:"only,omitempty"`    // of an undo: the filter of the documents that are taken back
-	Resumes     string            `json:"resumes,omitempty"` // the change that was cut off, of which this does the rest
-	Preview     bool              `json:"preview,omitempty"` // made to be looked at; cannot be carried out
-	Manner      string            `json:"manner,omitempty"`  // how the statement came: typed, recalled, pasted, file, …
+	Only        string            `json:"only,omitempty"`     // of an undo: the filter of the documents that are taken back
+	Resumes     string            `json:"resumes,omitempty"`  // the change that was cut off, of which this does the rest
+	Preview     bool              `json:"preview,omitempty"`  // made to be looked at; cannot be carried out
+	Manner      string            `json:"manner,omitempty"`   // how the statement came: typed, recalled, pasted, file, …
+	Software    string            `json:"software,omitempty"` // mongodb, where the server is known to be MongoDB itself
 }
+
+// MongoDB is the Software of a server that is known to be MongoDB itself.
+const MongoDB = "mongodb"
 
 // commandLine holds a command's exact bytes.
 type commandLine struct {
@@ -58,6 +62,7 @@ type Item struct {
 	NS        string          `json:"ns"`
 	Op        string          `json:"op"`               // insert, update, replace, delete
 	ID        json.RawMessage `json:"id"`               // canonical Extended JSON of {_id: …}, for people and searches
+	Key       []byte          `json:"key,omitempty"`    // the type and the bytes of the _id, where Extended JSON does not give them back
 	Before    *Image          `json:"before,omitempty"` // nil for an insert
 	// After is nil for a delete, and where the after-image cannot be foreseen.
 	After         *Image   `json:"after,omitempty"`
@@ -86,6 +91,8 @@ type totals struct {
 	Creates   []string       `json:"creates,omitempty"` // namespaces that do not exist and that inserts create
 	// ShardKeys are the fields of the shard keys of those namespaces that are sharded.
 	ShardKeys map[string][]string `json:"shardKeys,omitempty"`
+	// Collated are those of the namespaces that have a collation of their own, which a statement that names none would use.
+	Collated []string `json:"collated,omitempty"`
 }
 
 // Backup says what is saved before the change.
@@ -114,8 +121,9 @@ type Road string
 
 // The roads. See StillAs.
 const (
-	RoadExpr   Road = "expr"   // the whole document, by the server
-	RoadFields Road = "fields" // touched fields, or the document that findAndModify returns
+	RoadExpr     Road = "expr"     // the whole document, by the server
+	RoadReturned Road = "returned" // the same as far as the server can, and the document that findAndModify returns
+	RoadFields   Road = "fields"   // touched fields, and the document that findAndModify returns
 )
 
 // Plan is the immutable value that one question is about.

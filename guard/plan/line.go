@@ -18,7 +18,7 @@ import (
 
 // appendItem appends the line of a document, with its newline.
 func appendItem(b []byte, it *Item) ([]byte, error) {
-	if !plainText(it.NS) || !plainText(it.Op) || it.Unpredictable != "" || it.Upsert || len(it.Open) > 0 || !plainJSON(it.ID) {
+	if !plainText(it.NS) || !plainText(it.Op) || it.Unpredictable != "" || it.Upsert || len(it.Open) > 0 || len(it.Key) > 0 || !plainJSON(it.ID) {
 		text, err := json.Marshal(line{Document: it})
 		if err != nil {
 			return b, fmt.Errorf("plan file: %w", err)
@@ -188,8 +188,24 @@ func idText(id bson.RawValue) json.RawMessage {
 	return bytes.Clone(append(b, '}'))
 }
 
-// DocumentID is the item's _id.
+// named gives an item its _id.
+func (it Item) named(id bson.RawValue) Item {
+	it.ID, it.Key = idText(id), nil
+	if back, err := it.DocumentID(); err != nil || back.Type != id.Type || !bytes.Equal(back.Value, id.Value) { // invalid UTF-8, what a NaN carries
+		it.Key = append([]byte{byte(id.Type)}, id.Value...)
+	}
+	return it
+}
+
+// DocumentID is the item's _id, byte for byte.
 func (it Item) DocumentID() (bson.RawValue, error) {
+	if len(it.Key) > 0 {
+		v := bson.RawValue{Type: bson.Type(it.Key[0]), Value: it.Key[1:]}
+		if err := v.Validate(); err != nil {
+			return bson.RawValue{}, fmt.Errorf("document %d: _id: %w", it.N, err)
+		}
+		return v, nil
+	}
 	if v, ok := quickID(it.ID); ok {
 		return v, nil
 	}

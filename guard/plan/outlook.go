@@ -21,6 +21,7 @@ type foreseen struct {
 	why      string   // what is not known, and why; "" if all is
 	modified update.Answer
 	err      error
+	send     bool // after itself is sent, in place of the update
 	// The hashes of both images, hex; "" where they were not needed or not taken yet.
 	beforeSum, afterSum string
 }

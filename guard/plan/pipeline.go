@@ -131,6 +131,8 @@ func (b *Builder) evaluate(ctx context.Context, w command.Write, docs []bson.Raw
 	}
 	if w.Collation.Type != 0 {
 		cmd = append(cmd, bson.E{Key: "collation", Value: w.Collation})
+	} else if own, err := b.infos[w.NS.String()].options.LookupErr("collation"); err == nil { // these documents are in no collection that would have one
+		cmd = append(cmd, bson.E{Key: "collation", Value: own})
 	}
 	b.made.after = map[IDHash]bson.Raw{}
 	err = iterate(ctx, b.cfg.Reader, w.NS.DB, cmd, func(doc bson.Raw) error {

@@ -212,7 +212,7 @@ func (u *undo) look(it Item, now bson.Raw) (*restore, error) {
 		u.conflict(it, why(it, now))
 		return nil, nil
 	}
-	r := &restore{now: now, target: before, item: Item{Command: -1, NS: it.NS, ID: it.ID}}
+	r := &restore{now: now, target: before, item: Item{Command: -1, NS: it.NS, ID: it.ID, Key: it.Key}}
 	switch {
 	case before == nil:
 		r.item.Op = "delete"

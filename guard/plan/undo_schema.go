@@ -232,7 +232,7 @@ func (u *undo) insertGroup(ctx context.Context, ns command.Namespace, now *colle
 	count := &u.stats[ns.String()].count
 	for _, doc := range docs {
 		id := doc.Lookup("_id")
-		it := Item{Command: -1, NS: ns.String(), Op: "insert", ID: idText(id)}
+		it := Item{Command: -1, NS: ns.String(), Op: "insert"}.named(id)
 		count.Matched++
 		switch have := there[KeyOf(id)]; {
 		case have != nil && bytes.Equal(have, doc):

@@ -102,6 +102,9 @@ func (p *Update) Fields() []string {
 	return out
 }
 
+// WithCollation ends what is said of an operator whose result depends on a collation.
+const WithCollation = " with a collation"
+
 // operator adds all paths of one operator.
 func (p *Update) operator(name string, args value, opts Options) error {
 	op := operatorNamed(name)
@@ -133,7 +136,7 @@ func (p *Update) add(op *operator, path string, arg value, collated bool) error 
 		return err
 	}
 	if collated && op.compares(parsed) {
-		op = undecided("%s with a collation", op.name)
+		op = undecided("%s"+WithCollation, op.name)
 	}
 	if op == moveFrom {
 		return p.rename(path, string(arg.text()))

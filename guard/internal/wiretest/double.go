@@ -483,6 +483,9 @@ func (d *Double) itself(cmd Command) bson.Raw {
 			return doc
 		}
 	}
+	if doc := d.compared(cmd); doc != nil {
+		return doc
+	}
 	switch {
 	case d.set == nil:
 		return nil
