@@ -45,9 +45,14 @@ func TestPipelinesAreForeseen(t *testing.T) {
 			case "count":
 				return ok(bson.E{Key: "n", Value: int32(1)})
 			case "aggregate":
-				asked++
+				if name, ok := cmd.Lookup("aggregate").StringValueOK(); ok && name == "environment" { // does the server know conditions?
+					return cursorOf()
+				}
+				if db != "respect" {
+					asked++
+				}
 				given, err := cmd.LookupErr("pipeline", "0", "$documents", "0", "$literal")
-				if !c.knows || err != nil {
+				if !c.knows || err != nil || db == "respect" {
 					return bson.D{{Key: "ok", Value: 0.0}, {Key: "code", Value: int32(40324)}, {Key: "codeName", Value: "Location40324"}, {Key: "errmsg", Value: "Unrecognized pipeline stage name: '$documents'"}}
 				}
 				if n := given.Document().Lookup("n").Int32(); n != 41 {
