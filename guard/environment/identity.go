@@ -172,9 +172,9 @@ func sameSetWithoutID(was, is Identity) (Sameness, string) {
 	switch {
 	case !both(was.Set, is.Set):
 		return Unproven, unseen
-	case !both(was.Marker, is.Marker):
+	case !both(was.Marker, is.Marker) && !sameFiles(was, is):
 		return Unproven, unseen + "; it has no marker by which it could be known again"
-	case was.Marker != is.Marker || differ(was.Home, is.Home) || differ(was.Data, is.Data):
+	case differ(was.Marker, is.Marker), differ(was.Home, is.Home), differ(was.Data, is.Data):
 		return Unproven, unseen + "; its marker is another one"
 	case common(was.members(), is.members()) == "":
 		return Unproven, unseen + "; none of its members was known"
