@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard"
@@ -189,6 +190,61 @@ func TestAMarkerOnAnotherServer(t *testing.T) {
 			through(first)
 			first.Stop()
 			through(run())
+		})
+	}
+}
+
+// Two standalone servers of one machine have its name in common. A change of one is not taken back on the other, not even where that one stands at its address now.
+func TestUndoOnAnotherServerOfTheMachine(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"another address", "the same address", "the same address, the marker copied"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			first, second := embeddedtest.Start(t, "production"), embeddedtest.Start(t, "production")
+			a := &server{uri: first.URI, db: "famigo", double: wiretest.NewDouble(t, first.Address, false)}
+			a.client(t)
+			a.uri = a.double.URI()
+			b := a.bench(t)
+			if _, _, err := b.run(`{"delete": "devices", "deletes": [{"q": {}, "limit": 1}]}`); err != nil {
+				t.Fatal(err)
+			}
+			change := b.last()
+
+			other := &server{uri: second.URI, db: "famigo"}
+			other.client(t)
+			if strings.Contains(way, "copied") {
+				coll := other.other.Database("respect").Collection("environment")
+				if _, err := coll.DeleteMany(t.Context(), bson.D{}); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := coll.InsertOne(t.Context(), a.markerDocument(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := other.state(t)
+			b.close()
+			if way == "another address" {
+				b.uri = second.URI
+			} else {
+				a.double.SetBackend(second.Address)
+				a.double.CloseConnections()
+			}
+			b.again()
+			var refused *guard.Refused
+			if _, err := b.undo(change); !errors.As(err, &refused) || !strings.Contains(refused.Text, "change "+change.ID+" was made on ") || len(b.op.asked) != 1 {
+				t.Errorf("undo on the other one: %v, asked %d times", err, len(b.op.asked))
+			}
+			if diff := cmp.Diff(before, other.state(t)); diff != "" {
+				t.Errorf("the other one was changed: %s", diff)
+			}
+			b.close()
+			a.double.SetBackend(first.Address)
+			a.double.CloseConnections()
+			b.uri = a.double.URI()
+			b.again()
+			if _, err := b.undo(change); err != nil {
+				t.Errorf("undo where it was made: %v", err)
+			}
 		})
 	}
 }

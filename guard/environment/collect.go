@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -37,7 +38,22 @@ func Observe(ctx context.Context, r Reader, o Observation) (Observation, error) 
 	if Loopback(o.Address) {
 		o.Local = local(o)
 	}
+	o.Own = ownAddresses()
 	return o, nil
+}
+
+// ownAddresses are those of this machine's networks; none if it does not tell.
+func ownAddresses() (out []string) {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p.Addr().Unmap().WithZone("").String())
+		}
+	}
+	return out
 }
 
 func observeHost(ctx context.Context, r Reader, o *Observation) error {

@@ -6,6 +6,9 @@
 //
 // Evidence comes from the server's own marker, from the rules of policy files and from profiles, from what the server says of itself, from
 // names, and, for a server on loopback, from the process table of this machine. Loopback alone says nothing: localhost:27017 may be a tunnel.
+//
+// Which server it is, is another question, and has its own value: Identity (identity.go), with three answers to whether two are the same. It decides for whom
+// a marker speaks, and package guard asks it before each write (check.go).
 package environment
 
 import (

@@ -17,7 +17,8 @@ import (
 // How it may grow: with parts that may be empty. Map leaves empty ones out, and FromMap ignores what it does not know.
 type Identity struct {
 	Address string // host:port that was dialled
-	Local   bool   // Address is on this machine, and the server was shown to be a process of it
+	Here    bool   // what was dialled is this machine, whatever it is called: the server, or a tunnel
+	Local   bool   // the server was shown to be a process of this machine
 	Process string // topologyVersion.processId: drawn at each start of a mongod or mongos from 4.4 on
 	PID     int64
 	Started time.Time // by the server's own clock, to the millisecond
@@ -171,9 +172,9 @@ func sameSetWithoutID(was, is Identity) (Sameness, string) {
 	switch {
 	case !both(was.Set, is.Set):
 		return Unproven, unseen
-	case !both(was.Marker, is.Marker):
+	case !both(was.Marker, is.Marker) && !sameFiles(was, is):
 		return Unproven, unseen + "; it has no marker by which it could be known again"
-	case was.Marker != is.Marker || differ(was.Home, is.Home) || differ(was.Data, is.Data):
+	case differ(was.Marker, is.Marker), differ(was.Home, is.Home), differ(was.Data, is.Data):
 		return Unproven, unseen + "; its marker is another one"
 	case common(was.members(), is.members()) == "":
 		return Unproven, unseen + "; none of its members was known"
@@ -213,7 +214,7 @@ func sameStandalone(was, is Identity) (Sameness, string) {
 		return Unproven, fmt.Sprintf("%s; it was reached at %s, and now at %s", again, cmp.Or(was.Address, "?"), cmp.Or(is.Address, "?"))
 	case sameFiles(was, is):
 		return Same, "it has the same data files, on the same machine and port"
-	case Loopback(is.Address) && !(was.Local && is.Local):
+	case (was.here() || is.here()) && !(was.Local && is.Local):
 		return Unproven, again + "; " + is.Address + " may be a tunnel, and the marker a copy"
 	}
 	return Same, "it has the same marker, on the same machine and port"
@@ -253,9 +254,12 @@ func (id Identity) members() []string {
 	return append(slices.Clone(id.Members), id.Me)
 }
 
+// here says whether this machine was dialled. Loopback is recognized also where that was not looked at.
+func (id Identity) here() bool { return id.Here || Loopback(id.Address) }
+
 // named says whether a set was reached by the name of one of its members, which is no address of this machine.
 func named(id Identity) bool {
-	return id.Address != "" && !Loopback(id.Address) && common([]string{id.Address}, id.members()) != ""
+	return id.Address != "" && !id.here() && common([]string{id.Address}, id.members()) != ""
 }
 
 // common is an address that both lists hold; "" if there is none.
@@ -321,11 +325,10 @@ func (id Identity) Map() map[string]string {
 		"address": id.Address, "process": id.Process, "server": id.Server, "host": id.Hostname, "set": id.Set, "setId": id.SetID, "me": id.Me,
 		"members": strings.Join(id.Members, ","), "cluster": id.Cluster, "markerId": id.Marker, "home": id.Home, "data": id.Data,
 	}
-	if id.Local {
-		m["local"] = "true"
-	}
-	if id.Mongos {
-		m["mongos"] = "true"
+	for k, v := range map[string]bool{"here": id.Here, "local": id.Local, "mongos": id.Mongos} {
+		if v {
+			m[k] = "true"
+		}
 	}
 	if id.PID != 0 {
 		m["pid"] = strconv.FormatInt(id.PID, 10)
@@ -340,7 +343,7 @@ func (id Identity) Map() map[string]string {
 // FromMap reads what Map wrote, now or in an earlier version. What cannot be understood was not said.
 func FromMap(m map[string]string) Identity {
 	id := Identity{
-		Address: m["address"], Local: m["local"] == "true", Process: m["process"], Server: m["server"], Hostname: m["host"], Set: m["set"], SetID: m["setId"],
+		Address: m["address"], Here: m["here"] == "true", Local: m["local"] == "true", Process: m["process"], Server: m["server"], Hostname: m["host"], Set: m["set"], SetID: m["setId"],
 		Me: m["me"], Mongos: m["mongos"] == "true", Cluster: m["cluster"], Marker: m["markerId"], Home: m["home"], Data: m["data"],
 	}
 	if m["members"] != "" {

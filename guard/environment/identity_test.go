@@ -73,6 +73,11 @@ func TestSameness(t *testing.T) {
 		{"a copied marker", standalone, with(restarted(standalone), func(id *Identity) { id.Home = "u2" }), Different, Different},
 		{"a copied marker, where it is cannot be seen", with(embedded, func(id *Identity) { id.Marker = "m1" }), with(restarted(embedded), func(id *Identity) { id.Marker = "m1" }), Unproven, Unproven},
 		{
+			"a copied marker behind a name for this machine, where it is cannot be seen", with(standalone, func(id *Identity) { id.Home, id.Here = "", true }),
+			with(restarted(standalone), func(id *Identity) { id.Home, id.Here = "", true }), Unproven, Unproven,
+		},
+		{"the same, as a check sees it", with(standalone, func(id *Identity) { id.Home, id.Here = "", true }), with(restarted(standalone), func(id *Identity) { id.Home = "" }), Unproven, Unproven},
+		{
 			"restarted on this machine, which was shown", with(embedded, func(id *Identity) { id.Marker, id.Local = "m1", true }),
 			with(restarted(embedded), func(id *Identity) { id.Marker, id.Local = "m1", true }), Unproven, Same,
 		},
@@ -173,7 +178,7 @@ func TestSamenessIsMonotonic(t *testing.T) {
 }
 
 func TestIdentityMap(t *testing.T) {
-	for _, id := range []Identity{{}, standalone, embedded, replica, router, with(embedded, func(id *Identity) { id.Local = true })} {
+	for _, id := range []Identity{{}, standalone, embedded, replica, router, with(embedded, func(id *Identity) { id.Local, id.Here = true, true })} {
 		if diff := cmp.Diff(id, FromMap(id.Map())); diff != "" {
 			t.Errorf("FromMap(Map) differs:\n%s", diff)
 		}

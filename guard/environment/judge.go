@@ -2,8 +2,8 @@ package environment
 
 import (
 	"fmt"
-	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +17,7 @@ type Observation struct {
 	Roles   []string // of the database user: role@database
 	Address string   // host:port that was dialled
 	Remote  []string // addresses that were dialled, as numbers
+	Own     []string // addresses of this machine, as numbers
 	Profile Profile  // that the connection string came from
 
 	SetName string   // of the replica set
@@ -82,7 +83,7 @@ func (o Observation) Name() string {
 // Who is what can be compared of it.
 func (o Observation) Who() Identity {
 	id := Identity{
-		Address: o.Address, Local: o.Local.Shown, Process: o.Process, PID: o.PID, Started: o.Started, Server: o.Server(), Hostname: o.Hostname,
+		Address: o.Address, Here: o.Here(), Local: o.Local.Shown, Process: o.Process, PID: o.PID, Started: o.Started, Server: o.Server(), Hostname: o.Hostname,
 		Set: o.SetName, SetID: o.SetID, Me: o.Me, Members: o.Members, Mongos: o.Mongos, Cluster: o.Cluster, Marker: o.Marker.ID, Home: o.Home, Data: o.Data,
 	}
 	if o.Mongos {
@@ -97,46 +98,6 @@ func (o Observation) Server() string {
 		return o.ServerHost
 	}
 	return net.JoinHostPort(o.ServerHost, "27017")
-}
-
-// Identity is what a connection must show again before a guarded write may use it.
-func (o Observation) Identity() map[string]string {
-	id := map[string]string{
-		"set": o.SetName, "setId": o.SetID, "me": o.Me, "process": o.Process, "host": o.Hostname, "server": o.ServerHost, "cluster": o.Cluster,
-		"marker": fmt.Sprintf("%s %s", o.Marker.Value, o.Marker.Deployment),
-	}
-	if o.Process == "" {
-		id["pid"] = fmt.Sprint(o.PID)
-	}
-	for k, v := range id {
-		if strings.TrimSpace(v) == "" {
-			delete(id, k)
-		}
-	}
-	return id
-}
-
-// Another says why the server that is seen now cannot be taken for the deployment that was seen before; "" if it can: it is the same process, another member
-// of the same replica set, or a router of the same sharded cluster.
-func Another(was, now Observation) string {
-	if maps.Equal(was.Identity(), now.Identity()) {
-		return ""
-	}
-	switch {
-	case was.SetName == "" && !was.Mongos:
-		return "it is not the process that was there before"
-	case was.SetName != now.SetName:
-		return fmt.Sprintf("its replica set is %q, and was %q", now.SetName, was.SetName)
-	case was.SetID != now.SetID && was.SetID != "" && now.SetID != "":
-		return "it is another replica set of the same name"
-	case was.SetName != "" && (!slices.Contains(was.Members, now.Me) || !slices.Contains(now.Members, was.Me)):
-		return fmt.Sprintf("%s and %s do not name each other as members of %s", was.Me, now.Me, was.SetName)
-	case was.Mongos && (was.Cluster == "" || was.Cluster != now.Cluster):
-		return "it is not shown to be of the same cluster"
-	case was.Marker.State != now.Marker.State || was.Marker.Value != now.Marker.Value || was.Marker.Deployment != now.Marker.Deployment:
-		return fmt.Sprintf("its marker says %q of %q, and said %q of %q", now.Marker.Value, now.Marker.Deployment, was.Marker.Value, was.Marker.Deployment)
-	}
-	return ""
 }
 
 func firstOf(s ...string) string {
@@ -255,9 +216,18 @@ func Loopback(address string) bool {
 	if err != nil {
 		host = address
 	}
-	if host == "localhost" || strings.HasSuffix(host, ".sock") {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".sock") { // RFC 6761, section 6.3
 		return true
 	}
 	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+}
+
+// Here says whether what was dialled is this machine, by its own name or number or by any that leads to it.
+func (o Observation) Here() bool {
+	return Loopback(o.Address) || slices.ContainsFunc(o.Remote, func(r string) bool {
+		a, err := netip.ParseAddr(r)
+		return err == nil && (Loopback(r) || slices.Contains(o.Own, a.Unmap().WithZone("").String()))
+	})
 }

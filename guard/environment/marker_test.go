@@ -88,6 +88,7 @@ func TestForWhomAMarkerSpeaks(t *testing.T) {
 		{"another data directory", with(standalone, func(id *Identity) { id.Data = "d1" }), with(restarted(standalone), func(id *Identity) { id.Data = "d2" }), false},
 		{"another member of the set", replica, with(restarted(replica), func(id *Identity) { id.Address, id.Me = "b:27017", "b:27017" }), true},
 		{"a dump restored into another set of one name, with members of one name", replica, with(restarted(replica), func(id *Identity) { id.SetID, id.Home = "s2", "u2" }), false},
+		{"another member of a set whose id cannot be seen", with(replica, func(id *Identity) { id.SetID = "" }), with(restarted(replica), func(id *Identity) { id.SetID, id.Address, id.Me = "", "b:27017", "b:27017" }), true},
 		{
 			"the same, where the set's id cannot be seen", with(replica, home("")),
 			with(restarted(replica), func(id *Identity) { id.SetID, id.Home = "", "" }), false,

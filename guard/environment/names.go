@@ -84,14 +84,14 @@ func lowering(what, name string, words []string) (Evidence, bool) {
 var label = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$`)
 
 // labels are those of the host that was dialled that stand below its registered domain; none if that cannot be said, or if the host is this machine: a name
-// in /etc/hosts for a tunnel says nothing.
+// for a tunnel says nothing.
 func labels(o Observation) []string {
 	host, _, err := net.SplitHostPort(o.Address)
 	if err != nil {
 		host = o.Address
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if _, err := netip.ParseAddr(host); err == nil || len(o.Remote) == 0 || slices.ContainsFunc(o.Remote, Loopback) {
+	if _, err := netip.ParseAddr(host); err == nil || len(o.Remote) == 0 || o.Here() {
 		return nil
 	}
 	all := strings.Split(host, ".")

@@ -60,6 +60,8 @@ func TestOnlyWhatWasDialledLowers(t *testing.T) {
 		{"a name for this machine, which may be a tunnel", Observation{Address: "mongo.dev.example.net:27017", Remote: []string{"127.0.0.1"}}, Unknown},
 		{"one of its addresses is this machine", Observation{Address: "mongo.dev.example.net:27017", Remote: []string{"192.0.2.1", "::1"}}, Unknown},
 		{"an address that maps to this machine", Observation{Address: "mongo.dev.example.net:27017", Remote: []string{"::ffff:127.0.0.1"}}, Unknown},
+		{"an address of this machine's network", Observation{Address: "mongo.dev.example.net:27017", Remote: []string{"192.0.2.9"}, Own: []string{"127.0.0.1", "192.0.2.9"}}, Unknown},
+		{"the same, written otherwise", Observation{Address: "mongo.dev.example.net:27017", Remote: []string{"fe80::1%eth0"}, Own: []string{"fe80::1"}}, Unknown},
 		{"nobody knows where it went", Observation{Address: "mongo.dev.example.net:27017"}, Unknown},
 		{"a listed host raises", Observation{Hosts: []string{"prod:1", "a.dev.example.net"}, Address: "a.dev.example.net:27017", Remote: far}, Production},
 		{"the machine raises", Observation{Hostname: "mongo-prod-1", Address: "a.dev.example.net:27017", Remote: far}, Production},
@@ -97,4 +99,16 @@ func FuzzNamesLowerToStagingAtMost(f *testing.F) {
 		case Staging, Unknown, Production:
 		}
 	})
+}
+
+func TestLoopback(t *testing.T) {
+	for address, want := range map[string]bool{
+		"localhost:27017": true, "LocalHost:1": true, "localhost.:1": true, "db.localhost:1": true, "127.0.0.1:1": true, "127.9.9.9": true, "[::1]:1": true, "::1": true,
+		"[::ffff:127.0.0.1]:1": true, "0.0.0.0:1": true, "[::]:1": true, "/tmp/mongodb-27017.sock": true,
+		"localhost.example.net:1": false, "notlocalhost:1": false, "128.0.0.1:1": false, "": false,
+	} {
+		if got := Loopback(address); got != want {
+			t.Errorf("Loopback(%q) = %v", address, got)
+		}
+	}
 }

@@ -75,7 +75,8 @@ func JudgeRules(rules []Rule, o Observation, db string) (out []Evidence) {
 }
 
 // match says whether and why a rule speaks for a deployment. One that raises matches by any of the server's names and addresses. One that could
-// lower must match every host that the connection string names and every address that was dialled: what else it reaches is not what was meant.
+// lower must match every host that the connection string names, the one that was dialled, which a server of theirs may have named, and every address: what else
+// it reaches is not what was meant.
 func (r Rule) match(o Observation, db string) (why string, ok bool) {
 	lowers := !r.RaiseOnly && r.Says != Production
 	var hosts, services []string
@@ -87,7 +88,9 @@ func (r Rule) match(o Observation, db string) (why string, ok bool) {
 	switch {
 	case lowers && o.SRV: // it names no host
 		hosts = append([]string{o.Address}, o.Members...)
-	case !lowers:
+	case lowers:
+		hosts = append([]string{o.Address}, hosts...)
+	default:
 		hosts = append(append([]string{o.Address, o.Me, o.ServerHost, o.Hostname}, hosts...), o.Members...)
 	}
 	var whys []string

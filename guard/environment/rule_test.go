@@ -39,7 +39,7 @@ func TestRules(t *testing.T) {
 		return o
 	}
 	set := with(func(o *Observation) {
-		o.Hosts, o.Members, o.SetName = []string{"a.fam.x", "b.fam.x"}, []string{"m1:27017", "m2:27017"}, "rs0"
+		o.Hosts, o.Members, o.SetName, o.Address = []string{"a.fam.x", "b.fam.x"}, []string{"m1:27017", "m2:27017"}, "rs0", "b.fam.x:27017"
 	})
 	for _, tt := range []struct {
 		name string
@@ -58,6 +58,9 @@ func TestRules(t *testing.T) {
 		{"user: production", Rule{Says: Production, RaiseOnly: true, Hosts: []string{"*"}}, with(func(o *Observation) { o.Marker = marker("development", "any") }), "", Production},
 		{"one of two hosts does not lower", Rule{Says: Staging, Hosts: []string{"a.fam.x"}}, set, "", Unknown},
 		{"both hosts lower", Rule{Says: Staging, Hosts: []string{"*.fam.x"}}, set, "", Staging},
+		{"a set that names a primary elsewhere", Rule{Says: Development, Hosts: []string{"*.fam.x"}}, with(func(o *Observation) {
+			o.Hosts, o.SetName, o.Address = []string{"a.fam.x"}, "rs0", "db7.example.net:27017"
+		}), "", Unknown},
 		{"a member does not lower", Rule{Says: Staging, Hosts: []string{"m1"}}, set, "", Unknown},
 		{"a member raises", Rule{Says: Production, Hosts: []string{"m1"}}, set, "", Production},
 		{"all that is named must match", Rule{Says: Production, Hosts: []string{"m1"}, Sets: []string{"rs1"}}, set, "", Unknown},
