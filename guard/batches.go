@@ -155,8 +155,8 @@ func sizeOf(it plan.Item) int {
 	return n
 }
 
-// together says whether two documents may stand in one batch.
-func together(a, b plan.Item) bool { return a.NS == b.NS && a.Op == b.Op && a.Command == b.Command }
+// together says whether two documents may stand in one batch, whichever commands selected them: no document is in a plan twice.
+func together(a, b plan.Item) bool { return a.NS == b.NS && a.Op == b.Op }
 
 // next are documents that may stand in one batch; io.EOF behind the last.
 func (f *feed) next() ([]plan.Item, error) {

@@ -67,7 +67,7 @@ const wtimeout = 60_000
 
 func newExecution(g *Gate, d *Deployment, p *plan.Plan, j Judged) *execution {
 	x := &execution{
-		gate: g, d: d, plan: p, judged: j, databases: databasesOf(p), pace: newPacer(g.cfg.Policy.Pace(j.Environment), d.MaxStatements()), resend: d.remembersWrites(),
+		gate: g, d: d, plan: p, judged: j, databases: databasesOf(p), pace: d.pacer(j.Environment), resend: d.remembersWrites(),
 		predicted: p.Counts(), actual: map[string]*replay.Count{}, sums: map[[2]int]*sum{}, differs: map[int64]bool{}, cursors: cursors{}, began: g.cfg.Now(),
 	}
 	for _, c := range p.Counts() {

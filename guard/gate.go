@@ -263,6 +263,8 @@ type Target struct {
 	Password func(user string) (string, error) // called when the URI has a user and no password; may be nil
 	// Ours says that this process has just started the server, which is checked to be empty: evidence for development, used to load the demo's data.
 	Ours bool
+	// Inside says that the server runs inside this process, for this session: when it is slow, it is not busy with others.
+	Inside bool
 	// Profile that the URI comes from. What it says of the environment can only raise it.
 	Profile environment.Profile
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"time"
 
+	"respect/guard/environment"
 	"respect/guard/policy"
 )
 
@@ -13,6 +14,8 @@ import (
 //	than it did when it was quickest              ─► it is busy with others: rest, and longer each time
 //	otherwise                                     ─► larger again, and less rest
 //
+// A server that this process runs for itself is not busy with others when it is slow: then only the first line holds.
+//
 // The ideas are those of gh-ost's throttling: https://github.com/github/gh-ost/blob/master/doc/throttle.md
 type pacer struct {
 	pace policy.Pace
@@ -20,6 +23,7 @@ type pacer struct {
 	size int
 	unit time.Duration // the least that a document has taken
 	nice float64       // times the duration of the last batch that is rested
+	ours bool          // nobody else waits for this server
 }
 
 // firstBatch is where a change begins: small, since nobody knows yet how long a document takes.
@@ -38,6 +42,13 @@ func newPacer(p policy.Pace, most int) *pacer {
 	return &pacer{pace: p, most: max(most, 1), size: min(firstBatch, max(most, 1))}
 }
 
+// pacer is for a change of a deployment in an environment.
+func (d *Deployment) pacer(env environment.Environment) *pacer {
+	p := newPacer(d.gate.cfg.Policy.Pace(env), d.MaxStatements())
+	p.ours = d.target.Inside && d.software.embedded
+	return p
+}
+
 // took notes that a batch of n documents took d, and returns how long to rest now.
 func (p *pacer) took(n int, d time.Duration) (rest time.Duration) {
 	if n < 1 || d < 0 { // a clock that was set back says nothing
@@ -48,6 +59,7 @@ func (p *pacer) took(n int, d time.Duration) (rest time.Duration) {
 		p.unit = max(unit, 1)
 	}
 	switch {
+	case p.ours:
 	case d > noise && float64(unit) > slow*float64(p.unit):
 		p.nice = min(max(2*p.nice, niceMin), niceMax)
 	case p.nice > niceMin:

@@ -65,6 +65,20 @@ func TestPacer(t *testing.T) {
 			t.Errorf("still rests for %v", last)
 		}
 	})
+	t.Run("a server of this process's own that is slow is not busy with others", func(t *testing.T) {
+		p := newPacer(steady, 1000)
+		p.ours = true
+		p.took(100, 10*time.Millisecond)
+		for range 4 {
+			if rest := p.took(100, 90*time.Millisecond); rest != 0 {
+				t.Fatalf("rests for %v", rest)
+			}
+		}
+		p.took(100, time.Second)
+		if p.size != 10 {
+			t.Errorf("size %d after a batch that took ten times as long as it may, want 10", p.size)
+		}
+	})
 	t.Run("a share of the time", func(t *testing.T) {
 		half := steady
 		half.Busy = 25

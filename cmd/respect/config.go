@@ -190,6 +190,7 @@ func readFile(path string) ([]byte, error) {
 type place struct {
 	uri     string
 	profile *policy.Profile
+	inside  bool // this process, for this session
 }
 
 func isURI(s string) bool {
@@ -240,7 +241,7 @@ func (a *app) where(arg string) (place, error) {
 	names := []string{}
 	for i, p := range ps {
 		if p.Name == arg {
-			return place{p.URI, &ps[i]}, nil
+			return place{uri: p.URI, profile: &ps[i]}, nil
 		}
 		names = append(names, p.Name)
 	}
@@ -266,7 +267,7 @@ func (a *app) named(uri string) (place, error) {
 	}
 	for i, p := range ps {
 		if p.URI == uri {
-			return place{uri, &ps[i]}, nil
+			return place{uri: uri, profile: &ps[i]}, nil
 		}
 	}
 	return place{uri: uri}, nil

@@ -83,7 +83,7 @@ func (a *app) runDemo(ctx context.Context, f demoFlags, env environment.Environm
 	defer func() {
 		fmt.Fprintf(a.err, "the record stays: respect --state-dir %s replay show\n", shellWord(a.flags.stateDir))
 	}()
-	return a.shell(ctx, place{uri: uri}, "", "")
+	return a.shell(ctx, place{uri: uri, inside: true}, "", "")
 }
 
 // shellWord is a word as a shell takes it.
@@ -107,7 +107,7 @@ func demoDir(dir string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
-// startDemo starts the server and, if its directory is new, loads the data.
+// startDemo starts the server and, if its directory is new, loads the data. Nobody else is let in before that is done and the marker is there.
 func (a *app) startDemo(ctx context.Context, dir string, f demoFlags, env environment.Environment) (*embedded.Server, error) {
 	data := filepath.Join(dir, "data")
 	if err := os.MkdirAll(data, 0o700); err != nil {
@@ -121,10 +121,13 @@ func (a *app) startDemo(ctx context.Context, dir string, f demoFlags, env enviro
 	if err != nil {
 		return nil, err
 	}
-	if err := a.loadDemo(ctx, server.URI(), env); err != nil {
+	if err := a.loadDemo(ctx, server.Inside(), env); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the demo's data: %w", err), server.Close())
 	}
 	if err := server.IndexIDs(ctx); err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
+	if err := server.Open(); err != nil { // whoever has connected meanwhile has waited
 		return nil, errors.Join(err, server.Close())
 	}
 	return server, nil

@@ -135,7 +135,7 @@ func (s *session) another(ctx context.Context, uri string) (*guard.Deployment, e
 
 // connect dials a deployment. A password that is missing comes from the profile, or is asked for on the terminal.
 func (s *session) connect(ctx context.Context, at place) (*guard.Deployment, error) {
-	return s.gate.Connect(ctx, guard.Target{URI: at.uri, Profile: at.says(), Password: func(user string) (string, error) {
+	return s.gate.Connect(ctx, guard.Target{URI: at.uri, Profile: at.says(), Inside: at.inside, Password: func(user string) (string, error) {
 		if text, ok, err := at.password(ctx, s.app.err); ok || err != nil {
 			return text, err
 		}

@@ -24,6 +24,12 @@ func (*Server) Address() string { return "" }
 // URI is empty.
 func (*Server) URI() string { return "" }
 
+// Inside is empty.
+func (*Server) Inside() string { return "" }
+
+// Open does nothing.
+func (*Server) Open() error { return nil }
+
 // Close does nothing.
 func (*Server) Close() error { return nil }
 
