@@ -16,24 +16,17 @@ func local(address string, pid int64) Local {
 	if pid <= 1 || p == 0 {
 		return Local{Why: "the server does not tell a process id that means something on this machine"}
 	}
-	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	if err != nil || len(fds) == 0 {
+	dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
 		return Local{Why: fmt.Sprintf("the server says it is process %d, and none that can be looked at on this machine is", pid)}
 	}
+	defer dir.Close() // read only
 	inodes, err := listeners(p)
 	if err != nil {
 		return Local{Why: "which process listens there cannot be read: " + err.Error()}
 	}
 	all := len(inodes)
-	for _, fd := range fds {
-		link, err := os.Readlink(fd)
-		if err != nil {
-			continue // closed meanwhile
-		}
-		if inode, ok := strings.CutPrefix(link, "socket:["); ok {
-			delete(inodes, strings.TrimSuffix(inode, "]"))
-		}
-	}
+	strike(dir, inodes)
 	switch {
 	case all > 0 && len(inodes) == 0:
 		return Local{Shown: true, Why: fmt.Sprintf("the server is process %d of this machine, which listens on port %d", pid, p)}
@@ -41,4 +34,24 @@ func local(address string, pid int64) Local {
 		return Local{Why: fmt.Sprintf("process %d of this machine listens on port %d, and so does another, a tunnel perhaps", pid, p)}
 	}
 	return Local{Why: fmt.Sprintf("process %d of this machine does not listen on port %d", pid, p)}
+}
+
+// strike takes the sockets that a process has open out of inodes. dir is its directory of open files; those that it opened first come first, and a server listens
+// before it has thousands of connections and files.
+func strike(dir *os.File, inodes map[string]bool) {
+	for len(inodes) > 0 {
+		fds, err := dir.Readdirnames(64)
+		for _, fd := range fds {
+			link, err := os.Readlink(filepath.Join(dir.Name(), fd))
+			if err != nil {
+				continue // closed meanwhile
+			}
+			if inode, ok := strings.CutPrefix(link, "socket:["); ok {
+				delete(inodes, strings.TrimSuffix(inode, "]"))
+			}
+		}
+		if err != nil {
+			return // the end, or the process has ended
+		}
+	}
 }
