@@ -317,7 +317,13 @@ type bench struct {
 	wait    func(time.Duration) // nil: a hundredth of it
 }
 
-func (s *server) bench(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
+// bench is one whose state directory is in memory. Its plans say so, of what changes documents.
+func (s *server) bench(t testing.TB) *bench {
+	return s.benchIn(t, durabletest.MemoryDir(t), durable.OS{})
+}
+
+// onDisk is a bench for tests that compare all that a plan says.
+func (s *server) onDisk(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
 
 func (s *server) benchIn(t testing.TB, dir string, fs durable.FS) *bench {
 	t.Helper()
