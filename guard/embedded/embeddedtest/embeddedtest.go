@@ -121,6 +121,9 @@ func Run(binary, dir, env string) (*Server, error) {
 	return nil, fmt.Errorf("%s demo --serve ended before it served", binary)
 }
 
+// PID is the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Stop ends the server.
 func (s *Server) Stop() {
 	_ = s.cmd.Process.Signal(os.Interrupt)
