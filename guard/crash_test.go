@@ -63,7 +63,7 @@ func (s *server) kill(t *testing.T, before state, cmds []string, n, tear int) bo
 	t.Helper()
 	fsys := durabletest.NewCrash(-1)
 	fsys.Tear(tear)
-	b := &bench{server: s, t: t, dir: t.TempDir(), fs: fsys, op: &operator{}, reason: "a test"}
+	b := &bench{server: s, t: t, dir: durabletest.MemoryDir(t), fs: fsys, op: &operator{}, reason: "a test"}
 	if err := b.open(); err != nil {
 		t.Fatal(err)
 	}

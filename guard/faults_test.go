@@ -81,7 +81,7 @@ func TestFaultMatrix(t *testing.T) {
 func (s *server) fault(t *testing.T, before state, cmds []string, disk bool, answer wiretest.Fault, n int, name string) bool {
 	t.Helper()
 	fsys := durabletest.NewCrash(-1)
-	b := &bench{server: s, t: t, dir: t.TempDir(), fs: fsys, op: &operator{}, reason: "a test"}
+	b := &bench{server: s, t: t, dir: durabletest.MemoryDir(t), fs: fsys, op: &operator{}, reason: "a test"}
 	if err := b.open(); err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func TestGuardedWrites(t *testing.T) {
 				}
 				s.people(t)
 				before := s.state(t)
-				b := s.bench(t)
+				b := s.onDisk(t)
 				cmds := in(s.db, c.cmds)
 
 				// A preview changes nothing and asks nothing.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ import (
 	"respect/guard/policy"
 	"respect/replay"
 	"respect/replay/durable"
+	"respect/replay/durable/durabletest"
 	"respect/replay/journal"
 )
 
@@ -45,7 +47,7 @@ func start(env string) (*embeddedtest.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "respect-gate-test-")
+	dir, err := durabletest.MkdirMemory("respect-gate-test-")
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +67,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "24"); err != nil {
 		panic(err)
 	}
+	debug.SetGCPercent(embeddedtest.GCPercent)
 	code := m.Run()
 	for i, s := range started.servers {
 		s.Stop()
@@ -314,7 +317,13 @@ type bench struct {
 	wait    func(time.Duration) // nil: a hundredth of it
 }
 
-func (s *server) bench(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
+// bench is one whose state directory is in memory. Its plans say so, of what changes documents.
+func (s *server) bench(t testing.TB) *bench {
+	return s.benchIn(t, durabletest.MemoryDir(t), durable.OS{})
+}
+
+// onDisk is a bench for tests that compare all that a plan says.
+func (s *server) onDisk(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
 
 func (s *server) benchIn(t testing.TB, dir string, fs durable.FS) *bench {
 	t.Helper()

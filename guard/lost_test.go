@@ -10,6 +10,8 @@ import (
 	"respect/guard"
 	"respect/guard/internal/wiretest"
 	"respect/replay"
+	"respect/replay/durable"
+	"respect/replay/durable/durabletest"
 )
 
 // TestLostReplies loses the connection at each command of a change that writes, before it is carried out and after, and then looks: nothing is
@@ -47,7 +49,7 @@ func loseOne(t *testing.T, s *server, cmds []string, fault wiretest.Fault, n int
 	_ = s.other.Database(s.db).Drop(t.Context())
 	s.people(t)
 	before := s.state(t)
-	b := s.bench(t)
+	b := s.benchIn(t, durabletest.MemoryDir(t), durable.OS{})
 	count, lost := 0, ""
 	s.onCommand(func(cmd wiretest.Command) wiretest.Fault {
 		if len(wiretest.Writes([]wiretest.Command{cmd})) == 0 {

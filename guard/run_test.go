@@ -369,7 +369,7 @@ func TestCommandsWithAnInverse(t *testing.T) {
 			}
 			s, cat := catalogueServer(t, env)
 			before := cat.state()
-			b := s.bench(t)
+			b := s.onDisk(t)
 			st, _, err := b.runIn(guard.Preview, c.cmd)
 			if err != nil {
 				t.Fatalf("preview: %v", err)

@@ -22,6 +22,7 @@ import (
 	"respect/guard/environment"
 	"respect/replay"
 	"respect/replay/durable"
+	"respect/replay/durable/durabletest"
 	"respect/replay/journal"
 	"respect/shell"
 )
@@ -129,24 +130,28 @@ func (in incident) checkWording(t *testing.T, server *embeddedtest.Server, db st
 	return len(in.Expected.MustMention)
 }
 
+// running is the server, if a test has asked for it.
+var running *embeddedtest.Server
+
 // production is one server for all tests of the package.
-var production = sync.OnceValues(func() (*embeddedtest.Server, error) {
+var production = sync.OnceValues(func() (s *embeddedtest.Server, err error) {
 	binary, err := embeddedtest.Build()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "respect-shell-test-")
+	dir, err := durabletest.MkdirMemory("respect-shell-test-")
 	if err != nil {
 		return nil, err
 	}
-	return embeddedtest.Run(binary, dir, "production")
+	running, err = embeddedtest.Run(binary, dir, "production")
+	return running, err
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if s, err := production(); err == nil {
-		s.Stop()
-		_ = os.RemoveAll(s.Dir)
+	if running != nil {
+		running.Stop()
+		_ = os.RemoveAll(running.Dir)
 	}
 	os.Exit(code)
 }

@@ -30,16 +30,19 @@ type evening struct {
 	screens []string
 	last    string
 	// followed is what somebody saw who followed the session meanwhile.
+	follower *exec.Cmd
 	followed watched
 }
 
 // watched is an output that can be looked at while it is written.
 type watched struct {
-	mu  sync.Mutex
-	out strings.Builder
+	change terminaltest.Signal
+	mu     sync.Mutex
+	out    strings.Builder
 }
 
 func (w *watched) Write(b []byte) (int, error) {
+	defer w.change.Tell()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.out.Write(b)
@@ -68,13 +71,14 @@ func spend(t *testing.T) *evening {
 		t.Fatal(err)
 	}
 	defer e.tty.Close()
+	e.tty.Watch(server.PID())
 	e.expect("famigo> ")
-	follower := e.follow()
+	e.follow()
 	e.enter("db.families.countDocuments({})", "300")
 	e.sees("famigo> db.families.countDocuments({})\n300\n")
 	e.enter("", "famigo> ")
 	e.do(e.tty.TypeFast("db.families.drop()"))
-	e.key("\x03", "famigo> ") // he thinks better of it
+	e.leave("\x03") // he thinks better of it
 	e.enter("db.families.find({", "... ")
 	e.enter("plan: 'trial'}).limit(1)", "famigo> ")
 	e.paste("db.families.countDocuments({\nplan: 'trial'})", "68")
@@ -84,12 +88,13 @@ func spend(t *testing.T) *evening {
 
 	e.enter(loop, "What is this session for?")
 	e.do(e.tty.Type("none of"))
-	e.key("\x03", "famigo> ") // nor of this
+	e.leave("\x03") // nor of this
 	e.key("\x1b[A", "f._id}))")
 	e.enter("", "What is this session for?")
 	e.do(e.tty.Type("save them alll"))
-	e.key("\x7f", "")
-	e.ask("")
+	e.do(e.tty.Key("\x7f"))
+	e.enter("", answering)
+	e.keep()
 	stands, err := e.tty.Phrase()
 	e.do(err)
 	e.sees(stands) // while nobody has answered
@@ -107,35 +112,33 @@ func spend(t *testing.T) *evening {
 	e.phrase("applied", false)
 	e.paste("db.families.deleteMany({_id: ObjectId('64b0c0f10000000000000004')})", answering)
 	e.phrase("deletedCount: 1", false)
-	e.key("\x04", "famigo> ")
+	e.do(e.tty.Send("\x04"))
 	if code, err := e.tty.Wait(); err != nil || code != 0 {
 		t.Fatal(code, err)
 	}
 	e.last = e.tty.Screen()
-	if err := follower.Wait(); err != nil {
+	if err := e.follower.Wait(); err != nil {
 		t.Fatalf("play --follow: %v", err)
 	}
 	return e
 }
 
 // follow has somebody look at the session from elsewhere, from its first prompt on.
-func (e *evening) follow() *exec.Cmd {
+func (e *evening) follow() {
 	e.t.Helper()
 	cmd := exec.Command(embeddedtest.Binary(e.t), "replay", "play", "--follow")
 	cmd.Env = append(os.Environ(), "RESPECT_STATE_DIR="+e.state, "HOME="+e.t.TempDir())
 	cmd.Stdout, cmd.Stderr = &e.followed, os.Stderr
 	e.do(cmd.Start())
+	e.follower = cmd
 	e.sees("help lists the words of this shell")
-	return cmd
 }
 
 // sees waits until the follower sees a text.
 func (e *evening) sees(text string) {
 	e.t.Helper()
-	for since := time.Now(); !strings.Contains(e.followed.String(), text); time.Sleep(10 * time.Millisecond) {
-		if time.Since(since) > terminaltest.Patience {
-			e.t.Fatalf("who follows does not see %q:\n%s", text, e.followed.String())
-		}
+	if !terminaltest.Until(&e.followed.change, func() bool { return strings.Contains(e.followed.String(), text) }, e.follower.Process.Pid) {
+		e.t.Fatalf("who follows does not see %q:\n%s", text, e.followed.String())
 	}
 }
 
@@ -161,22 +164,31 @@ func (e *evening) paste(text, want string) {
 	e.t.Helper()
 	e.do(e.tty.Paste(text))
 	e.expect(text[len(text)-5:])
-	e.still()
 	e.enter("", want)
 }
 
 func (e *evening) key(key, want string) {
 	e.t.Helper()
-	e.still()
 	e.do(e.tty.Send(key))
 	e.expect(want)
-	e.still()
+}
+
+// leave presses a key that leaves a line, and waits for the next prompt.
+func (e *evening) leave(key string) {
+	e.t.Helper()
+	e.do(e.tty.Send(key))
+	e.do(e.tty.Last("PRODUCTION famigo>"))
 }
 
 // answer types an answer as a finger does.
 func (e *evening) answer(text, want string) {
 	e.t.Helper()
-	settle()
+	e.do(e.tty.Ready())
+	e.finger(text, want)
+}
+
+func (e *evening) finger(text, want string) {
+	e.t.Helper()
 	e.do(e.tty.Type(text))
 	e.do(e.tty.Enter())
 	e.expect(want)
@@ -186,35 +198,30 @@ func (e *evening) answer(text, want string) {
 func (e *evening) ask(text string) {
 	e.t.Helper()
 	e.answer(text, answering)
-	e.screens = append(e.screens, e.still())
+	e.keep()
+}
+
+// keep keeps the screen, once a question can be answered on it.
+func (e *evening) keep() {
+	e.t.Helper()
+	e.do(e.tty.Ready())
+	e.screens = append(e.screens, e.tty.Screen())
 }
 
 // phrase keeps the screen, and types what the question wants; with a wrong key, if he errs.
 func (e *evening) phrase(want string, errs bool) {
 	e.t.Helper()
-	e.screens = append(e.screens, e.still())
+	e.keep()
 	phrase, err := e.tty.Phrase()
 	e.do(err)
 	if errs {
-		settle()
 		e.do(e.tty.Type("f."))
-		e.do(e.tty.Send("\x7f"))
+		e.do(e.tty.Key("\x7f"))
 		time.Sleep(terminaltest.KeyGap)
 		phrase = phrase[1:]
 	}
-	e.answer(phrase, want)
-}
-
-// still is the screen once nothing changes any more.
-func (e *evening) still() string {
-	e.t.Helper()
-	last := e.tty.Output()
-	for since := time.Now(); time.Since(since) < 150*time.Millisecond; time.Sleep(10 * time.Millisecond) {
-		if now := e.tty.Output(); now != last {
-			last, since = now, time.Now()
-		}
-	}
-	return e.tty.Screen()
+	e.finger(phrase, want)
+	e.do(e.tty.Last("PRODUCTION famigo>"))
 }
 
 // record is the session as it is looked at afterwards.
@@ -402,17 +409,14 @@ func (e *evening) terminal(t *testing.T) {
 func (e *evening) again(t *testing.T, s *terminaltest.Session, key, line string, n, rows int) {
 	t.Helper()
 	e.do(s.Send(key))
-	deadline := time.Now().Add(terminaltest.Patience)
-	for {
+	got := ""
+	err := s.Until("the question", func() bool {
 		lines := strings.Split(s.Screen(), "\n")
-		got := strings.TrimRight(strings.Join(lines[:min(rows, len(lines)-1)], "\n"), "\n")
-		if strings.Contains(lines[len(lines)-1], line) && got == e.screens[n] {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %q (-was +is):\n%s\nis:\n%s", key, cmp.Diff(e.screens[n], got), s.Screen())
-		}
-		time.Sleep(10 * time.Millisecond)
+		got = strings.TrimRight(strings.Join(lines[:min(rows, len(lines)-1)], "\n"), "\n")
+		return strings.Contains(lines[len(lines)-1], line) && got == e.screens[n]
+	})
+	if err != nil {
+		t.Fatalf("after %q (-was +is):\n%s\n%v", key, cmp.Diff(e.screens[n], got), err)
 	}
 }
 

@@ -8,10 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -122,9 +120,9 @@ func TestScreens(t *testing.T) {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
 					p := newProgram(t, binary, c.policy)
-					tty := p.start(t, s.URI+"famigo", c.script, size.width, size.height)
+					tty := p.start(t, s, c.script, size.width, size.height)
 					for i, text := range c.typed {
-						must(t, expectLast(tty, "PRODUCTION famigo>"))
+						must(t, tty.Last("PRODUCTION famigo>"))
 						if i == len(c.typed)-1 {
 							must(t, tty.Send("\x0c")) // Ctrl-L: what stood there before is not of interest
 						}
@@ -132,8 +130,7 @@ func TestScreens(t *testing.T) {
 						must(t, tty.Enter())
 					}
 					for _, a := range c.answer {
-						must(t, expectLast(tty, asked))
-						settle()
+						must(t, tty.Last(asked))
 						if a == "<phrase>" {
 							phrase, err := tty.Phrase()
 							must(t, err)
@@ -143,9 +140,9 @@ func TestScreens(t *testing.T) {
 						must(t, tty.Enter())
 					}
 					if c.until != "" {
-						must(t, expectLast(tty, c.until))
+						must(t, tty.Last(c.until))
 					} else {
-						must(t, expectLast(tty, asked, more))
+						must(t, tty.Last(asked, more))
 					}
 					got := steady(tty.Screen())
 					if c.asks {
@@ -168,25 +165,14 @@ func TestDevelopmentScreen(t *testing.T) {
 	}
 	t.Cleanup(s.Stop)
 	seed(t, s)
-	tty := newProgram(t, binary, "").start(t, s.URI+"famigo", "", 80, 24)
-	must(t, expectLast(tty, "famigo>"))
+	tty := newProgram(t, binary, "").start(t, s, "", 80, 24)
+	must(t, tty.Last("famigo>"))
 	must(t, tty.Send("\x0c"))
 	must(t, tty.TypeFast(`db.devices.deleteMany({kind: "tablet"})`))
 	must(t, tty.Enter())
 	must(t, tty.Expect("deletedCount"))
-	must(t, expectLast(tty, "famigo>"))
+	must(t, tty.Last("famigo>"))
 	golden(t, "development-80x24.txt", steady(tty.Screen()))
-}
-
-// expectLast waits until one of some texts is the last line of the screen.
-func expectLast(tty *terminaltest.Session, texts ...string) error {
-	for start := time.Now(); time.Since(start) < terminaltest.Patience; time.Sleep(5 * time.Millisecond) {
-		screen := tty.Screen()
-		if slices.Contains(texts, screen[strings.LastIndexByte(screen, '\n')+1:]) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%q did not come; the screen:\n%s", texts, tty.Screen())
 }
 
 func must(t *testing.T, err error) {
@@ -215,9 +201,9 @@ func newProgram(t *testing.T, binary, policy string) *program {
 }
 
 // start starts it on a terminal: with a script, or as a shell if that is empty.
-func (p *program) start(t *testing.T, uri, script string, width, height int) *terminaltest.Session {
+func (p *program) start(t *testing.T, server *embeddedtest.Server, script string, width, height int) *terminaltest.Session {
 	t.Helper()
-	args := []string{"--reason", "a test", uri}
+	args := []string{"--reason", "a test", server.URI + "famigo"}
 	if script != "" {
 		args = append([]string{"-e", script}, args...)
 	}
@@ -228,6 +214,7 @@ func (p *program) start(t *testing.T, uri, script string, width, height int) *te
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
+	s.Watch(server.PID())
 	return s
 }
 

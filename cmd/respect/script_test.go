@@ -53,6 +53,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("RESPECT_STATE_DIR", e.WorkDir+"/state")
 			e.Setenv("PLAIN", binary)
 			e.Setenv("HOME", e.WorkDir)
+			e.Values[serverPIDs{}] = new([]int)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -62,6 +63,9 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 	})
 }
+
+// serverPIDs names the processes of a script's servers.
+type serverPIDs struct{}
 
 // serve starts a server and puts its connection string into $URI, without the database into $SERVER, and host and port into $ADDRESS:
 // serve production [dir].
@@ -76,6 +80,8 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	s, err := embeddedtest.Run(ts.Getenv("PLAIN"), dir, args[0])
 	ts.Check(err)
 	ts.Defer(s.Stop)
+	pids := ts.Value(serverPIDs{}).(*[]int)
+	*pids = append(*pids, s.PID())
 	ts.Setenv("URI", s.URI+"famigo")
 	ts.Setenv("SERVER", strings.TrimSuffix(s.URI, "/"))
 	ts.Setenv("ADDRESS", s.Address)
@@ -186,9 +192,12 @@ func other(ts *testscript.TestScript, neg bool, args []string) {
 //	type TEXT     type it key by key         key NAME    ctrl-c, ctrl-d, escape, tab, up, enter, backspace, ctrl-r
 //	run TEXT      enter it at the prompt, without the pace of a finger
 //	line TEXT     type it, then Enter        burst TEXT  all at once, as a paste without brackets; \r is Enter
-//	phrase        type what the question wants, then Enter
+//	ready         wait until a question takes its answer, whose first keys nobody sees before
+//	phrase        type what the question wants, when it takes it, then Enter
 //	paste TEXT    a bracketed paste          paste-phrase  … of what the question wants
-//	wait MS       do nothing                 exit CODE   the program ends with this status
+//	last TEXT     wait until TEXT is the last line of the screen
+//	insist KEY TEXT  press a key again and again, as somebody does who is not heard, until TEXT comes
+//	exit CODE     the program ends with this status
 //	absent TEXT   it stands nowhere in the output so far
 //	never TEXT    these bytes stand nowhere in it, escape sequences included; \x1b is Escape
 //	other …       as the command other       signal NAME   SIGTERM, SIGHUP or SIGQUIT
@@ -213,6 +222,7 @@ func tty(ts *testscript.TestScript, neg bool, args []string) {
 	s, err := terminaltest.Start(cmd, 0, 0)
 	ts.Check(err)
 	defer s.Close()
+	s.Watch(*ts.Value(serverPIDs{}).(*[]int)...)
 	for n, line := range strings.Split(steps, "\n") {
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -286,12 +296,20 @@ func step(s *terminaltest.Session, line string) error {
 			return err
 		}
 		return s.Enter()
+	case "ready":
+		return s.Ready()
+	case "last":
+		return s.Last(arg)
+	case "insist":
+		return insist(s, arg)
 	case "phrase", "paste-phrase":
+		if err := s.Ready(); err != nil {
+			return err
+		}
 		phrase, err := s.Phrase()
 		if err != nil {
 			return err
 		}
-		settle()
 		if verb == "paste-phrase" {
 			return s.Paste(phrase)
 		}
@@ -308,10 +326,6 @@ func step(s *terminaltest.Session, line string) error {
 			return s.Enter()
 		}
 		return s.Send(keys[arg])
-	case "wait":
-		ms, err := strconv.Atoi(arg)
-		time.Sleep(time.Duration(ms) * time.Millisecond)
-		return err
 	case "exit":
 		code, err := s.Wait()
 		if want, _ := strconv.Atoi(arg); err == nil && code != want {
@@ -322,5 +336,15 @@ func step(s *terminaltest.Session, line string) error {
 	return fmt.Errorf("what is %q?", verb)
 }
 
-// settle waits for the silence after which a question can be answered.
-func settle() { time.Sleep(500 * time.Millisecond) }
+// insist presses a key until a text comes. Two signals that come at once are one, so that no number of keys is enough on every machine.
+func insist(s *terminaltest.Session, arg string) error {
+	key, text, _ := strings.Cut(arg, " ")
+	pressed := time.Time{}
+	return s.Until(text, func() bool {
+		if time.Since(pressed) > time.Second/2 {
+			pressed = time.Now()
+			_ = s.Send(keys[key]) // the program may have ended
+		}
+		return strings.Contains(terminaltest.Plain(s.Output()), text)
+	})
+}

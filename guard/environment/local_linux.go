@@ -1,11 +1,8 @@
 package environment
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -120,26 +117,17 @@ func startedThen(proc string, began int64, o Observation, now func() time.Time) 
 
 // listensOn says what is wrong with the sockets that listen on a port: /proc/net/tcp names them, /proc/<pid>/fd their owner.
 func listensOn(proc, dir string, pid int64, port int) string {
-	inodes := map[string]bool{}
-	for _, table := range []string{"net/tcp", "net/tcp6"} {
-		if err := listeners(filepath.Join(proc, table), port, inodes); err != nil {
-			return "which process listens there cannot be read: " + err.Error()
-		}
+	inodes, err := listeners(proc, port)
+	if err != nil {
+		return "which process listens there cannot be read: " + err.Error()
 	}
 	all := len(inodes)
-	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
+	fds, err := os.Open(filepath.Join(dir, "fd"))
 	if err != nil {
 		return fmt.Sprintf("what process %d has open cannot be read: %v", pid, err)
 	}
-	for _, fd := range fds {
-		link, err := os.Readlink(filepath.Join(dir, "fd", fd.Name()))
-		if err != nil {
-			continue // closed meanwhile
-		}
-		if inode, ok := strings.CutPrefix(link, "socket:["); ok {
-			delete(inodes, strings.TrimSuffix(inode, "]"))
-		}
-	}
+	defer fds.Close() // read only
+	strike(fds, inodes)
 	switch {
 	case all == 0 || len(inodes) == all:
 		return fmt.Sprintf("process %d of this machine does not listen on port %d", pid, port)
@@ -149,38 +137,22 @@ func listensOn(proc, dir string, pid int64, port int) string {
 	return ""
 }
 
-// listeners collects the inodes of the sockets that listen on a port.
-// Format: https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
-func listeners(table string, port int, inodes map[string]bool) error {
-	f, err := os.Open(table)
-	if os.IsNotExist(err) {
-		return nil // no IPv6
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close() // read only
-	const listen = "0A"
-	// Listening sockets come first. What follows takes the kernel some 20 ms to walk through, so it is read in small pieces.
-	r := bufio.NewReaderSize(f, 192)
-	for first := true; ; first = false {
-		line, err := r.ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
+// strike takes the sockets that a process has open out of inodes. dir is its directory of open files; those that it opened first come first, and a server listens
+// before it has thousands of connections and files.
+func strike(dir *os.File, inodes map[string]bool) {
+	for len(inodes) > 0 {
+		fds, err := dir.Readdirnames(64)
+		for _, fd := range fds {
+			link, err := os.Readlink(filepath.Join(dir.Name(), fd))
+			if err != nil {
+				continue // closed meanwhile
+			}
+			if inode, ok := strings.CutPrefix(link, "socket:["); ok {
+				delete(inodes, strings.TrimSuffix(inode, "]"))
+			}
 		}
 		if err != nil {
-			return err
-		}
-		w := strings.Fields(line)
-		if first || len(w) < 10 {
-			continue
-		}
-		if w[3] != listen {
-			return nil
-		}
-		_, hex, _ := strings.Cut(w[1], ":")
-		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && int(n) == port {
-			inodes[w[9]] = true
+			return // the end, or the process has ended
 		}
 	}
 }

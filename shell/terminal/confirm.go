@@ -46,7 +46,7 @@ type reader interface {
 }
 
 // Confirm shows a question and reads the answer, key by key. Nothing that was there before the question counts: what was typed
-// ahead is flushed, and only after a silence keys are taken. The answer is compared by somebody else.
+// ahead is flushed, and only after a silence keys are taken; then the prompt appears. The answer is compared by somebody else.
 func (t *TTY) Confirm(ctx context.Context, question, prompt string) (Answer, error) {
 	return confirm(ctx, t, &t.tok, question, prompt, time.Now)
 }
@@ -60,7 +60,7 @@ func confirm(ctx context.Context, t reader, tok *tokenizer, question, prompt str
 			err = berr
 		}
 	}()
-	if _, err := io.WriteString(t, question+prompt+"\x1b[?2004h"); err != nil {
+	if _, err := io.WriteString(t, question+"\x1b[?2004h"); err != nil {
 		return a, fmt.Errorf("the terminal cannot be asked: %w", err)
 	}
 	defer func() {
@@ -77,6 +77,9 @@ func confirm(ctx context.Context, t reader, tok *tokenizer, question, prompt str
 	}
 	if !quiet {
 		return Answer{Manner: Pasted, Note: "input did not stop coming while the question was shown"}, nil
+	}
+	if err := echo(t, prompt); err != nil {
+		return a, fmt.Errorf("the terminal cannot be asked: %w", err)
 	}
 	a, err = answer(ctx, t, tok, now)
 	if err == nil && a.Manner == Pasted {

@@ -21,6 +21,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"respect/replay/durable"
+	"respect/replay/durable/durabletest"
 )
 
 var build = sync.OnceValues(func() (string, error) {
@@ -47,7 +48,7 @@ var build = sync.OnceValues(func() (string, error) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	binary := filepath.Join(dir, "respect")
-	cmd := exec.Command("go", "build", "-tags", "ferretdb_no_postgresql", "-o", binary, "./cmd/respect")
+	cmd := exec.Command("go", "build", "-o", binary, "./cmd/respect")
 	cmd.Dir = filepath.Dir(lines[0])
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
@@ -79,7 +80,7 @@ type Server struct {
 // Start starts a server with the demo's data, marked as env. It is stopped when the test ends.
 func Start(t testing.TB, env string) *Server {
 	t.Helper()
-	return StartIn(t, t.TempDir(), env)
+	return StartIn(t, durabletest.MemoryDir(t), env)
 }
 
 // StartIn is Start with a directory of the caller's.
@@ -93,10 +94,15 @@ func StartIn(t testing.TB, dir, env string) *Server {
 	return s
 }
 
+// GCPercent is how much garbage a server of the tests makes before it collects it, and a test that makes much itself: a sixth of the server's processor time went
+// into looking again and again through a few megabytes.
+const GCPercent = 400
+
 // Run starts a server. The caller stops it.
 func Run(binary, dir, env string) (*Server, error) {
 	cmd := exec.Command(binary, "demo", "--serve", "127.0.0.1:0", "--dir", dir, "--env", env)
 	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOGC=%d", GCPercent))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -114,6 +120,9 @@ func Run(binary, dir, env string) (*Server, error) {
 	_ = cmd.Wait() // it has said why on standard error
 	return nil, fmt.Errorf("%s demo --serve ended before it served", binary)
 }
+
+// PID is the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Stop ends the server.
 func (s *Server) Stop() {

@@ -529,7 +529,29 @@ func (d *Double) forward(server net.Conn, m message, doc bson.Raw, db string) (m
 	if !bytes.Equal(known, doc) {
 		m = m.withDocument(known)
 	}
-	return roundTrip(server, m)
+	reply, err := roundTrip(server, m)
+	if err == nil && bytes.HasPrefix(doc[4:], statusCommand) {
+		reply, err = elsewhere(m, reply)
+	}
+	return reply, err
+}
+
+// statusCommand is what a serverStatus command's first element begins with, behind its type.
+var statusCommand = []byte("\x10serverStatus\x00")
+
+// elsewhere is an answer to serverStatus as from another machine, whose process ids mean nothing on this one: above the largest that Linux has. A client on this
+// one is spared to go through all that the server has open.
+func elsewhere(m, reply message) (message, error) {
+	const pids = 1 << 22
+	doc, err := reply.answered()
+	if err != nil {
+		return message{}, err
+	}
+	pid, ok := doc.Lookup("pid").AsInt64OK()
+	if !ok {
+		return reply, nil
+	}
+	return m.reply(with(without(doc, "pid"), bson.D{{Key: "pid", Value: pid + pids}})), nil
 }
 
 func roundTrip(server net.Conn, m message) (message, error) {

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard/embedded/embeddedtest"
+	"respect/replay/durable/durabletest"
 )
 
 // The embedded server runs as a child process, one for all tests of this package, each of which has a database of its own.
@@ -29,7 +30,7 @@ func start() (s *embeddedtest.Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if backendDir, err = os.MkdirTemp("", "respect-wiretest-"); err != nil {
+	if backendDir, err = durabletest.MkdirMemory("respect-wiretest-"); err != nil {
 		return nil, err
 	}
 	running, err = embeddedtest.Run(binary, backendDir, "development")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,12 +22,16 @@ type Session struct {
 	cmd *exec.Cmd
 	pty *os.File
 
+	change  Signal // more output, or the end
+	watched []int
+	seen    int // how much of the plain output Expect has looked through
+	done    chan struct{}
+	err     error // of the program, once it is done
+
 	mu     sync.Mutex
 	screen vt10x.Terminal
 	raw    []byte
-	done   chan struct{}
-	err    error
-	seen   int // how much of the output Expect has looked through
+	plain  plain
 }
 
 // Width and Height of the terminal, unless Start is told otherwise.
@@ -71,8 +76,10 @@ func (s *Session) read() {
 		if n > 0 {
 			s.mu.Lock()
 			s.raw = append(s.raw, buf[:n]...)
+			s.plain.write(string(buf[:n]))
 			_, _ = s.screen.Write(buf[:n])
 			s.mu.Unlock()
+			s.change.Tell()
 		}
 		if err != nil {
 			break
@@ -80,6 +87,7 @@ func (s *Session) read() {
 	}
 	s.err = s.cmd.Wait()
 	close(s.done)
+	s.change.Tell()
 }
 
 // Screen is what stands on the screen, lines trimmed on the right, empty ones at the end left out.
@@ -102,54 +110,105 @@ func (s *Session) Output() string {
 
 // Plain takes escape sequences and carriage returns out of a terminal's output.
 func Plain(out string) string {
-	var b strings.Builder
-	for i := 0; i < len(out); i++ {
-		switch {
-		case out[i] == 0x1b && i+1 < len(out) && out[i+1] == '[':
-			for i += 2; i < len(out) && (out[i] < 0x40 || out[i] > 0x7e); i++ {
-			}
-		case out[i] == 0x1b:
-			i++
-		case out[i] == '\r':
-		default:
-			b.WriteByte(out[i])
-		}
-	}
-	return b.String()
+	var p plain
+	p.write(out)
+	return p.text.String()
 }
 
-// Patience is how long Expect waits.
-const Patience = 90 * time.Second
+// plain is output without escape sequences and carriage returns, as far as it has come.
+type plain struct {
+	text  strings.Builder
+	state byte // 0; or Escape, or '[' within a sequence
+}
+
+func (p *plain) write(out string) {
+	for i := range len(out) {
+		switch c := out[i]; {
+		case p.state == 0x1b && c == '[':
+			p.state = '['
+		case p.state == 0x1b:
+			p.state = 0
+		case p.state == '[':
+			if c >= 0x40 && c <= 0x7e {
+				p.state = 0
+			}
+		case c == 0x1b:
+			p.state = c
+		case c != '\r':
+			p.text.WriteByte(c)
+		}
+	}
+}
+
+// plainly is the output without escape sequences.
+func (s *Session) plainly() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.plain.text.String()
+}
+
+// Watch names a server of the program: while it works, the program may well be waiting for it.
+func (s *Session) Watch(pids ...int) { s.watched = append(s.watched, pids...) }
+
+// ended says whether the program has.
+func (s *Session) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Until waits until ok is true, as long as the program lives and it or one of its servers gets on.
+func (s *Session) Until(what string, ok func() bool) error {
+	ended, good := false, false
+	Until(&s.change, func() bool {
+		ended = s.ended() // before the look: what it wrote at last is there
+		good = ok()
+		return good || ended
+	}, append(s.watched, s.cmd.Process.Pid)...)
+	switch {
+	case good:
+		return nil
+	case ended:
+		return fmt.Errorf("the program ended (%v) without %s; the screen:\n%s", s.err, what, s.Screen())
+	}
+	return fmt.Errorf("%s did not come; the screen:\n%s", what, s.Screen())
+}
 
 // Expect waits until text stands in the output, behind what Expect has found before.
 func (s *Session) Expect(text string) error {
-	deadline := time.Now().Add(Patience)
-	for {
-		ended := false
-		select {
-		case <-s.done:
-			ended = true
-		default:
-		}
-		out := Plain(s.Output())
-		if i := strings.Index(out[min(s.seen, len(out)):], text); i >= 0 {
+	return s.Until(fmt.Sprintf("%q", text), func() bool {
+		out := s.plainly()
+		i := strings.Index(out[s.seen:], text)
+		if i >= 0 {
 			s.seen += i + len(text)
-			return nil
 		}
-		if ended {
-			return fmt.Errorf("the program ended (%v) without %q; the screen:\n%s", s.err, text, s.Screen())
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%q did not come; the screen:\n%s", text, s.Screen())
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return i >= 0
+	})
+}
+
+// Ready waits until a question, or the pager, takes its answer: its prompt is the last that was written, behind what Expect has found before.
+func (s *Session) Ready() error {
+	return s.Until("the prompt of a question", func() bool {
+		out := s.plainly()
+		return s.seen <= len(out)-2 && (strings.HasSuffix(out, "\n> ") || strings.HasSuffix(out, "q goes back to the question -- "))
+	})
+}
+
+// Last waits until one of some texts is the last line of the screen.
+func (s *Session) Last(texts ...string) error {
+	return s.Until(fmt.Sprintf("%q as the last line", texts), func() bool {
+		screen := s.Screen()
+		return slices.Contains(texts, screen[strings.LastIndexByte(screen, '\n')+1:])
+	})
 }
 
 // Phrase is what the last question wants to be typed.
 func (s *Session) Phrase() (string, error) {
 	const mark = "To run it, type: "
-	out := Plain(s.Output())
+	out := s.plainly()
 	i := strings.LastIndex(out, mark)
 	if i < 0 {
 		return "", errors.New("no question was asked")
@@ -165,49 +224,40 @@ func (s *Session) Phrase() (string, error) {
 const KeyGap = 20 * time.Millisecond
 
 // Type types text key by key, as a finger would. It looks for the echo of each key, so that a program on a busy machine does not find
-// two of them waiting. A password has no echo.
+// two of them waiting. A password has no echo, and nobody counts its keys.
 func (s *Session) Type(text string) error { return s.keys(text, KeyGap) }
 
 // TypeFast is Type without the time between two keys, for where nobody measures it.
 func (s *Session) TypeFast(text string) error { return s.keys(text, 0) }
 
 func (s *Session) keys(text string, gap time.Duration) error {
-	plain := Plain(s.Output())
-	patience := Patience
+	plain := s.plainly()
 	if strings.HasPrefix(plain[strings.LastIndexByte(plain, '\n')+1:], "password") {
-		patience = 5 * KeyGap
+		return s.Send(text)
 	}
 	for _, r := range text {
-		before := len(s.Output())
-		if err := s.Send(string(r)); err != nil {
+		if err := s.Key(string(r)); err != nil {
 			return err
-		}
-		for start := time.Now(); len(s.Output()) == before && time.Since(start) < patience; {
-			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(gap)
 	}
 	return nil
 }
 
-// settle waits until nothing was written for a while: a program on a busy machine draws what was typed in several steps, and what it has not read yet it
-// would read together with the next key.
-func (s *Session) settle() {
-	since, n := time.Now(), len(s.Output())
-	for start := since; time.Since(since) < 2*KeyGap && time.Since(start) < time.Second; time.Sleep(KeyGap / 4) {
-		if now := len(s.Output()); now != n {
-			since, n = time.Now(), now
-		}
+// Key presses a key, and waits until the program has done something about it.
+func (s *Session) Key(b string) error {
+	before := len(s.Output())
+	if err := s.Send(b); err != nil {
+		return err
 	}
+	// Not everything has an echo. Some time without any work is enough then: a program that has not come to read the key is not without.
+	const noEcho = 300 * time.Millisecond
+	until(&s.change, func() bool { return len(s.Output()) > before || s.ended() }, noEcho, []int{s.cmd.Process.Pid})
+	return nil
 }
 
 // Enter presses Enter.
-func (s *Session) Enter() error {
-	s.settle()
-	err := s.Send("\r")
-	time.Sleep(2 * KeyGap)
-	return err
-}
+func (s *Session) Enter() error { return s.Key("\r") }
 
 // Send writes bytes at once: a key, a sequence, or a paste without brackets.
 func (s *Session) Send(b string) error {
@@ -231,9 +281,7 @@ func (s *Session) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig)
 
 // Wait waits for the end of the program and returns its exit status; -1 if a signal ended it.
 func (s *Session) Wait() (int, error) {
-	select {
-	case <-s.done:
-	case <-time.After(Patience):
+	if !Until(&s.change, s.ended, append(s.watched, s.cmd.Process.Pid)...) {
 		return 0, fmt.Errorf("the program does not end; the screen:\n%s", s.Screen())
 	}
 	var exit *exec.ExitError
@@ -248,7 +296,7 @@ func (s *Session) Close() {
 	_ = s.pty.Close()
 	select {
 	case <-s.done:
-	case <-time.After(2 * time.Second):
+	case <-time.After(5 * time.Second): // a test that has passed waits for nothing else
 		_ = s.cmd.Process.Signal(syscall.SIGKILL)
 		<-s.done
 	}
