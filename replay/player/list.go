@@ -112,12 +112,8 @@ type Filter struct {
 // List makes the lines of the sessions that a filter lets through. A session that does not verify is always among them: what its record
 // hides cannot be told, and a filter must not hide it.
 func (a *Archive) List(f Filter) ([]Line, error) {
-	changes, err := a.Changes()
-	if err != nil {
-		return nil, err
-	}
 	undone := map[string]int{}
-	for _, c := range changes {
+	for _, c := range a.Record.Changes {
 		if c.Status == replay.StatusUndone {
 			undone[c.Session]++
 		}
