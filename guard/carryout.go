@@ -395,6 +395,9 @@ func plannedEvent(p *plan.Plan, j Judged) replay.Planned {
 	for _, f := range p.Facts() {
 		e.Facts = append(e.Facts, f.Record())
 	}
+	for _, c := range p.Changes() {
+		e.Fields = append(e.Fields, replay.Field{Namespace: c.Namespace, Path: c.Path, Gone: c.Removed, Changed: c.Changed, New: c.Added})
+	}
 	return e
 }
 

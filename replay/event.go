@@ -210,6 +210,15 @@ type Count struct {
 	Schema    string `json:"schema,omitempty"`    // for schema work: what is done, for example "drop"
 }
 
+// Field says in how many documents of a namespace something happens to a field.
+type Field struct {
+	Namespace string `json:"namespace"`
+	Path      string `json:"path"`
+	Gone      int64  `json:"gone,omitempty"`
+	Changed   int64  `json:"changed,omitempty"`
+	New       int64  `json:"new,omitempty"`
+}
+
 // Changed is the number of documents that are changed.
 func (c Count) Changed() int64 { return c.Inserted + c.Updated + c.Replaced + c.Deleted }
 
@@ -224,6 +233,7 @@ type Planned struct {
 	Commands    int     `json:"commands"`
 	Counts      []Count `json:"counts"`
 	Facts       []Fact  `json:"facts"`
+	Fields      []Field `json:"fields,omitempty"` // that change, the most important first; of very many not all
 	Undoes      string  `json:"undoes,omitempty"` // the change that this one takes back
 	Preview     bool    `json:"preview,omitempty"`
 }

@@ -56,7 +56,9 @@ type Config struct {
 	Style      render.Style // of Err and of a terminal's Out
 	JSON       JSON
 	TTY        *terminal.TTY // nil: there is none
-	Version    string
+	// OutShown and ErrShown say that Out and Err are that terminal.
+	OutShown, ErrShown bool
+	Version            string
 	// Connect opens another deployment for Mongo(uri) and connect(uri). It closes it when the session ends.
 	Connect func(ctx context.Context, uri string) (*guard.Deployment, error)
 	NewID   func() bson.ObjectID
@@ -145,9 +147,22 @@ func (s *Shell) Print(text string) { s.out(text) }
 func (s *Shell) Say(text string) { s.say(text) }
 
 func (s *Shell) say(text string) {
+	text = s.folded(text, s.cfg.ErrShown)
 	fmt.Fprint(s.cfg.Err, text)
 	s.note(text, true)
 }
+
+// folded is text for people, as wide as the terminal that it is shown on; what is printed as a result, and may be copied, is not folded.
+func (s *Shell) folded(text string, shown bool) string {
+	if s.cfg.TTY == nil || !shown {
+		return text
+	}
+	w, _ := s.cfg.TTY.Size()
+	return render.Fold(text, w)
+}
+
+// tell prints what the shell itself has to say as a result.
+func (s *Shell) tell(text string) { s.out(s.folded(text, s.cfg.OutShown)) }
 
 // note records what was shown. After an entry that may hold a password, what it shows may hold it too.
 func (s *Shell) note(text string, isError bool) {

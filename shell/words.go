@@ -53,7 +53,7 @@ func words() []word {
 			d := s.here()
 			_, db := s.vm.Database()
 			env, evidence := Standing(d, db)
-			s.out(s.cfg.Style.Evidence(env, d.Name(), evidence))
+			s.tell(s.cfg.Style.Evidence(env, d.Name(), evidence))
 			return ExitDone
 		}},
 		{"exit", "", "leave", nothing, true, leave},
@@ -64,12 +64,15 @@ func words() []word {
 			return s.previewWord(ctx, args, text, manner)
 		}},
 		{"quit", "", "leave", nothing, true, leave},
+		{"redo", "", "make again what undo took back last", nothing, false, func(s *Shell, ctx context.Context, _, text, manner string) int {
+			return s.redo(ctx, text, manner, guard.Execute)
+		}},
 		{"resume", "[ID]", "do what a change that was cut off, stopped or met others' work has left", maybe, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
 			return s.Resume(ctx, args, text, manner)
 		}},
 		{"sample", "[N]", "some documents of the last preview, spread over all of it", someN, true, sampleWordRun},
 		{"show", "dbs|collections|users|roles|profile|logs|log [NAME]", "what there is", oneOrTwo, false, showWord},
-		{"undo", "[ID] [{FILTER}]", "take back the last change, or the one with this id, or some of its documents", undoing, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
+		{"undo", "[ID] [{FILTER}]", "take back the last change that stands, or this one, or some of its documents", undoing, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
 			return s.undoArgs(ctx, args, text, manner, guard.Execute)
 		}},
 		{"use", "DATABASE", "switch to another database", oneWord, true, func(s *Shell, _ context.Context, args, _, _ string) int {
@@ -364,8 +367,11 @@ func (s *Shell) showCollections(reply bson.Raw) int {
 }
 
 func (s *Shell) previewWord(ctx context.Context, args, text, manner string) int {
-	if w, rest, ok := findWord(args); ok && w.name == "undo" {
+	switch w, rest, ok := findWord(args); {
+	case ok && w.name == "undo":
 		return s.undoArgs(ctx, rest, text, manner, guard.Preview)
+	case ok && w.name == "redo":
+		return s.redo(ctx, text, manner, guard.Preview)
 	}
 	s.previewed = args
 	return s.statement(ctx, args, text, manner, guard.Preview)
@@ -420,6 +426,27 @@ func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, man
 	}
 	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On, Dir: opts.Dir})
 	return s.ended(st, mode, err, "everything is already as it was before "+render.Safe(c.ID))
+}
+
+// Redo makes again what undo took back last.
+func (s *Shell) Redo(ctx context.Context, opts UndoOptions, manner string) int {
+	return s.redoWith(ctx, opts, "redo", manner, guard.Execute)
+}
+
+func (s *Shell) redo(ctx context.Context, text, manner string, mode guard.Mode) int {
+	return s.redoWith(ctx, UndoOptions{}, text, manner, mode)
+}
+
+func (s *Shell) redoWith(ctx context.Context, opts UndoOptions, text, manner string, mode guard.Mode) int {
+	changes, err := s.changes()
+	if err == nil {
+		opts.Change, err = LastUndo(changes)
+	}
+	if err != nil {
+		s.say("error: " + render.SafeLines(err.Error()) + "\n")
+		return ExitError
+	}
+	return s.undo(ctx, opts.Change.ID, opts, text, manner, mode)
 }
 
 // Resume does what a change has left.
@@ -493,11 +520,7 @@ func changesWord(s *Shell, _ context.Context, args, _, _ string) int {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}
-		if s.cfg.JSON != Pretty {
-			return s.json(ToFullJSON(c))
-		}
-		s.out(ShowChange(c))
-		return ExitDone
+		return s.showChange(c)
 	}
 	if s.cfg.JSON != Pretty {
 		list := []ChangeJSON{}
@@ -506,8 +529,25 @@ func changesWord(s *Shell, _ context.Context, args, _, _ string) int {
 		}
 		return s.json(list)
 	}
-	s.out(ListChanges(changes))
+	s.tell(ListChanges(changes))
 	return ExitDone
+}
+
+// showChange prints all that the record has of a change.
+func (s *Shell) showChange(c *journal.Change) int {
+	var text string
+	var err error
+	if s.cfg.JSON != Pretty {
+		var full FullChangeJSON
+		if full, err = ToFullJSON(c); err == nil {
+			return s.json(full)
+		}
+	} else if text, err = ShowChange(c); err == nil {
+		s.tell(text)
+		return ExitDone
+	}
+	s.say("error: " + render.SafeLines(err.Error()) + "\n")
+	return ExitError
 }
 
 // json prints what respect itself knows, as the command of the same name does with --json.

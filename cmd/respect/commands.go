@@ -129,7 +129,7 @@ func (a *app) undo() *cobra.Command {
 	var opts shell.UndoOptions
 	var from string
 	c := &cobra.Command{
-		Use: "undo [ID] [URI|PROFILE]", Short: "take back a change, or the last one", Args: cobra.ArbitraryArgs,
+		Use: "undo [ID] [URI|PROFILE]", Short: "take back a change, or the last one that stands", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if from == "" {
 				return a.onChange(cmd, args, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
@@ -160,6 +160,24 @@ func (a *app) undo() *cobra.Command {
 	return c
 }
 
+func (a *app) redo() *cobra.Command {
+	return &cobra.Command{
+		Use: "redo [URI|PROFILE]", Short: "make again what undo took back last", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, at, err := a.undoArgs(cmd, args)
+			if err != nil {
+				return err
+			}
+			if id != "" {
+				return &usage{text: fmt.Sprintf("redo goes forward one change after the other; it takes no id %q", guard.Redact(id)), hint: "to take back one that took something back: respect undo ID"}
+			}
+			return a.onFound(cmd, at, shell.LastUndo, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
+				return s.undo(ctx, d, c.ID, shell.UndoOptions{})
+			})
+		},
+	}
+}
+
 func (a *app) resume() *cobra.Command {
 	return &cobra.Command{
 		Use: "resume [ID] [URI|PROFILE]", Short: "do what a change has left that was cut off, stopped, or met others' work", Args: cobra.ArbitraryArgs,
@@ -177,11 +195,21 @@ func (a *app) onChange(cmd *cobra.Command, args []string, f func(context.Context
 	if err != nil {
 		return err
 	}
-	changes, _, err := a.readChanges() // what does not verify was warned of
+	return a.onFound(cmd, at, func(changes []*journal.Change) (*journal.Change, error) { return shell.FindChange(changes, id) }, f)
+}
+
+// onFound is onChange for a change that find chooses.
+func (a *app) onFound(cmd *cobra.Command, at place, find func([]*journal.Change) (*journal.Change, error), f func(context.Context, *session, *guard.Deployment, *journal.Change) int) error {
+	dir, err := a.stateDir()
 	if err != nil {
 		return err
 	}
-	c, err := shell.FindChange(changes, id)
+	changes, problems, err := shell.ReadChanges(dir)
+	fmt.Fprint(a.err, shell.Unverified(problems))
+	if err != nil {
+		return err
+	}
+	c, err := find(changes)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 
 	"respect/guard"
 	"respect/shell"
+	"respect/shell/render"
+	"respect/shell/terminal"
 )
 
 // results is standard output. It remembers the first error of a write, and ends with it what is being done: nobody would see what comes of it. A change that
@@ -79,4 +81,19 @@ func file(w io.Writer) *os.File {
 	}
 	f, _ := w.(*os.File)
 	return f
+}
+
+// folded is text for people on standard output, as wide as their terminal; where there is none, a line stays a line.
+func (a *app) folded(text string) string { return render.Fold(text, columns(a.out)) }
+
+// foldedErr is folded for standard error.
+func (a *app) foldedErr(text string) string { return render.Fold(text, columns(a.err)) }
+
+// columns are those of a terminal; 0 for what is none.
+func columns(w io.Writer) int {
+	f := file(w)
+	if !isTerminal(f) {
+		return 0
+	}
+	return terminal.Columns(f)
 }

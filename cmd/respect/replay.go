@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -93,20 +92,9 @@ func (f *sessionFilter) flags(c *cobra.Command) {
 }
 
 func (f *sessionFilter) resolve() error {
-	now := time.Now()
-	if f.since != "" {
-		from, _, err := player.When(f.since, now)
-		if err != nil {
-			return &usage{text: "--since: " + err.Error()}
-		}
-		f.Since = from
-	}
-	if f.until != "" {
-		_, to, err := player.When(f.until, now)
-		if err != nil {
-			return &usage{text: "--until: " + err.Error()}
-		}
-		f.Until = to
+	var err error
+	if f.Since, f.Until, err = between(f.since, f.until); err != nil {
+		return err
 	}
 	if f.Environment = strings.ToLower(f.Environment); f.Environment != "" {
 		for _, e := range []string{"production", "staging", "development", "unknown"} {
@@ -207,7 +195,7 @@ func (a *app) search(text string, f player.Filter, onlyID bool) error {
 	}
 	out := &found{out: a.out, json: a.flags.json != ""}
 	out.list("documents")
-	problems, err := all.Touched(text, func(id string) bool { return wanted[id] }, func(t player.Touch) error { return out.add(t, t.String()) })
+	pruned, problems, err := all.Touched(text, func(id string) bool { return wanted[id] }, func(t player.Touch) error { return out.add(t, t.String()) })
 	if err != nil {
 		return err
 	}
@@ -219,6 +207,15 @@ func (a *app) search(text string, f player.Filter, onlyID bool) error {
 		if err := r.Search(text, func(h player.Hit) error { return out.add(h, h.String()+"\n") }); err != nil {
 			return err
 		}
+	}
+	if len(pruned) > 0 {
+		out.list("pruned")
+		for _, id := range pruned {
+			if err := out.add(id, ""); err != nil {
+				return err
+			}
+		}
+		fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("not looked into, since their plans were deleted by prune: %s\n", safe(strings.Join(pruned, ", ")))))
 	}
 	out.list("")
 	// What a record that does not verify hides is not found: that must not look like "nobody".

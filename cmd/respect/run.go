@@ -134,7 +134,7 @@ func (a *app) root() *cobra.Command {
 	c.PersistentFlags().StringVar(&a.flags.json, "json", "", "print Extended JSON: relaxed or canonical")
 	c.PersistentFlags().Lookup("json").NoOptDefVal = "relaxed"
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usage{text: err.Error(), hint: "respect --help"} })
-	c.AddCommand(a.demo(), a.classify(), a.mark(), a.plan(), a.changes(), a.undo(), a.resume(), a.replay(), a.policyCommand(), a.version())
+	c.AddCommand(a.demo(), a.classify(), a.mark(), a.plan(), a.changes(), a.undo(), a.redo(), a.resume(), a.replay(), a.policyCommand(), a.version())
 	c.InitDefaultCompletionCmd()
 	if completion, _, err := c.Find([]string{"completion"}); err == nil {
 		completion.Args, completion.RunE = cobra.ArbitraryArgs, func(*cobra.Command, []string) error {

@@ -269,7 +269,7 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 		return shell.ExitUsage
 	}
 	sh, err := shell.New(shell.Config{
-		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style,
+		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style, OutShown: isTerminal(file(s.app.out)), ErrShown: isTerminal(file(s.app.err)),
 		JSON: format, TTY: s.tty, Version: build().Version, NewID: shell.ID, All: format != shell.Pretty, Connect: s.another,
 	})
 	if err != nil {

@@ -35,7 +35,7 @@ func (s *session) mark(ctx context.Context, d *guard.Deployment, env environment
 // plain is a shell for what is not a statement in JavaScript.
 func (s *session) plain(d *guard.Deployment) (*shell.Shell, int) {
 	sh, err := shell.New(shell.Config{
-		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style,
+		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style, OutShown: isTerminal(file(s.app.out)), ErrShown: isTerminal(file(s.app.err)),
 		TTY: s.tty, Version: build().Version, NewID: shell.ID, Connect: s.another,
 	})
 	if err != nil {
