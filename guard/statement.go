@@ -69,7 +69,8 @@ type Statement struct {
 type Judged struct {
 	Environment environment.Environment
 	Evidence    []environment.Evidence
-	Action      policy.Action
+	Action      policy.Action // of a plan that is only previewed, what would be asked of it
+	Why         string        // which rule gives this action
 
 	answers int // Deployment.answers when it was judged: another number is another answer
 }
@@ -193,7 +194,7 @@ func (s *Statement) decide(ctx context.Context, d *Deployment, c *command.Comman
 		return policy.Verdict{}, Judged{}, d.fromWire(err, false)
 	}
 	v := s.gate.cfg.Policy.Decide(env, c.Class())
-	j := Judged{env, evidence, v.Action, d.answers}
+	j := Judged{env, evidence, v.Action, v.Why, d.answers}
 	if !v.Guarded() && v.Action != policy.Refuse && s.mode != Preview {
 		err = s.confirmed(ctx, d, c)
 	}
@@ -789,6 +790,8 @@ func (s *Statement) settleBuilt(ctx context.Context) error {
 
 // keep notes a plan of a preview. Its files stay until the next statement begins.
 func (s *Statement) keep(p *plan.Plan, j Judged) error {
+	v := s.gate.sizeUp(policy.Verdict{Action: j.Action, Why: j.Why}, j, p) // as it would be before the question
+	j.Action, j.Why = v.Action, v.Why
 	if err := s.gate.record(replay.KindPlanned, plannedEvent(p, j)); err != nil {
 		return errors.Join(err, p.Discard())
 	}

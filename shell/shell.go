@@ -373,7 +373,7 @@ func (s *Shell) preview(st *guard.Statement, err error) int {
 	plans, judged := st.Plans()
 	for i, p := range plans {
 		style := s.cfg.Style
-		style.AtOnce = judged[i].Action == policy.Run
+		style.AtOnce, style.Instead = judged[i].Action == policy.Run, instead(p, judged[i])
 		s.out(style.Plan(p, judged[i].Environment, confirmPhrase(p, judged[i])))
 	}
 	switch {

@@ -180,7 +180,7 @@ func (a *app) redo() *cobra.Command {
 
 func (a *app) resume() *cobra.Command {
 	return &cobra.Command{
-		Use: "resume [ID] [URI|PROFILE]", Short: "do what is left of a change that did not come to its end", Args: cobra.ArbitraryArgs,
+		Use: "resume [ID] [URI|PROFILE]", Short: "do what is left of a change that did not end well", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.onChange(cmd, args, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
 				return s.resume(ctx, d, c.ID)

@@ -15,7 +15,7 @@ import (
 const (
 	helpColumns = 80
 	about       = `respect is a guarded shell for MongoDB. Reads ask nothing; on production, and on what cannot be told, nothing is changed without a preview, a typed confirmation and a verified backup. All is recorded; what cannot be undone says so before.`
-	statuses    = `Exit status: 0 done, 1 error, 2 usage, 3 refused or declined and nothing changed, 4 something was applied and something was not or is not known, 5 a record failed verification`
+	statuses    = `Exit status: 0 done, 1 error, 2 usage, 3 refused or declined and nothing changed, 4 partly applied or not known, 5 a record failed verification`
 )
 
 // help prints what a command is for, how it is called, and what it takes.
