@@ -49,6 +49,7 @@ func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, err
 		a, err := o.TTY.Confirm(ctx, text, "> ")
 		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: screen}
 		if err != nil || a.Manner != terminal.Typed {
+			answer.Text = RedactInput(answer.Text) // what was pasted may be anything
 			return answer, err
 		}
 		look, ok := lookFor(a.Text)
