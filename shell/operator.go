@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ type Operator struct {
 	Screen func(columns, rows int)
 	// Shown prints text to Err, and has it recorded.
 	Shown func(text string)
+	JSON  bool // notices are for a program
 
 	line progressLine
 }
@@ -178,8 +180,22 @@ func (k *keys) press(key rune, alone bool, now time.Time) {
 func (o *Operator) Notice(text string) {
 	o.line.clear(o.Err)
 	if o.Shown != nil {
-		o.Shown(render.SafeLines(text) + "\n")
+		o.Shown(noticeText(text, o.JSON))
 	}
+}
+
+// noticeText is a notice as it is written to standard error: a line, or, to a program, an object on a line.
+func noticeText(text string, asJSON bool) string {
+	if !asJSON {
+		return render.SafeLines(text) + "\n"
+	}
+	b, err := json.Marshal(struct {
+		Notice string `json:"notice"`
+	}{text})
+	if err != nil {
+		panic("shell: internal error: " + err.Error())
+	}
+	return EscapeJSON(string(b)) + "\n"
 }
 
 // Receipt implements guard.Operator.
@@ -272,6 +288,7 @@ func round(d time.Duration) time.Duration {
 type Silent struct {
 	Err   io.Writer
 	Style render.Style
+	JSON  bool // notices are for a program
 }
 
 // Present implements guard.Operator.
@@ -293,7 +310,11 @@ var errNobody = errors.New("there is no terminal")
 func (*Silent) Progress(guard.Progress) guard.Control { return guard.Go }
 
 // Notice implements guard.Operator.
-func (o *Silent) Notice(string) {}
+func (o *Silent) Notice(text string) {
+	if o.JSON {
+		fmt.Fprint(o.Err, noticeText(text, true))
+	}
+}
 
 // Receipt implements guard.Operator.
 func (o *Silent) Receipt(r guard.Receipt) string { return receipt(o.Err, o.Style, r) }

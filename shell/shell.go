@@ -187,7 +187,13 @@ func (s *Shell) Exec(ctx context.Context, text, manner string) int {
 		}
 		return w.run(s, ctx, args, text, manner)
 	}
-	return s.statement(ctx, text, text, manner, guard.Execute)
+	code := s.statement(ctx, text, text, manner, guard.Execute)
+	if code == ExitError {
+		if u := called(text); u != "" {
+			s.say(u + "\n")
+		}
+	}
+	return code
 }
 
 // input is an entry as it is recorded.

@@ -42,15 +42,7 @@ func (a *app) printEvidence(s *session, d *guard.Deployment) int {
 		fmt.Fprint(a.out, st.Evidence(env, d.Name(), evidence))
 		return shell.ExitDone
 	}
-	out := struct {
-		Environment string            `json:"environment"`
-		Deployment  string            `json:"deployment"`
-		Evidence    []replay.Evidence `json:"evidence"`
-	}{env.String(), d.Name(), []replay.Evidence{}}
-	for _, e := range evidence {
-		out.Evidence = append(out.Evidence, e.Record())
-	}
-	return a.printJSON(out)
+	return a.printJSON(shell.EvidenceJSON(env, d.Name(), evidence))
 }
 
 func (a *app) printJSON(v any) int {
