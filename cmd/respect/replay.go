@@ -128,13 +128,10 @@ func (a *app) replayList() *cobra.Command {
 			return a.doubts(all.Record.AllProblems())
 		}
 		for _, l := range lines {
-			fmt.Fprintln(a.out, listed(l))
-			if l.Problems > 0 {
-				fmt.Fprintf(a.out, "  DOES NOT VERIFY: respect replay verify %s\n", safe(l.Session))
-			}
+			fmt.Fprint(a.out, a.folded(listed(l)))
 		}
 		for _, p := range all.Record.Problems {
-			fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p.String()))
+			fmt.Fprint(a.out, a.folded(fmt.Sprintf("DOES NOT VERIFY: %s\n", safe(p.String()))))
 		}
 		if len(all.Record.AllProblems()) > 0 {
 			return exit(shell.ExitRecord)
@@ -146,6 +143,7 @@ func (a *app) replayList() *cobra.Command {
 	return c
 }
 
+// listed is a session in the list: what was done in a line, then why, and whether its record verifies.
 func listed(l player.Line) string {
 	changes := fmt.Sprintf("%d change(s)", l.Changes)
 	if l.Undone > 0 {
@@ -154,8 +152,19 @@ func listed(l player.Line) string {
 	if l.Unguarded > 0 {
 		changes += fmt.Sprintf(", %d unguarded write(s)", l.Unguarded)
 	}
-	return fmt.Sprintf("%s  %-10s %-11s %-8s %d statement(s), %s, %d refusal(s)  %s",
+	if l.Declined > 0 {
+		changes += fmt.Sprintf(", %d declined", l.Declined)
+	}
+	out := fmt.Sprintf("%s  %-10s %-11s %-8s %d statement(s), %s, %d refusal(s)  %s\n",
 		safe(l.Session), safe(l.User), safe(strings.ToUpper(l.Environment)), l.State, l.Statements, changes, l.Refusals, safe(strings.Join(l.Deployments, ", ")))
+	for _, r := range l.Reasons {
+		out += "  for " + safe(r) + "\n"
+	}
+	verdict := l.Verdict
+	if l.Problems > 0 {
+		verdict += ": respect replay verify " + l.Session
+	}
+	return out + "  " + safe(verdict) + "\n"
 }
 
 func (a *app) replaySearch() *cobra.Command {
