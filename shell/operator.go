@@ -38,18 +38,17 @@ func (o *Operator) style() render.Style {
 	return render.Style{Color: o.Color, Width: min(w, 200), Height: h}
 }
 
-// Ask implements guard.Operator. The text that is returned as Screen is what was shown, without colours. What is looked at meanwhile confirms nothing: the
+// Ask implements guard.Operator. The text that is returned as Screen is what was shown. What is looked at meanwhile confirms nothing: the
 // question is shown again, and everything before its answer is flushed as before.
 func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, error) {
 	o.line.clear(o.Err)
 	for {
 		text := "\n" + o.style().Plan(q.Plan, q.Environment, q.Phrase)
-		screen := render.Uncolored(text)
-		if err := q.Shown(screen); err != nil {
-			return guard.Answer{Screen: screen, Manner: guard.Aborted}, err
+		if err := q.Shown(text); err != nil {
+			return guard.Answer{Screen: text, Manner: guard.Aborted}, err
 		}
 		a, err := o.TTY.Confirm(ctx, text, "> ")
-		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: screen}
+		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: text}
 		if err != nil || a.Manner != terminal.Typed {
 			answer.Text = RedactInput(answer.Text) // what was pasted may be anything
 			return answer, err
@@ -80,7 +79,7 @@ func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, e
 	n := 0
 	show := func(line string) {
 		fmt.Fprintln(o.TTY, line)
-		shown.WriteString(render.Uncolored(line) + "\n")
+		shown.WriteString(line + "\n")
 	}
 	err := look(p, style, func(line string) error {
 		rows := 1 + max(render.Width(line)-1, 0)/style.Width
@@ -111,7 +110,7 @@ func (o *Operator) Reason(ctx context.Context, env environment.Environment) (gua
 	o.line.clear(o.Err)
 	prompt := "\n" + o.style().Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket, for the record; it confirms nothing.\n> "
 	a, err := o.TTY.ReadText(ctx, prompt, false)
-	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: render.Uncolored(prompt)}, err
+	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: prompt}, err
 }
 
 // Progress implements guard.Operator. While a change runs, p pauses it, r goes on, and s, twice, stops it after the running batch.
@@ -205,14 +204,14 @@ func (o *Operator) Receipt(r guard.Receipt) string {
 	return receipt(o.Err, o.style(), r)
 }
 
-// receipt prints a receipt and returns it without colours.
+// receipt prints a receipt and returns it.
 func receipt(w io.Writer, s render.Style, r guard.Receipt) string {
 	text := s.Receipt(render.Receipt{
 		Environment: r.Environment, Deployment: r.Deployment, Change: r.Change, Status: r.Status, Predicted: r.Predicted, Actual: r.Actual,
 		Skipped: r.Skipped, Alarm: r.Alarm, Error: r.Error, Undoes: r.Undoes, Took: r.Took, Batches: r.Batches, Resumable: r.Resumable,
 	})
 	fmt.Fprint(w, text)
-	return render.Uncolored(text)
+	return text
 }
 
 // Present implements guard.Operator.

@@ -167,7 +167,7 @@ func (s *Shell) tell(text string) { s.out(s.folded(text, s.cfg.OutShown)) }
 // note records what was shown. After an entry that may hold a password, what it shows may hold it too.
 func (s *Shell) note(text string, isError bool) {
 	if !s.secret {
-		s.cfg.Gate.Shown(render.Uncolored(text), isError)
+		s.cfg.Gate.Shown(text, isError)
 	} else if !s.hidden {
 		s.hidden = true
 		s.cfg.Gate.Shown("[redacted: what an entry that may hold a password has shown]\n", isError)

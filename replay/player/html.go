@@ -293,6 +293,9 @@ func (p *htmlPage) frame(f Frame, room *budget) (string, error) {
 	if len(notes) > many {
 		notes = append(notes[:many:many], fmt.Sprintf("(%d lines more are in the timeline)", len(notes)-many))
 	}
+	if len(text) > min(max(room.left, 500), pageText1) {
+		text = replay.Uncolored(text) // which may be cut anywhere
+	}
 	b, err := json.Marshal(jsFrame{f.At.Seconds(), room.take(text, pageText1), f.Clear, f.Mark, f.Label, notes}) // which escapes <, >, & and U+2028
 	return string(harmless(b)), err
 }
