@@ -26,6 +26,8 @@ type Operator struct {
 	// Shown prints text to Err, and has it recorded.
 	Shown func(text string)
 	JSON  bool // notices are for a program
+	// ErrShown says that Err is this terminal.
+	ErrShown bool
 
 	line progressLine
 }
@@ -179,7 +181,7 @@ func (k *keys) press(key rune, alone bool, now time.Time) {
 func (o *Operator) Notice(text string) {
 	o.line.clear(o.Err)
 	if o.Shown != nil {
-		o.Shown(noticeText(text, o.JSON))
+		o.Shown(o.folded(noticeText(text, o.JSON)))
 	}
 }
 
@@ -201,17 +203,26 @@ func noticeText(text string, asJSON bool) string {
 func (o *Operator) Receipt(r guard.Receipt) string {
 	o.line.clear(o.Err)
 	o.line = progressLine{}
-	return receipt(o.Err, o.style(), r)
+	text := o.folded(receipt(o.style(), r))
+	fmt.Fprint(o.Err, text)
+	return text
 }
 
-// receipt prints a receipt and returns it.
-func receipt(w io.Writer, s render.Style, r guard.Receipt) string {
-	text := s.Receipt(render.Receipt{
+// folded is text as wide as the terminal, if it is shown there, and to a person.
+func (o *Operator) folded(text string) string {
+	if !o.ErrShown || o.JSON {
+		return text
+	}
+	w, _ := o.TTY.Size()
+	return render.Fold(text, w)
+}
+
+// receipt is a receipt as it is shown.
+func receipt(s render.Style, r guard.Receipt) string {
+	return s.Receipt(render.Receipt{
 		Environment: r.Environment, Deployment: r.Deployment, Change: r.Change, Status: r.Status, Predicted: r.Predicted, Actual: r.Actual,
 		Skipped: r.Skipped, Alarm: r.Alarm, Error: r.Error, Undoes: r.Undoes, Took: r.Took, Batches: r.Batches, Resumable: r.Resumable,
 	})
-	fmt.Fprint(w, text)
-	return text
 }
 
 // Present implements guard.Operator.
@@ -316,4 +327,8 @@ func (o *Silent) Notice(text string) {
 }
 
 // Receipt implements guard.Operator.
-func (o *Silent) Receipt(r guard.Receipt) string { return receipt(o.Err, o.Style, r) }
+func (o *Silent) Receipt(r guard.Receipt) string {
+	text := receipt(o.Style, r)
+	fmt.Fprint(o.Err, text)
+	return text
+}

@@ -88,7 +88,7 @@ func (a *app) listChanges(f *changeFilter) error {
 	}
 	changes := f.Of(record.Changes)
 	if a.flags.json == "" {
-		fmt.Fprint(a.out, a.folded(shell.ListChanges(changes)))
+		a.say("%s", shell.ListChanges(changes))
 		return orRecord(nil, record)
 	}
 	out := []shell.ChangeJSON{}
@@ -114,7 +114,7 @@ func (a *app) showChange(args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(a.out, a.folded(text))
+	a.say("%s", text)
 	return orRecord(nil, record)
 }
 
@@ -124,7 +124,7 @@ func (a *app) record() (*journal.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprint(a.err, shell.Unverified(all.Record.AllProblems()))
+	fmt.Fprint(a.err, a.foldedErr(shell.Unverified(all.Record.AllProblems())))
 	return all.Record, nil
 }
 
@@ -190,18 +190,18 @@ func printReports(a *app, reports []backup.Report) {
 	for _, r := range reports {
 		switch {
 		case r.Pruned:
-			fmt.Fprintf(a.out, "%s  deleted by prune\n", safe(r.Change))
+			a.say("%s  deleted by prune\n", safe(r.Change))
 		case len(r.Problems) == 0:
-			fmt.Fprintf(a.out, "%s  verifies: %d file(s), %s\n", safe(r.Change), r.Files, render.Bytes(r.Bytes))
+			a.say("%s  verifies: %d file(s), %s\n", safe(r.Change), r.Files, render.Bytes(r.Bytes))
 		default:
-			fmt.Fprintf(a.out, "%s  DOES NOT VERIFY\n", safe(r.Change))
+			a.say("%s  DOES NOT VERIFY\n", safe(r.Change))
 		}
 		for _, p := range r.Problems {
-			fmt.Fprintf(a.out, "  %s\n", safe(p))
+			a.say("  %s\n", safe(p))
 		}
 	}
 	if len(reports) == 0 {
-		fmt.Fprintln(a.out, "nothing was changed from here")
+		a.say("nothing was changed from here\n")
 	}
 }
 
@@ -290,7 +290,7 @@ func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
 		return err
 	}
 	if len(record.AllProblems()) > 0 {
-		fmt.Fprintln(a.err, "error: nothing is deleted while the record does not verify: what a backup is needed for is not known")
+		fmt.Fprint(a.err, a.foldedErr("error: nothing is deleted while the record does not verify: what a backup is needed for is not known\n"))
 		return exit(shell.ExitRecord)
 	}
 	now := time.Now()
@@ -311,18 +311,18 @@ func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
 		} else {
 			bytes, going = bytes+c.Bytes, going+1
 		}
-		fmt.Fprintf(a.out, "%s  %s  %10s  %s  %s\n", safe(c.Change.ID), c.Change.Time.UTC().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
+		a.say("%s  %s  %10s  %s  %s\n", safe(c.Change.ID), c.Change.Time.UTC().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
 	}
 	for _, s := range strays {
-		fmt.Fprintf(a.out, "%s  left by a preview or a question that was cut off\n", safe(s))
+		a.say("%s  left by a preview or a question that was cut off\n", safe(s))
 	}
 	bytes += strayBytes
 	switch {
 	case going+len(strays) == 0:
-		fmt.Fprintln(a.out, "nothing goes")
+		a.say("nothing goes\n")
 		return nil
 	case !really:
-		fmt.Fprintf(a.out, "%d change(s) and %d leftover(s), %s; nothing was deleted: --delete deletes them\n", going, len(strays), render.Bytes(bytes))
+		a.say("%d change(s) and %d leftover(s), %s; nothing was deleted: --delete deletes them\n", going, len(strays), render.Bytes(bytes))
 		return nil
 	}
 	return a.delete(dir, list, strays, why, bytes)
@@ -358,7 +358,7 @@ func (a *app) delete(dir string, list []backup.Candidate, strays []string, why s
 		code = shell.ExitError
 		err = fmt.Errorf("%d change(s) were deleted, then: %w", gone, err)
 	} else {
-		fmt.Fprintf(a.out, "%d change(s) and %d leftover(s) deleted, %s\n", gone, len(strays), render.Bytes(bytes))
+		a.say("%d change(s) and %d leftover(s) deleted, %s\n", gone, len(strays), render.Bytes(bytes))
 	}
 	return errors.Join(err, s.close(code))
 }
@@ -381,7 +381,7 @@ func (a *app) exportChange() *cobra.Command {
 			if err := a.export(c, name); err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "%s holds change %s; it is production data as it was, keep it as such\non another machine: respect undo --from %s\n", safe(name), safe(c.ID), safe(filepath.Base(name)))
+			a.say("%s holds change %s; it is production data as it was, keep it as such\non another machine: respect undo --from %s\n", safe(name), safe(c.ID), safe(filepath.Base(name)))
 			return nil
 		},
 	}

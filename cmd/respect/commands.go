@@ -39,7 +39,7 @@ func (a *app) printEvidence(s *session, d *guard.Deployment) int {
 	if a.flags.json == "" {
 		st := s.style
 		st.Color = colored(a.out)
-		fmt.Fprint(a.out, st.Evidence(env, d.Name(), evidence))
+		fmt.Fprint(a.out, a.folded(st.Evidence(env, d.Name(), evidence)))
 		return shell.ExitDone
 	}
 	return a.printJSON(shell.EvidenceJSON(env, d.Name(), evidence))
@@ -197,7 +197,7 @@ func (a *app) onFound(cmd *cobra.Command, at place, find func([]*journal.Change)
 		return err
 	}
 	changes, problems, err := shell.ReadChanges(dir)
-	fmt.Fprint(a.err, shell.Unverified(problems))
+	fmt.Fprint(a.err, a.foldedErr(shell.Unverified(problems)))
 	if err != nil {
 		return err
 	}
@@ -251,11 +251,11 @@ func (a *app) version() *cobra.Command {
 				Embedded string `json:"embedded"`
 			}{b, embeddedVersion()}))
 		}
-		fmt.Fprintf(a.out, "respect %s\n", b.Version)
+		a.say("respect %s\n", b.Version)
 		if b.Revision != "" {
-			fmt.Fprintf(a.out, "revision       %s\n", b.Revision)
+			a.say("revision       %s\n", b.Revision)
 		}
-		fmt.Fprintf(a.out, "go             %s\nmongo-driver   %s\ncommand table  %s\nembedded       %s\n", b.Go, b.Driver, b.Commands, embeddedVersion())
+		a.say("go             %s\nmongo-driver   %s\ncommand table  %s\nembedded       %s\n", b.Go, b.Driver, b.Commands, embeddedVersion())
 		return nil
 	}}
 }

@@ -32,7 +32,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 }
 
 func rootHelp(root *cobra.Command, width int) string {
-	return paragraph(about, width) + "usage: respect [flags] URI|PROFILE         respect COMMAND --help says more\n" + commandList(root, width) +
+	return paragraph(about, width) + render.Fold("usage: respect [flags] URI|PROFILE         respect COMMAND --help says more\n", width) + commandList(root, width) +
 		flagList(root.Flags(), width) + paragraph(statuses, width)
 }
 
@@ -51,7 +51,7 @@ func commandHelp(cmd *cobra.Command, width int) string {
 	b.WriteString("\n" + render.Fold("usage: "+useLine(cmd)+"\n", width))
 	b.WriteString(commandList(cmd, width))
 	b.WriteString(flagList(cmd.LocalNonPersistentFlags(), width))
-	b.WriteString("beside them: --json, --reason, --state-dir, of which respect --help tells\n")
+	b.WriteString(render.Fold("beside them: --json, --reason, --state-dir, of which respect --help tells\n", width))
 	return b.String()
 }
 

@@ -101,13 +101,13 @@ func (a *app) policyCheck(args []string, admin bool) error {
 		if !r.Found {
 			found = "not there"
 		}
-		fmt.Fprintf(a.out, "%-13s  %s: %s\n", r.Whose, safe(r.Path), found)
+		a.say("%-13s  %s: %s\n", r.Whose, safe(r.Path), found)
 	}
 	for _, r := range p.Rules() {
-		fmt.Fprintf(a.out, "%-11s  %s  %s\n", r.Says, safe(matches(r)), safe(r.Where))
+		a.say("%-11s  %s  %s\n", r.Says, safe(matches(r)), safe(r.Where))
 	}
 	for _, s := range append(p.Settings(), p.Record().Settings()...) {
-		fmt.Fprintf(a.out, "%-11s  %-10s  %-16s %-8s  %s\n", s.Environment, s.Class, s.Setting, s.Value, safe(s.From))
+		a.say("%-11s  %-10s  %-16s %-8s  %s\n", s.Environment, s.Class, s.Setting, s.Value, safe(s.From))
 	}
 	return nil
 }

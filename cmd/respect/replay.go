@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"respect/replay/journal"
 	"respect/replay/player"
 	"respect/shell"
+	"respect/shell/render"
 )
 
 func (a *app) replay() *cobra.Command {
@@ -202,7 +204,7 @@ func (a *app) search(text string, f player.Filter, onlyID bool) error {
 	for _, l := range lines {
 		wanted[l.Session] = true
 	}
-	out := &found{out: a.out, json: a.flags.json != ""}
+	out := &found{out: a.out, json: a.flags.json != "", columns: columns(a.out)}
 	out.list("documents")
 	pruned, problems, err := all.Touched(text, func(id string) bool { return wanted[id] }, func(t player.Touch) error { return out.add(t, t.String()) })
 	if err != nil {
@@ -233,10 +235,11 @@ func (a *app) search(text string, f player.Filter, onlyID bool) error {
 
 // found writes what was found as it is found: as text, or as one JSON object of lists.
 type found struct {
-	out   io.Writer
-	json  bool
-	lists int
-	n     int // of the list
+	out     io.Writer
+	json    bool
+	columns int // of a terminal
+	lists   int
+	n       int // of the list
 }
 
 // list begins a list; without a name it ends the last one.
@@ -274,6 +277,8 @@ func (f *found) add(v any, text string) error {
 			comma = ","
 		}
 		text = comma + "\n    " + strings.ReplaceAll(strings.TrimSuffix(indented, "\n"), "\n", "\n    ")
+	} else {
+		text = render.Fold(text, f.columns)
 	}
 	f.n++
 	_, err := io.WriteString(f.out, text)
@@ -283,7 +288,7 @@ func (f *found) add(v any, text string) error {
 // doubts says what does not verify, on standard error, where the answer itself cannot hold it.
 func (a *app) doubts(problems []journal.Problem) error {
 	for _, p := range problems {
-		fmt.Fprintf(a.err, "DOES NOT VERIFY: %s\n", safe(p.String()))
+		fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("DOES NOT VERIFY: %s\n", safe(p.String()))))
 	}
 	if len(problems) > 0 {
 		return exit(shell.ExitRecord)
@@ -362,7 +367,8 @@ func (a *app) replayShow() *cobra.Command {
 		if writes {
 			tell = r.Writes
 		}
-		if err := tell(a.out); err != nil {
+		out := &folding{w: a.out, columns: columns(a.out)}
+		if err := errors.Join(tell(out), out.Flush()); err != nil {
 			return err
 		}
 		return believed(r)
@@ -460,12 +466,12 @@ func (a *app) verify(args []string, o journal.Options) error {
 		}
 	} else {
 		for _, s := range report.Sessions {
-			fmt.Fprintf(a.out, "%s  %d event(s)  %s\n", safe(s.Session), s.Events, safe(s.Verdict))
+			fmt.Fprint(a.out, a.folded(fmt.Sprintf("%s  %d event(s)  %s\n", safe(s.Session), s.Events, safe(s.Verdict))))
 		}
 		for _, p := range report.Problems {
-			fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p))
+			fmt.Fprint(a.out, a.folded(fmt.Sprintf("DOES NOT VERIFY: %s\n", safe(p))))
 		}
-		fmt.Fprintln(a.out, safe(report.Result))
+		fmt.Fprint(a.out, a.folded(safe(report.Result)+"\n"))
 	}
 	if len(report.Problems) > 0 {
 		return exit(shell.ExitRecord)

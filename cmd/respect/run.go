@@ -67,7 +67,6 @@ func (a *app) run(ctx context.Context, args []string) int {
 
 // code says what an error of a command has to say, and is its exit status.
 func (a *app) code(err error) int {
-	errw := a.err
 	var code exit
 	var wrong *usage
 	failed := a.results.failed()
@@ -79,13 +78,13 @@ func (a *app) code(err error) int {
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &wrong):
-		fmt.Fprintf(errw, "error: %s\n", safe(wrong.text))
+		fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("error: %s\n", safe(wrong.text))))
 		if wrong.hint != "" {
-			fmt.Fprintf(errw, "hint: %s\n", safe(wrong.hint))
+			fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("hint: %s\n", safe(wrong.hint))))
 		}
 		return shell.ExitUsage
 	}
-	fmt.Fprintf(errw, "error: %s\n", safe(err.Error()))
+	fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("error: %s\n", safe(err.Error()))))
 	return shell.ExitError
 }
 

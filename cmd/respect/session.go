@@ -98,7 +98,7 @@ func (s *session) operator() guard.Operator {
 	if s.tty == nil {
 		return &shell.Silent{Err: s.app.err, Style: s.style, JSON: s.app.flags.json != ""}
 	}
-	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, JSON: s.app.flags.json != "", Screen: func(columns, rows int) { s.gate.Screen(columns, rows) }, Shown: func(text string) {
+	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, JSON: s.app.flags.json != "", ErrShown: isTerminal(file(s.app.err)), Screen: func(columns, rows int) { s.gate.Screen(columns, rows) }, Shown: func(text string) {
 		fmt.Fprint(s.app.err, text)
 		s.gate.Shown(text, true)
 	}}
