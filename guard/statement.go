@@ -59,6 +59,7 @@ type Statement struct {
 	manner      string
 	whole       bool      // previews look at everything, however much it is
 	sent        []string  // writes that needed no plan and reached a server, as "insert famigo.families"
+	wrote       Wrote     // what they did
 	looking     time.Time // since when the plan at hand is made
 
 	discarded int
@@ -293,12 +294,8 @@ func (s *Statement) applied() (what []string) {
 			what = append(what, o.Change)
 		}
 	}
-	switch len(s.sent) {
-	case 0:
-	case 1:
-		what = append(what, s.sent[0]+", without a plan")
-	default:
-		what = append(what, fmt.Sprintf("%d writes without a plan, the last of them %s", len(s.sent), s.sent[len(s.sent)-1]))
+	if len(s.sent) > 0 {
+		what = append(what, s.without())
 	}
 	return what
 }
@@ -377,6 +374,9 @@ func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command,
 	}
 	if err != nil {
 		return &Reply{raw: reply}, d.fromWire(err, write)
+	}
+	if write {
+		s.wrote.add(c, reply)
 	}
 	d.own(d.main, c, reply)
 	s.gate.see(d, c, reply)

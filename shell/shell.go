@@ -228,8 +228,19 @@ func (s *Shell) run1(ctx context.Context, src string, in guard.Input) int {
 		return s.Failed(st, err)
 	}
 	s.out(shown)
+	s.sum(st.Wrote(), shown)
 	return codeOf(st)
 }
+
+// sum says what a statement wrote at once whose results nobody has printed: a loop has one result, or none.
+func (s *Shell) sum(w guard.Wrote, shown string) {
+	if text := w.String(); text != "" && (w.Commands > 1 || shown == "") {
+		s.aside(text)
+	}
+}
+
+// aside says something beside the results, on standard error: a line, or, to a program, an object on a line.
+func (s *Shell) aside(text string) { s.say(noticeText(text, s.cfg.JSON != Pretty)) }
 
 // evaluate runs a script to its end: its cursor page, what it queued, its result. After an error what it queued is still there: the
 // caller discards it.
