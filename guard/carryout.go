@@ -112,7 +112,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	err = g.recordSealed(replay.KindOutcome, x.outcomeEvent())
 	if g.cfg.Operator != nil {
 		if screen := g.cfg.Operator.Receipt(receipt(d, p, o, j)); err == nil || errors.Is(err, journal.ErrWitness) {
-			err = errors.Join(err, g.record(replay.KindReceipt, replay.Receipt{Change: o.Change, Screen: screen}))
+			err = errors.Join(err, g.record(replay.KindReceipt, replay.Receipt{Change: o.Change, Screen: replay.Uncolored(screen), Written: replay.Written(screen)}))
 		}
 	}
 	switch {
@@ -274,10 +274,14 @@ func (g *Gate) question(d *Deployment, p *plan.Plan, v policy.Verdict, j Judged,
 	return Question{
 		Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why,
 		Shown: func(screen string) error {
-			return g.record(replay.KindAsked, replay.Asked{Change: p.Change(), Screen: screen})
+			return g.record(replay.KindAsked, replay.Asked{Change: p.Change(), Screen: replay.Uncolored(screen), Written: replay.Written(screen)})
 		},
 		Looked: func(l Look) error {
-			looked := replay.Looked{Change: p.Change(), Asked: l.Asked, Screen: shorten(l.Screen, 256<<10)}
+			const most = 256 << 10
+			looked := replay.Looked{Change: p.Change(), Asked: l.Asked, Screen: shorten(replay.Uncolored(l.Screen), most)}
+			if len(l.Screen) <= most {
+				looked.Written = replay.Written(l.Screen)
+			}
 			if !l.At.IsZero() {
 				looked.Since = g.cfg.Now().Sub(l.At).Microseconds()
 			}
@@ -289,7 +293,7 @@ func (g *Gate) question(d *Deployment, p *plan.Plan, v policy.Verdict, j Judged,
 // decided records what came of a question, durably before anything follows from it. err is that of asking.
 func (s *Statement) decided(ctx context.Context, p *plan.Plan, phrase string, a Answer, err error) (wish, error) {
 	wanted := wishOf(a, p)
-	e := replay.Decided{Change: p.Change(), Screen: a.Screen, Phrase: phrase, Answer: a.Text, Manner: string(a.Manner)}
+	e := replay.Decided{Change: p.Change(), Screen: replay.Uncolored(a.Screen), Phrase: phrase, Answer: a.Text, Manner: string(a.Manner)}
 	e.Accepted, e.Why = accept(a, phrase)
 	if end := endedBy(ctx); end != nil && a.Manner == Aborted {
 		e.Why = "not answered: the session was ended " + end.Why
@@ -336,13 +340,13 @@ func (s *Statement) askReason(ctx context.Context, env environment.Environment) 
 	}
 	text := strings.TrimSpace(a.Text)
 	if a.Manner == Aborted || a.Manner == TimedOut || text == "" {
-		if err := s.gate.record(replay.KindReason, replay.Reason{Text: a.Text, Manner: string(Aborted), Screen: a.Screen}); err != nil {
+		if err := s.gate.record(replay.KindReason, replay.Reason{Text: a.Text, Manner: string(Aborted), Screen: replay.Uncolored(a.Screen), Written: replay.Written(a.Screen)}); err != nil {
 			return err
 		}
 		return s.stop(&Refused{Text: "declined: no reason was given", Declined: true, Applied: s.applied()})
 	}
 	s.gate.reason = replay.WithoutCredentials(text)
-	return s.gate.record(replay.KindReason, replay.Reason{Text: text, Manner: string(a.Manner), Screen: a.Screen})
+	return s.gate.record(replay.KindReason, replay.Reason{Text: text, Manner: string(a.Manner), Screen: replay.Uncolored(a.Screen), Written: replay.Written(a.Screen)})
 }
 
 // phrase is what must be typed, with a random code where a danger is shown. A code begins with a letter: it stands behind a number.
@@ -394,6 +398,9 @@ func plannedEvent(p *plan.Plan, j Judged) replay.Planned {
 	}
 	for _, f := range p.Facts() {
 		e.Facts = append(e.Facts, f.Record())
+	}
+	for _, c := range p.Changes() {
+		e.Fields = append(e.Fields, replay.Field{Namespace: c.Namespace, Path: c.Path, Gone: c.Removed, Changed: c.Changed, New: c.Added})
 	}
 	return e
 }

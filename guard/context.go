@@ -129,15 +129,11 @@ func (g *Gate) madeBefore(d *Deployment) func(typed string) (string, time.Time, 
 
 // stands says whether a change was applied and not taken back since.
 func (g *Gate) stands(change string) bool {
-	sessions, err := journal.ReadIndexed(g.cfg.StateDir)
+	record, err := journal.Indexed(g.cfg.StateDir)
 	if err != nil {
 		return false
 	}
-	changes, err := journal.Changes(sessions)
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(changes, func(c *journal.Change) bool {
+	return slices.ContainsFunc(record.Changes, func(c *journal.Change) bool {
 		return c.ID == change && (c.Status == replay.StatusApplied || c.Status == replay.StatusPartly)
 	})
 }

@@ -47,7 +47,7 @@ type Operator interface {
 	Notice(text string)
 	// Progress is called between batches and while a change waits. It returns at once, and may pause or stop what has not begun.
 	Progress(Progress) Control
-	// Receipt shows what a guarded write came to, and returns what was shown, without colours.
+	// Receipt shows what a guarded write came to, and returns what was shown, colours and all.
 	Receipt(Receipt) string
 }
 
@@ -58,7 +58,7 @@ type Question struct {
 	Deployment  string // its name
 	Phrase      string // what must be typed, with the random code if there is one
 	Why         string // which rule asks
-	// Shown must be called with what stands on the screen, without colours, each time before an answer is waited for, and Looked with what was looked at in
+	// Shown must be called with what stands on the screen, colours and all, each time before an answer is waited for, and Looked with what was looked at in
 	// between. After an error of theirs, which the record could not be written, Ask must return it.
 	Shown  func(screen string) error
 	Looked func(Look) error
@@ -79,14 +79,14 @@ const (
 type Answer struct {
 	Text   string
 	Manner Manner
-	Screen string // exactly what was shown, without colours
+	Screen string // exactly what was shown, colours and all
 	Note   string // why the terminal did not take it as typed, if it did not
 }
 
 // Look is what was looked at while a question stood.
 type Look struct {
 	Asked  string    // what was typed
-	Screen string    // what was shown, without colours
+	Screen string    // what was shown, colours and all
 	At     time.Time // when it was asked for
 }
 

@@ -93,7 +93,7 @@ func (s *Statement) markVerdict(d *Deployment, was environment.Marker, env envir
 
 // planMarker plans to write a marker.
 func (s *Statement) planMarker(ctx context.Context, d *Deployment, m environment.Marker, v policy.Verdict, facts []plan.Fact) (*plan.Plan, Judged, error) {
-	j := Judged{d.env, d.evidence, v.Action, d.answers}
+	j := Judged{d.env, d.evidence, v.Action, v.Why, d.answers}
 	c, err := command.Marker(m.Document())
 	if err != nil {
 		return nil, j, err

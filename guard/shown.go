@@ -32,6 +32,7 @@ type shown struct {
 // heldText is text that waits for a decision.
 type heldText struct {
 	text    string
+	written string // with its colours; "" if it has none, or they are not recorded
 	isError bool
 	at      time.Time
 }
@@ -41,7 +42,7 @@ const (
 	shownBytes = 64 << 10               // and is not much longer than this
 )
 
-// Shown records text that was shown as a result, as far as policy wants it recorded, without the passwords of connection strings.
+// Shown records text that was shown as a result, colours and all, as far as policy wants it recorded, without the passwords of connection strings.
 func (g *Gate) Shown(text string, isError bool) {
 	s, now := &g.shown, g.cfg.Now()
 	if s.text.Len() > 0 && s.isError != isError {
@@ -62,7 +63,8 @@ func (g *Gate) flushShown() {
 	if s.text.Len() == 0 {
 		return
 	}
-	t := heldText{replay.WithoutCredentials(s.text.String()), s.isError, s.at}
+	raw := s.text.String()
+	t := heldText{replay.WithoutCredentials(replay.Uncolored(raw)), replay.Written(raw), s.isError, s.at}
 	s.text.Reset()
 	s.last = g.cfg.Now()
 	limit := g.cfg.Policy.Record()
@@ -93,8 +95,11 @@ func (g *Gate) keepShown(t heldText) {
 		return
 	}
 	s.kept += int64(len(text))
+	if len(text) < len(t.text) {
+		t.written = ""
+	}
 	_ = g.cfg.Journal.Append(replay.KindOutput, replay.Output{ // a broken journal stops guarded writes, not what was shown
-		Text: strings.ToValidUTF8(text, "\uFFFD"), Error: t.isError, Since: g.cfg.Now().Sub(t.at).Microseconds(),
+		Text: strings.ToValidUTF8(text, "\uFFFD"), Written: strings.ToValidUTF8(t.written, "\uFFFD"), Error: t.isError, Since: g.cfg.Now().Sub(t.at).Microseconds(),
 	})
 }
 

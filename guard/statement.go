@@ -59,6 +59,7 @@ type Statement struct {
 	manner      string
 	whole       bool      // previews look at everything, however much it is
 	sent        []string  // writes that needed no plan and reached a server, as "insert famigo.families"
+	wrote       Wrote     // what they did
 	looking     time.Time // since when the plan at hand is made
 
 	discarded int
@@ -69,7 +70,8 @@ type Statement struct {
 type Judged struct {
 	Environment environment.Environment
 	Evidence    []environment.Evidence
-	Action      policy.Action
+	Action      policy.Action // of a plan that is only previewed, what would be asked of it
+	Why         string        // which rule gives this action
 
 	answers int // Deployment.answers when it was judged: another number is another answer
 }
@@ -193,7 +195,7 @@ func (s *Statement) decide(ctx context.Context, d *Deployment, c *command.Comman
 		return policy.Verdict{}, Judged{}, d.fromWire(err, false)
 	}
 	v := s.gate.cfg.Policy.Decide(env, c.Class())
-	j := Judged{env, evidence, v.Action, d.answers}
+	j := Judged{env, evidence, v.Action, v.Why, d.answers}
 	if !v.Guarded() && v.Action != policy.Refuse && s.mode != Preview {
 		err = s.confirmed(ctx, d, c)
 	}
@@ -292,12 +294,8 @@ func (s *Statement) applied() (what []string) {
 			what = append(what, o.Change)
 		}
 	}
-	switch len(s.sent) {
-	case 0:
-	case 1:
-		what = append(what, s.sent[0]+", without a plan")
-	default:
-		what = append(what, fmt.Sprintf("%d writes without a plan, the last of them %s", len(s.sent), s.sent[len(s.sent)-1]))
+	if len(s.sent) > 0 {
+		what = append(what, s.without())
 	}
 	return what
 }
@@ -376,6 +374,9 @@ func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command,
 	}
 	if err != nil {
 		return &Reply{raw: reply}, d.fromWire(err, write)
+	}
+	if write {
+		s.wrote.add(c, reply)
 	}
 	d.own(d.main, c, reply)
 	s.gate.see(d, c, reply)
@@ -789,6 +790,8 @@ func (s *Statement) settleBuilt(ctx context.Context) error {
 
 // keep notes a plan of a preview. Its files stay until the next statement begins.
 func (s *Statement) keep(p *plan.Plan, j Judged) error {
+	v := s.gate.sizeUp(policy.Verdict{Action: j.Action, Why: j.Why}, j, p) // as it would be before the question
+	j.Action, j.Why = v.Action, v.Why
 	if err := s.gate.record(replay.KindPlanned, plannedEvent(p, j)); err != nil {
 		return errors.Join(err, p.Discard())
 	}

@@ -226,7 +226,7 @@ func (s *Statement) decideUndo(ctx context.Context, d *Deployment, p *plan.Plan,
 			v = schema
 		}
 	}
-	return v, Judged{env, evidence, v.Action, d.answers}, nil
+	return v, Judged{env, evidence, v.Action, v.Why, d.answers}, nil
 }
 
 // vet reads all of a plan that was not made here, and of which therefore nothing is believed: the namespaces that it would touch are those of its documents and

@@ -150,9 +150,10 @@ type Connect struct {
 
 // Reason is what the operator said the session is for.
 type Reason struct {
-	Text   string `json:"text"`
-	Manner string `json:"manner"`           // typed, pasted, flag; aborted: none was given, and Text is what stood there
-	Screen string `json:"screen,omitempty"` // how it was asked for
+	Text    string `json:"text"`
+	Manner  string `json:"manner"`            // typed, pasted, flag; aborted: none was given, and Text is what stood there
+	Screen  string `json:"screen,omitempty"`  // how it was asked for
+	Written string `json:"written,omitempty"` // Screen with its colours, if it had any
 }
 
 // Input is one statement.
@@ -210,6 +211,15 @@ type Count struct {
 	Schema    string `json:"schema,omitempty"`    // for schema work: what is done, for example "drop"
 }
 
+// Field says in how many documents of a namespace something happens to a field.
+type Field struct {
+	Namespace string `json:"namespace"`
+	Path      string `json:"path"`
+	Gone      int64  `json:"gone,omitempty"`
+	Changed   int64  `json:"changed,omitempty"`
+	New       int64  `json:"new,omitempty"`
+}
+
 // Changed is the number of documents that are changed.
 func (c Count) Changed() int64 { return c.Inserted + c.Updated + c.Replaced + c.Deleted }
 
@@ -224,22 +234,25 @@ type Planned struct {
 	Commands    int     `json:"commands"`
 	Counts      []Count `json:"counts"`
 	Facts       []Fact  `json:"facts"`
+	Fields      []Field `json:"fields,omitempty"` // that change, the most important first; of very many not all
 	Undoes      string  `json:"undoes,omitempty"` // the change that this one takes back
 	Preview     bool    `json:"preview,omitempty"`
 }
 
 // Asked is a question as it stands on the screen. Journals before 2026-12 do not have it; there Decided alone tells.
 type Asked struct {
-	Change string `json:"change"`
-	Screen string `json:"screen"` // exactly what is shown, without colours
+	Change  string `json:"change"`
+	Screen  string `json:"screen"`            // exactly what is shown, without colours
+	Written string `json:"written,omitempty"` // with them, if it had any: Painted
 }
 
 // Looked is what somebody looked at before he answered a question.
 type Looked struct {
-	Change string `json:"change"`
-	Asked  string `json:"asked"`           // what was typed: details, sample 5, diff ID
-	Screen string `json:"screen"`          // exactly what was shown, without colours, with the answers between two pages; shortened if it is long
-	Since  int64  `json:"since,omitempty"` // microseconds from asking for it to recording it
+	Change  string `json:"change"`
+	Asked   string `json:"asked"`             // what was typed: details, sample 5, diff ID
+	Screen  string `json:"screen"`            // exactly what was shown, without colours, with the answers between two pages; shortened if it is long
+	Since   int64  `json:"since,omitempty"`   // microseconds from asking for it to recording it
+	Written string `json:"written,omitempty"` // Screen with its colours, if it had any and is whole
 }
 
 // Decided is the answer to a question.
@@ -329,13 +342,15 @@ type Refused struct {
 
 // Receipt is what was shown of the outcome of a change.
 type Receipt struct {
-	Change string `json:"change"`
-	Screen string `json:"screen"` // exactly what was shown, without colours
+	Change  string `json:"change"`
+	Screen  string `json:"screen"`            // exactly what was shown, without colours
+	Written string `json:"written,omitempty"` // with them, if it had any
 }
 
 // Output is a piece of what was shown as a result. A statement that showed more than policy has recorded ends with one that says how much.
 type Output struct {
 	Text    string `json:"text"`
+	Written string `json:"written,omitempty"` // with its colours, if it had any and all of it is recorded
 	Error   bool   `json:"error,omitempty"`
 	Since   int64  `json:"since,omitempty"`   // microseconds from showing its begin to recording it
 	Dropped int64  `json:"dropped,omitempty"` // bytes that the statement showed and that are not recorded

@@ -4,24 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"respect/guard/plan"
 	"respect/replay"
 	"respect/replay/journal"
 	"respect/shell/render"
 )
 
-// ReadChanges folds all journals of a state directory into its changes, oldest first. It looks at what tells of changes alone; that the rest verifies is
+// ReadChanges is the record of a state directory as far as it tells of changes. It looks at what tells of them alone; that the rest verifies is
 // replay verify's to say. Where a journal does not verify, what it says behind that place is missing: whoever looks at the changes must be told the problems.
 func ReadChanges(stateDir string) (changes []*journal.Change, problems []journal.Problem, err error) {
-	sessions, err := journal.ReadIndexed(stateDir)
+	record, err := journal.Indexed(stateDir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the record: %w", err)
 	}
-	changes, err = journal.Changes(sessions)
-	return changes, journal.Problems(sessions), err
+	return record.Changes, record.AllProblems(), nil
 }
 
 // Unverified says of each problem what it means for the changes.
@@ -35,19 +34,10 @@ func Unverified(problems []journal.Problem) string {
 
 func changeDir(stateDir, id string) string { return filepath.Join(stateDir, "changes", id) }
 
-// FindChange finds a change by its id or the beginning or end of one; without an id, the last that can be taken back.
+// FindChange finds a change by its id or the beginning or end of one; without an id, the last that stands.
 func FindChange(changes []*journal.Change, id string) (*journal.Change, error) {
 	if id == "" {
-		for i := len(changes) - 1; i >= 0; i-- {
-			switch changes[i].Status {
-			case replay.StatusRejected, replay.StatusUndone:
-				continue
-			}
-			if !changes[i].Running {
-				return changes[i], nil
-			}
-		}
-		return nil, errors.New("there is no change to take back")
+		return LastChange(changes)
 	}
 	var found []*journal.Change
 	for _, c := range changes {
@@ -67,6 +57,67 @@ func FindChange(changes []*journal.Change, id string) (*journal.Change, error) {
 	return nil, fmt.Errorf("%q means %d changes; give more of the id", id, len(found))
 }
 
+// lineage says what takes back what, so that undo goes back one change after the other, and redo forward.
+type lineage struct {
+	changes []*journal.Change
+	byID    map[string]*journal.Change
+}
+
+func lineageOf(changes []*journal.Change) lineage {
+	h := lineage{changes, map[string]*journal.Change{}}
+	for _, c := range changes {
+		h.byID[c.ID] = c
+	}
+	return h
+}
+
+// back says whether a change takes something back; what takes back such a change makes again what was. root is what it all began with.
+func (h lineage) back(c *journal.Change) (back bool, root *journal.Change) {
+	for range len(h.changes) { // no longer than there are changes: who wrote a circle was not this program
+		of := h.byID[c.Intent.Undoes]
+		if of == nil {
+			return back != (c.Intent.Undoes != ""), c
+		}
+		back, c = !back, of
+	}
+	return back, c
+}
+
+func standing(c *journal.Change) bool {
+	return !c.Running && c.Status != replay.StatusRejected && c.Status != replay.StatusUndone && c.Planned.Class != "security" // a marker is not taken back
+}
+
+// LastChange is the one that undo without an id takes back: the last that stands, was not taken back as far as it could be, and takes nothing back itself.
+func LastChange(changes []*journal.Change) (*journal.Change, error) {
+	h := lineageOf(changes)
+	for _, c := range slices.Backward(changes) {
+		back, root := h.back(c)
+		if !back && standing(c) && standing(root) && !h.exhausted(c) {
+			return c, nil
+		}
+	}
+	if _, err := LastUndo(changes); err == nil {
+		return nil, errors.New("there is no change to take back; redo makes again the one that was taken back last")
+	}
+	return nil, errors.New("there is no change to take back")
+}
+
+// exhausted says that all of a change was to be taken back, and that what was left alone then is still not as the change left it.
+func (h lineage) exhausted(c *journal.Change) bool {
+	return slices.ContainsFunc(c.PartlyUndoneBy, func(id string) bool { return h.byID[id] != nil && h.byID[id].Intent.Only == "" })
+}
+
+// LastUndo is the one that redo takes back: the last that took something back and stands.
+func LastUndo(changes []*journal.Change) (*journal.Change, error) {
+	h := lineageOf(changes)
+	for _, c := range slices.Backward(changes) {
+		if back, _ := h.back(c); back && standing(c) && !h.exhausted(c) {
+			return c, nil
+		}
+	}
+	return nil, errors.New("nothing was taken back that could be made again")
+}
+
 // ChangeJSON is a change as --json prints it. Its form is part of the outside contract.
 type ChangeJSON struct {
 	ID          string   `json:"id"`
@@ -78,13 +129,18 @@ type ChangeJSON struct {
 	Status      string   `json:"status"`
 	Undo        UndoJSON `json:"undo"`
 	// The following are beyond the contract.
-	Session  string         `json:"session,omitempty"`
-	Undoes   string         `json:"undoes,omitempty"`
-	UndoneBy string         `json:"undoneBy,omitempty"`
-	CutOff   bool           `json:"cutOff,omitempty"`
-	Counts   []replay.Count `json:"counts,omitempty"`
-	Skipped  []string       `json:"skipped,omitempty"`
-	Alarm    []string       `json:"alarm,omitempty"`
+	Session   string         `json:"session,omitempty"`
+	User      string         `json:"user,omitempty"`
+	Host      string         `json:"host,omitempty"`
+	Reason    string         `json:"reason,omitempty"`
+	Statement string         `json:"statement,omitempty"` // that it came from; secrets redacted
+	Fields    []replay.Field `json:"fields,omitempty"`    // that changed, as they were foreseen
+	Undoes    string         `json:"undoes,omitempty"`
+	UndoneBy  string         `json:"undoneBy,omitempty"`
+	CutOff    bool           `json:"cutOff,omitempty"`
+	Counts    []replay.Count `json:"counts,omitempty"`
+	Skipped   []string       `json:"skipped,omitempty"`
+	Alarm     []string       `json:"alarm,omitempty"`
 }
 
 // UndoJSON says whether something can be taken back.
@@ -117,10 +173,11 @@ type FullChangeJSON struct {
 }
 
 // ToFullJSON is all that the record has of a change.
-func ToFullJSON(c *journal.Change) FullChangeJSON {
+func ToFullJSON(c *journal.Change) (FullChangeJSON, error) {
+	screen, err := c.Screen()
 	out := FullChangeJSON{
-		ChangeJSON: ToJSON(c), Class: c.Planned.Class, Manner: c.Decided.Manner, Digest: c.Intent.Digest, Facts: notNil(c.Planned.Facts), Screen: c.Decided.Screen,
-		Phrase: c.Decided.Phrase, Answer: c.Decided.Answer, Backup: c.Saved, Predicted: notNil(predicted(c)), PartlyBy: notNil(c.PartlyUndoneBy), ResumedBy: notNil(c.ResumedBy),
+		ChangeJSON: ToJSON(c), Class: c.Planned.Class, Manner: c.Decided.Manner, Digest: c.Intent.Digest, Facts: notNil(c.Planned.Facts), Screen: screen,
+		Phrase: c.Decided.Phrase, Answer: c.Decided.Answer, Backup: c.Saved, Predicted: notNil(c.Predicted()), PartlyBy: notNil(c.PartlyUndoneBy), ResumedBy: notNil(c.ResumedBy),
 		Only: c.Intent.Only, Resumes: c.Intent.Resumes, Pruned: c.Pruned,
 	}
 	if o := c.Outcome; o != nil {
@@ -129,15 +186,7 @@ func ToFullJSON(c *journal.Change) FullChangeJSON {
 	if c.Recovery != nil {
 		out.Found = c.Recovery.Found
 	}
-	return out
-}
-
-// predicted is what the preview said.
-func predicted(c *journal.Change) []replay.Count {
-	if c.Outcome != nil && c.Outcome.Predicted != nil {
-		return c.Outcome.Predicted
-	}
-	return c.Intent.Counts
+	return out, err
 }
 
 // ToJSON is a change for --json.
@@ -150,11 +199,10 @@ func ToJSON(c *journal.Change) ChangeJSON {
 		out.Namespaces = append(out.Namespaces, n.Namespace)
 	}
 	if c.Outcome != nil {
-		out.Counts, out.Skipped, out.Alarm = c.Outcome.Counts, c.Outcome.Skipped, c.Outcome.Alarm
+		out.Skipped, out.Alarm = c.Outcome.Skipped, c.Outcome.Alarm
 	}
-	if c.Recovery != nil {
-		out.Counts = c.Recovery.Counts
-	}
+	out.Counts = c.Done()
+	out.User, out.Host, out.Reason, out.Statement, out.Fields = c.Who.User, c.Who.Host, c.Reason, c.Statement, c.Planned.Fields
 	return out
 }
 
@@ -174,142 +222,4 @@ func undoState(c *journal.Change) UndoJSON {
 		return UndoJSON{true, "it was cut off; undo looks at each document and puts back what was changed"}
 	}
 	return UndoJSON{true, "undo " + c.ID}
-}
-
-// ListChanges is a table of changes for people, oldest first.
-func ListChanges(changes []*journal.Change) string {
-	if len(changes) == 0 {
-		return "nothing was changed from here\n"
-	}
-	var b strings.Builder
-	for _, c := range changes {
-		status := string(c.Status)
-		switch {
-		case c.CutOff:
-			status = "CUT OFF"
-		case c.Running:
-			status = "running"
-		}
-		fmt.Fprintf(&b, "%s  %s  %-8s %-11s %s\n",
-			render.Safe(c.ID), c.Time.Local().Format("2006-01-02 15:04:05"), render.Safe(status), render.Safe(strings.ToUpper(c.Intent.Environment)), render.Safe(c.Intent.Summary))
-		if c.CutOff {
-			fmt.Fprintf(&b, "  its session ended in the middle of it; to find out what was done, and take it back: respect undo %s\n", render.Safe(c.ID))
-		}
-	}
-	return b.String()
-}
-
-// ShowChange is all that the record has of one change, for people: what it was, the preview as it was shown, what was answered, what was predicted beside what was
-// done, and what became of it.
-func ShowChange(c *journal.Change) string {
-	var b strings.Builder
-	line := func(name, format string, a ...any) {
-		text := strings.ReplaceAll(render.SafeLines(fmt.Sprintf(format, a...)), "\n", "\n"+strings.Repeat(" ", 13))
-		fmt.Fprintf(&b, "%-12s %s\n", name, text)
-	}
-	status := string(c.Status)
-	switch {
-	case c.CutOff:
-		status += ": its session ended in the middle of it"
-	case c.Running:
-		status = "running"
-	}
-	line("change", "%s", c.ID)
-	line("status", "%s", status)
-	line("summary", "%s", c.Intent.Summary)
-	line("environment", "%s", c.Intent.Environment)
-	line("deployment", "%s (%s)", c.Intent.Deployment, c.Intent.URI)
-	line("time", "%s", c.Time.UTC().Format(time.RFC3339))
-	line("session", "%s", c.Session)
-	for _, x := range []struct{ name, id string }{{"undoes", c.Intent.Undoes}, {"only", c.Intent.Only}, {"resumes", c.Intent.Resumes}} {
-		if x.id != "" {
-			line(x.name, "%s", x.id)
-		}
-	}
-	showAnswer(line, c)
-	showReceipt(line, c)
-	if u := undoState(c); u.Possible {
-		line("undo", "respect undo %s", c.ID)
-	} else {
-		line("undo", "%s", u.Reason)
-	}
-	for _, id := range c.PartlyUndoneBy {
-		line("", "a part was taken back by %s", id)
-	}
-	for _, id := range c.ResumedBy {
-		line("", "what it had left was done by %s", id)
-	}
-	return b.String()
-}
-
-func showAnswer(line func(name, format string, a ...any), c *journal.Change) {
-	if screen := strings.Trim(c.Decided.Screen, "\n"); screen != "" {
-		line("shown", "| %s", strings.ReplaceAll(screen, "\n", "\n| "))
-	} else {
-		for _, f := range c.Planned.Facts {
-			line("fact", "%-8s %s: %s", f.Severity, f.Code, f.Text)
-		}
-	}
-	if c.Decided.Phrase == "" {
-		line("answered", "nothing: policy asks no question")
-	} else {
-		line("answered", "%s (%s)", render.Quote(c.Decided.Answer), c.Decided.Manner)
-	}
-	if c.Saved != nil {
-		line("backup", "%s, %s, %s", plan.Plural(c.Saved.Documents, "document"), render.Bytes(c.Saved.Bytes), plan.Plural(int64(len(c.Saved.Files)), "file"))
-	}
-}
-
-func showReceipt(line func(name, format string, a ...any), c *journal.Change) {
-	actual := []replay.Count(nil)
-	if o := c.Outcome; o != nil {
-		actual = o.Counts
-		if o.Micros > 0 {
-			line("took", "%v, %s", (time.Duration(o.Micros) * time.Microsecond).Round(time.Millisecond), batches(o.Batches))
-		}
-	}
-	if c.Recovery != nil {
-		actual = c.Recovery.Counts
-		line("found later", "%s", c.Recovery.Found)
-	}
-	for _, p := range predicted(c) {
-		line("predicted", "%s", did(p))
-	}
-	for _, n := range actual {
-		line("did", "%s", did(n))
-	}
-	if o := c.Outcome; o != nil {
-		for _, x := range o.Skipped {
-			line("left alone", "%s", x)
-		}
-		for _, x := range o.Alarm {
-			line("ALARM", "%s", x)
-		}
-		if o.Error != "" {
-			line("stopped", "%s", o.Error)
-		}
-	}
-}
-
-func did(c replay.Count) string {
-	parts := []string{c.Namespace + ":"}
-	if c.Schema != "" {
-		parts = append(parts, c.Schema)
-	}
-	for _, n := range []struct {
-		name string
-		n    int64
-	}{{"deleted", c.Deleted}, {"updated", c.Updated}, {"replaced", c.Replaced}, {"inserted", c.Inserted}, {"skipped", c.Skipped}} {
-		if n.n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", n.name, plan.Number(n.n)))
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
-func batches(n int64) string {
-	if n == 1 {
-		return "1 batch"
-	}
-	return plan.Number(n) + " batches"
 }

@@ -1,6 +1,8 @@
 package shell
 
 import (
+	"encoding/json"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -48,10 +50,94 @@ func TestForgedChanges(t *testing.T) {
 		if !state.recovered {
 			c.Recovery = nil
 		}
-		for name, text := range map[string]string{"list": ListChanges([]*journal.Change{&c}), "show": ShowChange(&c)} {
+		show, err := ShowChange(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"list": ListChanges([]*journal.Change{&c}), "show": show} {
 			if text != replay.SafeLines(text) {
 				t.Errorf("%+v: %s: %q", state, name, text)
 			}
 		}
 	}
+}
+
+// Undo without an id goes one further back each time, redo forward again; what was made since is the last again.
+func TestUndoGoesBackAndRedoForward(t *testing.T) {
+	t.Parallel()
+	s := &journal.Session{ID: "s"}
+	add := func(kind replay.Kind, body any) {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Events = append(s.Events, replay.Event{Seq: uint64(len(s.Events)), Kind: kind, Body: raw})
+	}
+	does := func(id, undoes string, status replay.Status) {
+		add(replay.KindIntent, replay.Intent{Change: id, Undoes: undoes})
+		add(replay.KindOutcome, replay.Outcome{Change: id, Status: status})
+	}
+	last := func(of func([]*journal.Change) (*journal.Change, error)) string {
+		changes, err := journal.Changes([]*journal.Session{s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := of(changes)
+		if err != nil {
+			return ""
+		}
+		return c.ID
+	}
+	n := 0
+	for _, step := range []struct{ does, want string }{
+		{"a", "a b c"}, {"undo", "c"}, {"undo", "b"}, {"undo", "a"}, {"undo", ""}, {"redo", "a"}, {"redo", "b"}, {"redo", "c"}, {"redo", ""},
+		{"undo", "c"}, {"undo", "b"}, {"redo", "b"}, {"undo", "b"}, {"d", "d"}, {"undo", "d"}, {"undo", "a"}, {"redo", "a"},
+		{"partly", "e"}, {"undo partly", "e"}, {"undo", "a"}, // what others changed is left, and undo goes on
+	} {
+		status := replay.StatusApplied
+		if step.does == "undo partly" {
+			status = replay.StatusPartly
+		}
+		got := ""
+		switch step.does {
+		case "a":
+			does("a", "", status)
+			does("b", "", status)
+			does("c", "", status)
+			got = "a b c"
+		case "d":
+			does("d", "", status)
+			got = "d"
+		case "partly":
+			does("e", "", replay.StatusPartly)
+			got = "e"
+		default:
+			of, word := shellUndo, "undo"
+			if step.does == "redo" {
+				of, word = LastUndo, "redo"
+			}
+			n++
+			if id := last(of); id != "" {
+				does(fmt.Sprintf("%s-%d", word, n), id, status)
+				got = rootOf(t, s, id)
+			}
+		}
+		if got != step.want {
+			t.Fatalf("step %d, %s: %q, want %q", n, step.does, got, step.want)
+		}
+	}
+}
+
+func shellUndo(changes []*journal.Change) (*journal.Change, error) { return FindChange(changes, "") }
+
+// rootOf is the change that one took back, or made again, in the end.
+func rootOf(t *testing.T, s *journal.Session, id string) string {
+	t.Helper()
+	changes, err := journal.Changes([]*journal.Session{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := lineageOf(changes)
+	_, root := h.back(h.byID[id])
+	return root.ID
 }

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,9 @@ type Operator struct {
 	Screen func(columns, rows int)
 	// Shown prints text to Err, and has it recorded.
 	Shown func(text string)
+	JSON  bool // notices are for a program
+	// ErrShown says that Err is this terminal.
+	ErrShown bool
 
 	line progressLine
 }
@@ -36,19 +40,19 @@ func (o *Operator) style() render.Style {
 	return render.Style{Color: o.Color, Width: min(w, 200), Height: h}
 }
 
-// Ask implements guard.Operator. The text that is returned as Screen is what was shown, without colours. What is looked at meanwhile confirms nothing: the
+// Ask implements guard.Operator. The text that is returned as Screen is what was shown. What is looked at meanwhile confirms nothing: the
 // question is shown again, and everything before its answer is flushed as before.
 func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, error) {
 	o.line.clear(o.Err)
 	for {
 		text := "\n" + o.style().Plan(q.Plan, q.Environment, q.Phrase)
-		screen := render.Uncolored(text)
-		if err := q.Shown(screen); err != nil {
-			return guard.Answer{Screen: screen, Manner: guard.Aborted}, err
+		if err := q.Shown(text); err != nil {
+			return guard.Answer{Screen: text, Manner: guard.Aborted}, err
 		}
 		a, err := o.TTY.Confirm(ctx, text, "> ")
-		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: screen}
+		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: text}
 		if err != nil || a.Manner != terminal.Typed {
+			answer.Text = RedactInput(answer.Text) // what was pasted may be anything
 			return answer, err
 		}
 		look, ok := lookFor(a.Text)
@@ -77,7 +81,7 @@ func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, e
 	n := 0
 	show := func(line string) {
 		fmt.Fprintln(o.TTY, line)
-		shown.WriteString(render.Uncolored(line) + "\n")
+		shown.WriteString(line + "\n")
 	}
 	err := look(p, style, func(line string) error {
 		rows := 1 + max(render.Width(line)-1, 0)/style.Width
@@ -108,7 +112,7 @@ func (o *Operator) Reason(ctx context.Context, env environment.Environment) (gua
 	o.line.clear(o.Err)
 	prompt := "\n" + o.style().Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket, for the record; it confirms nothing.\n> "
 	a, err := o.TTY.ReadText(ctx, prompt, false)
-	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: render.Uncolored(prompt)}, err
+	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: prompt}, err
 }
 
 // Progress implements guard.Operator. While a change runs, p pauses it, r goes on, and s, twice, stops it after the running batch.
@@ -177,25 +181,48 @@ func (k *keys) press(key rune, alone bool, now time.Time) {
 func (o *Operator) Notice(text string) {
 	o.line.clear(o.Err)
 	if o.Shown != nil {
-		o.Shown(render.SafeLines(text) + "\n")
+		o.Shown(o.folded(noticeText(text, o.JSON)))
 	}
+}
+
+// noticeText is a notice as it is written to standard error: a line, or, to a program, an object on a line.
+func noticeText(text string, asJSON bool) string {
+	if !asJSON {
+		return render.SafeLines(text) + "\n"
+	}
+	b, err := json.Marshal(struct {
+		Notice string `json:"notice"`
+	}{text})
+	if err != nil {
+		panic("shell: internal error: " + err.Error())
+	}
+	return EscapeJSON(string(b)) + "\n"
 }
 
 // Receipt implements guard.Operator.
 func (o *Operator) Receipt(r guard.Receipt) string {
 	o.line.clear(o.Err)
 	o.line = progressLine{}
-	return receipt(o.Err, o.style(), r)
+	text := o.folded(receipt(o.style(), r))
+	fmt.Fprint(o.Err, text)
+	return text
 }
 
-// receipt prints a receipt and returns it without colours.
-func receipt(w io.Writer, s render.Style, r guard.Receipt) string {
-	text := s.Receipt(render.Receipt{
+// folded is text as wide as the terminal, if it is shown there, and to a person.
+func (o *Operator) folded(text string) string {
+	if !o.ErrShown || o.JSON {
+		return text
+	}
+	w, _ := o.TTY.Size()
+	return render.Fold(text, w)
+}
+
+// receipt is a receipt as it is shown.
+func receipt(s render.Style, r guard.Receipt) string {
+	return s.Receipt(render.Receipt{
 		Environment: r.Environment, Deployment: r.Deployment, Change: r.Change, Status: r.Status, Predicted: r.Predicted, Actual: r.Actual,
 		Skipped: r.Skipped, Alarm: r.Alarm, Error: r.Error, Undoes: r.Undoes, Took: r.Took, Batches: r.Batches, Resumable: r.Resumable,
 	})
-	fmt.Fprint(w, text)
-	return render.Uncolored(text)
 }
 
 // Present implements guard.Operator.
@@ -271,6 +298,7 @@ func round(d time.Duration) time.Duration {
 type Silent struct {
 	Err   io.Writer
 	Style render.Style
+	JSON  bool // notices are for a program
 }
 
 // Present implements guard.Operator.
@@ -292,7 +320,15 @@ var errNobody = errors.New("there is no terminal")
 func (*Silent) Progress(guard.Progress) guard.Control { return guard.Go }
 
 // Notice implements guard.Operator.
-func (o *Silent) Notice(string) {}
+func (o *Silent) Notice(text string) {
+	if o.JSON {
+		fmt.Fprint(o.Err, noticeText(text, true))
+	}
+}
 
 // Receipt implements guard.Operator.
-func (o *Silent) Receipt(r guard.Receipt) string { return receipt(o.Err, o.Style, r) }
+func (o *Silent) Receipt(r guard.Receipt) string {
+	text := receipt(o.Style, r)
+	fmt.Fprint(o.Err, text)
+	return text
+}

@@ -41,8 +41,18 @@ type PlannedJSON struct {
 	Facts      []plan.Fact     `json:"facts"`
 	Backup     plan.Backup     `json:"backup"`
 	Undo       UndoJSON        `json:"undo"`
-	Confirm    *string         `json:"confirm"` // null where nothing would be asked
+	Asks       AsksJSON        `json:"asks"`
+	Confirm    *string         `json:"confirm"` // null where nothing would be asked, or where no answer of one person would do
 }
+
+// AsksJSON is what policy asks of a change.
+type AsksJSON struct {
+	Action string `json:"action"` // as in a policy file: refuse, approve (a second person), confirm, backup, run
+	Why    string `json:"why"`    // which rule says so
+}
+
+// actionWords are the actions as policy files have them.
+var actionWords = map[policy.Action]string{policy.Refuse: "refuse", policy.Approve: "approve", policy.Confirm: "confirm", policy.Backup: "backup", policy.Run: "run"}
 
 // RefusedJSON is what the guard would not let through.
 type RefusedJSON struct {
@@ -144,7 +154,7 @@ func parsed(s string) environment.Environment {
 func refusedChange(r *js.Refusal) PlannedJSON {
 	return PlannedJSON{
 		Command: json.RawMessage(`null`), Namespaces: []string{}, Class: command.Unknown.String(),
-		Facts: []plan.Fact{{Code: r.Code, Severity: plan.Danger, Text: r.Text}}, Undo: UndoJSON{false, "it is refused"},
+		Facts: []plan.Fact{{Code: r.Code, Severity: plan.Danger, Text: r.Text}}, Undo: UndoJSON{false, "it is refused"}, Asks: AsksJSON{actionWords[policy.Refuse], r.Text},
 	}
 }
 
@@ -170,6 +180,7 @@ func plannedJSON(p *plan.Plan, j guard.Judged) PlannedJSON {
 	if j.Action == policy.Run && !p.Empty() {
 		out.Backup, out.Undo = plan.Backup{}, UndoJSON{false, render.AtOnce}
 	}
+	out.Asks = AsksJSON{actionWords[j.Action], j.Why}
 	if phrase := confirmPhrase(p, j); phrase != "" {
 		out.Confirm = &phrase
 	}
@@ -178,13 +189,26 @@ func plannedJSON(p *plan.Plan, j guard.Judged) PlannedJSON {
 
 // confirmPhrase is what would have to be typed, ending in <code> where a random code is asked; "" where nothing is.
 func confirmPhrase(p *plan.Plan, j guard.Judged) string {
-	if p.Empty() || p.Estimate() || j.Action > policy.Confirm || j.Action == policy.Refuse {
+	if p.Empty() || p.Estimate() || j.Action != policy.Confirm {
 		return ""
 	}
 	if p.Danger() {
 		return p.Phrase() + " <code>"
 	}
 	return p.Phrase()
+}
+
+// instead is what a preview says where there is no phrase that would confirm it.
+func instead(p *plan.Plan, j guard.Judged) string {
+	switch {
+	case p.Empty() || p.Estimate():
+		return ""
+	case j.Action == policy.Refuse:
+		return "the statement itself would be refused: " + j.Why
+	case j.Action == policy.Approve:
+		return "the statement itself asks for a second person, and is refused without one: " + j.Why
+	}
+	return ""
 }
 
 func commandJSON(c *command.Command) json.RawMessage {

@@ -56,7 +56,9 @@ type Config struct {
 	Style      render.Style // of Err and of a terminal's Out
 	JSON       JSON
 	TTY        *terminal.TTY // nil: there is none
-	Version    string
+	// OutShown and ErrShown say that Out and Err are that terminal.
+	OutShown, ErrShown bool
+	Version            string
 	// Connect opens another deployment for Mongo(uri) and connect(uri). It closes it when the session ends.
 	Connect func(ctx context.Context, uri string) (*guard.Deployment, error)
 	NewID   func() bson.ObjectID
@@ -145,14 +147,27 @@ func (s *Shell) Print(text string) { s.out(text) }
 func (s *Shell) Say(text string) { s.say(text) }
 
 func (s *Shell) say(text string) {
+	text = s.folded(text, s.cfg.ErrShown)
 	fmt.Fprint(s.cfg.Err, text)
 	s.note(text, true)
 }
 
+// folded is text for people, as wide as the terminal that it is shown on; what is printed as a result, and may be copied, is not folded.
+func (s *Shell) folded(text string, shown bool) string {
+	if s.cfg.TTY == nil || !shown {
+		return text
+	}
+	w, _ := s.cfg.TTY.Size()
+	return render.Fold(text, w)
+}
+
+// tell prints what the shell itself has to say as a result.
+func (s *Shell) tell(text string) { s.out(s.folded(text, s.cfg.OutShown)) }
+
 // note records what was shown. After an entry that may hold a password, what it shows may hold it too.
 func (s *Shell) note(text string, isError bool) {
 	if !s.secret {
-		s.cfg.Gate.Shown(render.Uncolored(text), isError)
+		s.cfg.Gate.Shown(text, isError)
 	} else if !s.hidden {
 		s.hidden = true
 		s.cfg.Gate.Shown("[redacted: what an entry that may hold a password has shown]\n", isError)
@@ -172,7 +187,13 @@ func (s *Shell) Exec(ctx context.Context, text, manner string) int {
 		}
 		return w.run(s, ctx, args, text, manner)
 	}
-	return s.statement(ctx, text, text, manner, guard.Execute)
+	code := s.statement(ctx, text, text, manner, guard.Execute)
+	if code == ExitError {
+		if u := called(text); u != "" {
+			s.say(u + "\n")
+		}
+	}
+	return code
 }
 
 // input is an entry as it is recorded.
@@ -207,8 +228,19 @@ func (s *Shell) run1(ctx context.Context, src string, in guard.Input) int {
 		return s.Failed(st, err)
 	}
 	s.out(shown)
+	s.sum(st.Wrote(), shown)
 	return codeOf(st)
 }
+
+// sum says what a statement wrote at once whose results nobody has printed: a loop has one result, or none.
+func (s *Shell) sum(w guard.Wrote, shown string) {
+	if text := w.String(); text != "" && (w.Commands > 1 || shown == "") {
+		s.aside(text)
+	}
+}
+
+// aside says something beside the results, on standard error: a line, or, to a program, an object on a line.
+func (s *Shell) aside(text string) { s.say(noticeText(text, s.cfg.JSON != Pretty)) }
 
 // evaluate runs a script to its end: its cursor page, what it queued, its result. After an error what it queued is still there: the
 // caller discards it.
@@ -358,7 +390,7 @@ func (s *Shell) preview(st *guard.Statement, err error) int {
 	plans, judged := st.Plans()
 	for i, p := range plans {
 		style := s.cfg.Style
-		style.AtOnce = judged[i].Action == policy.Run
+		style.AtOnce, style.Instead = judged[i].Action == policy.Run, instead(p, judged[i])
 		s.out(style.Plan(p, judged[i].Environment, confirmPhrase(p, judged[i])))
 	}
 	switch {

@@ -13,14 +13,15 @@ import (
 	"respect/guard"
 	"respect/guard/environment"
 	"respect/guard/plan"
+	"respect/replay"
 	"respect/replay/journal"
-	"respect/shell/js"
 	"respect/shell/render"
 )
 
 // word is a command of the shell itself. It is one when it stands first in an entry and what follows is not code.
 type word struct {
 	name, args, help string
+	short            string         // args in the list of words; "" where they are not long
 	pattern          *regexp.Regexp // of what may follow the name
 	local            bool           // it asks no server
 	run              func(s *Shell, ctx context.Context, args, text, manner string) int
@@ -40,43 +41,57 @@ var (
 
 func words() []word {
 	return []word{
-		{"changes", "[show ID]", "what was changed from here", showID, true, changesWord},
-		{"cls", "", "clear the screen", nothing, true, func(s *Shell, _ context.Context, _, _, _ string) int {
-			if s.cfg.TTY != nil {
-				fmt.Fprint(s.cfg.Out, "\x1b[H\x1b[2J")
-			}
-			return ExitDone
-		}},
-		{"details", "[ID]", "every document of the last preview, or of a change", maybe, true, detailsWord},
-		{"diff", "ID", "one document of the last preview, before and after", anID, true, diffWordRun},
-		{"env", "", "which environment this is, and why", nothing, true, func(s *Shell, _ context.Context, _, _, _ string) int {
-			d := s.here()
-			_, db := s.vm.Database()
-			env, evidence := Standing(d, db)
-			s.out(s.cfg.Style.Evidence(env, d.Name(), evidence))
-			return ExitDone
-		}},
-		{"exit", "", "leave", nothing, true, leave},
-		{"full", "", "the last preview once more, of all documents, if it was an estimate", nothing, false, fullWord},
-		{"help", "[collection|cursor|database]", "this list, or the methods of an object", maybe, true, helpWord},
-		{"it", "", "the next documents of the last cursor", nothing, false, itWord},
-		{"preview", "STATEMENT", "show what a statement would change, and change nothing", code, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
-			return s.previewWord(ctx, args, text, manner)
-		}},
-		{"quit", "", "leave", nothing, true, leave},
-		{"resume", "[ID]", "do what a change that was cut off, stopped or met others' work has left", maybe, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
-			return s.Resume(ctx, args, text, manner)
-		}},
-		{"sample", "[N]", "some documents of the last preview, spread over all of it", someN, true, sampleWordRun},
-		{"show", "dbs|collections|users|roles|profile|logs|log [NAME]", "what there is", oneOrTwo, false, showWord},
-		{"undo", "[ID] [{FILTER}]", "take back the last change, or the one with this id, or some of its documents", undoing, false, func(s *Shell, ctx context.Context, args, text, manner string) int {
-			return s.undoArgs(ctx, args, text, manner, guard.Execute)
-		}},
-		{"use", "DATABASE", "switch to another database", oneWord, true, func(s *Shell, _ context.Context, args, _, _ string) int {
-			return s.use(args)
-		}},
+		{name: "changes", args: "[show ID]", help: "what was changed from here", pattern: showID, local: true, run: changesWord},
+		{name: "cls", help: "clear the screen", pattern: nothing, local: true, run: clearWord},
+		{name: "details", args: "[ID]", help: "every document of the last preview, or of a change", pattern: maybe, local: true, run: detailsWord},
+		{name: "diff", args: "ID", help: "one document of the last preview, before and after", pattern: anID, local: true, run: diffWordRun},
+		{name: "env", help: "which environment this is, and why", pattern: nothing, local: true, run: envWord},
+		{name: "exit", help: "leave", pattern: nothing, local: true, run: leave},
+		{name: "full", help: "the last preview again, of all documents", pattern: nothing, run: fullWord},
+		{name: "help", args: "[WORD|collection|cursor|database]", short: "[WORD]", help: "this list, one word, or an object's methods", pattern: maybe, local: true, run: helpWord},
+		{name: "it", help: "the next documents of the last cursor", pattern: nothing, run: itWord},
+		{name: "preview", args: "STATEMENT", help: "show what a statement would change, and change nothing", pattern: code, run: previewRun},
+		{name: "quit", help: "leave", pattern: nothing, local: true, run: leave},
+		{name: "redo", help: "make again what undo took back last", pattern: nothing, run: redoRun},
+		{name: "resume", args: "[ID]", help: "do what is left of a change that did not end well", pattern: maybe, run: resumeRun},
+		{name: "sample", args: "[N]", help: "some documents of the last preview, from all over it", pattern: someN, local: true, run: sampleWordRun},
+		{name: "show", args: "dbs|collections|users|roles|profile|logs|log [NAME]", short: "dbs|collections|…", help: "what there is: users, roles, profile, logs, log NAME", pattern: oneOrTwo, run: showWord},
+		{name: "undo", args: "[ID] [{FILTER}]", help: "take back the last change, this one, or a part of it", pattern: undoing, run: undoRun},
+		{name: "use", args: "DATABASE", help: "switch to another database", pattern: oneWord, local: true, run: useRun},
 	}
 }
+
+func clearWord(s *Shell, _ context.Context, _, _, _ string) int {
+	if s.cfg.TTY != nil {
+		fmt.Fprint(s.cfg.Out, "\x1b[H\x1b[2J")
+	}
+	return ExitDone
+}
+
+func envWord(s *Shell, _ context.Context, _, _, _ string) int {
+	d := s.here()
+	_, db := s.vm.Database()
+	env, evidence := Standing(d, db)
+	return s.evidence(env, d.Name(), evidence)
+}
+
+func previewRun(s *Shell, ctx context.Context, args, text, manner string) int {
+	return s.previewWord(ctx, args, text, manner)
+}
+
+func redoRun(s *Shell, ctx context.Context, _, text, manner string) int {
+	return s.redo(ctx, text, manner, guard.Execute)
+}
+
+func resumeRun(s *Shell, ctx context.Context, args, text, manner string) int {
+	return s.Resume(ctx, args, text, manner)
+}
+
+func undoRun(s *Shell, ctx context.Context, args, text, manner string) int {
+	return s.undoArgs(ctx, args, text, manner, guard.Execute)
+}
+
+func useRun(s *Shell, _ context.Context, args, _, _ string) int { return s.use(args) }
 
 // findWord tells a word of the shell from JavaScript. What begins like one and goes on otherwise is JavaScript, except for show and use,
 // which mongosh never takes as code.
@@ -115,23 +130,34 @@ func leave(s *Shell, _ context.Context, _, _, _ string) int {
 	return ExitDone
 }
 
-func helpWord(s *Shell, _ context.Context, args, _, _ string) int {
-	if args != "" {
-		object := strings.ToUpper(args[:1]) + strings.ToLower(args[1:])
-		if text := js.Help(object); text != "" {
-			s.out(text + "\n")
-			return ExitDone
-		}
-		s.say(fmt.Sprintf("error: there is no help on %s; try collection, cursor or database\n", render.Safe(args)))
-		return ExitError
+// evidence prints which environment a deployment is, and why.
+func (s *Shell) evidence(env environment.Environment, name string, evidence []environment.Evidence) int {
+	if s.cfg.JSON != Pretty {
+		return s.json(EvidenceJSON(env, name, evidence))
 	}
-	var b strings.Builder
-	for _, w := range words() {
-		fmt.Fprintf(&b, "  %-34s %s\n", w.name+" "+w.args, w.help)
-	}
-	b.WriteString("\n  db.<collection>.find({…})          everything else is JavaScript, as in mongosh\n")
-	s.out(b.String())
+	s.tell(s.cfg.Style.Evidence(env, name, evidence))
 	return ExitDone
+}
+
+// Evidence is evidence.
+func (s *Shell) Evidence(env environment.Environment, name string, evidence []environment.Evidence) int {
+	return s.evidence(env, name, evidence)
+}
+
+// Classified is what classify --json prints.
+type Classified struct {
+	Environment string            `json:"environment"`
+	Deployment  string            `json:"deployment"`
+	Evidence    []replay.Evidence `json:"evidence"`
+}
+
+// EvidenceJSON is a classification for --json.
+func EvidenceJSON(env environment.Environment, name string, evidence []environment.Evidence) Classified {
+	out := Classified{env.String(), name, []replay.Evidence{}}
+	for _, e := range evidence {
+		out.Evidence = append(out.Evidence, e.Record())
+	}
+	return out
 }
 
 func itWord(s *Shell, ctx context.Context, _, text, manner string) int {
@@ -307,6 +333,20 @@ func (s *Shell) message(text string) {
 	s.out(render.SafeLines(text) + "\n")
 }
 
+// notice says something that is neither a result nor an error; to a program, which reads standard output, as an object.
+func (s *Shell) notice(text string) {
+	if s.cfg.JSON != Pretty {
+		s.json(struct {
+			Notice string `json:"notice"`
+		}{text})
+		return
+	}
+	s.say(render.SafeLines(text) + "\n")
+}
+
+// Notice is notice.
+func (s *Shell) Notice(text string) { s.notice(text) }
+
 // documents prints documents of a reply as they are, in the order of their names.
 func (s *Shell) documents(values []bson.RawValue) {
 	var docs render.List
@@ -364,121 +404,14 @@ func (s *Shell) showCollections(reply bson.Raw) int {
 }
 
 func (s *Shell) previewWord(ctx context.Context, args, text, manner string) int {
-	if w, rest, ok := findWord(args); ok && w.name == "undo" {
+	switch w, rest, ok := findWord(args); {
+	case ok && w.name == "undo":
 		return s.undoArgs(ctx, rest, text, manner, guard.Preview)
+	case ok && w.name == "redo":
+		return s.redo(ctx, text, manner, guard.Preview)
 	}
 	s.previewed = args
 	return s.statement(ctx, args, text, manner, guard.Preview)
-}
-
-// undoArgs takes apart what stands behind undo: an id, a filter in braces, both or neither.
-func (s *Shell) undoArgs(ctx context.Context, args, text, manner string, mode guard.Mode) int {
-	id, only := args, ""
-	if i := strings.IndexByte(args, '{'); i >= 0 {
-		id, only = strings.TrimSpace(args[:i]), args[i:]
-	}
-	opts := UndoOptions{Only: only}
-	return s.undo(ctx, id, opts, text, manner, mode)
-}
-
-// UndoOptions say more of what is to be taken back, and where.
-type UndoOptions struct {
-	Only string // a filter, as JavaScript; "" for all
-	On   string // the deployment, if it is another than the one where the change was made
-	// Change and Dir are a change that was made in another state directory, and where its files were unpacked; nil and "" for one that was made here.
-	Change *journal.Change
-	Dir    string
-}
-
-// Undo takes back a change, or the last one.
-func (s *Shell) Undo(ctx context.Context, id string, opts UndoOptions, manner string) int {
-	text := strings.TrimSpace("undo " + id)
-	if opts.Only != "" {
-		text += " " + opts.Only
-	}
-	return s.undo(ctx, id, opts, text, manner, guard.Execute)
-}
-
-func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, manner string, mode guard.Mode) int {
-	var only bson.Raw
-	if opts.Only != "" {
-		var err error
-		if only, err = s.vm.Filter(ctx, opts.Only); err != nil {
-			s.say("error: " + render.SafeLines(err.Error()) + "\n")
-			return ExitError
-		}
-	}
-	c, code := opts.Change, ExitDone
-	if c == nil {
-		if c, code = s.changeNamed(id); c == nil {
-			return code
-		}
-	}
-	st, code := s.begin(text, manner, mode)
-	if st == nil {
-		return code
-	}
-	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On, Dir: opts.Dir})
-	return s.ended(st, mode, err, "everything is already as it was before "+render.Safe(c.ID))
-}
-
-// Resume does what a change has left.
-func (s *Shell) Resume(ctx context.Context, id, text, manner string) int {
-	c, code := s.changeNamed(id)
-	if c == nil {
-		return code
-	}
-	st, code := s.begin(text, manner, guard.Execute)
-	if st == nil {
-		return code
-	}
-	return s.ended(st, guard.Execute, st.Resume(ctx, s.here(), c), "nothing of "+render.Safe(c.ID)+" is left to do")
-}
-
-// changeNamed finds a change, or says that there is none.
-func (s *Shell) changeNamed(id string) (*journal.Change, int) {
-	changes, err := s.changes()
-	if err != nil {
-		s.say(render.SafeLines(err.Error()) + "\n")
-		return nil, ExitError
-	}
-	c, err := FindChange(changes, id)
-	if err != nil {
-		s.say("error: " + render.SafeLines(err.Error()) + "\n")
-		return nil, ExitError
-	}
-	return c, ExitDone
-}
-
-// begin begins a statement that is no JavaScript.
-func (s *Shell) begin(text, manner string, mode guard.Mode) (*guard.Statement, int) {
-	st, err := s.cfg.Gate.Begin(s.input(text, manner, mode))
-	if err != nil {
-		s.say(render.SafeLines(err.Error()) + "\n")
-		return nil, ExitError
-	}
-	return st, ExitDone
-}
-
-// ended says what came of a statement that takes back, or goes on with, a change. nothing is said if there was nothing to do.
-func (s *Shell) ended(st *guard.Statement, mode guard.Mode, err error, nothing string) int {
-	if mode == guard.Preview {
-		return s.preview(st, err)
-	}
-	if err != nil {
-		return s.Failed(st, err)
-	}
-	outcomes := st.Outcomes()
-	if len(outcomes) == 0 || slices.ContainsFunc(outcomes, func(o *guard.Outcome) bool { return o.Empty }) {
-		s.say(nothing + "\n")
-	}
-	return codeOf(st)
-}
-
-func (s *Shell) changes() ([]*journal.Change, error) {
-	changes, problems, err := ReadChanges(s.cfg.StateDir)
-	s.say(Unverified(problems))
-	return changes, err
 }
 
 func changesWord(s *Shell, _ context.Context, args, _, _ string) int {
@@ -493,11 +426,7 @@ func changesWord(s *Shell, _ context.Context, args, _, _ string) int {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}
-		if s.cfg.JSON != Pretty {
-			return s.json(ToFullJSON(c))
-		}
-		s.out(ShowChange(c))
-		return ExitDone
+		return s.showChange(c)
 	}
 	if s.cfg.JSON != Pretty {
 		list := []ChangeJSON{}
@@ -506,8 +435,25 @@ func changesWord(s *Shell, _ context.Context, args, _, _ string) int {
 		}
 		return s.json(list)
 	}
-	s.out(ListChanges(changes))
+	s.tell(ListChanges(changes))
 	return ExitDone
+}
+
+// showChange prints all that the record has of a change.
+func (s *Shell) showChange(c *journal.Change) int {
+	var text string
+	var err error
+	if s.cfg.JSON != Pretty {
+		var full FullChangeJSON
+		if full, err = ToFullJSON(c); err == nil {
+			return s.json(full)
+		}
+	} else if text, err = ShowChange(c); err == nil {
+		s.tell(text)
+		return ExitDone
+	}
+	s.say("error: " + render.SafeLines(err.Error()) + "\n")
+	return ExitError
 }
 
 // json prints what respect itself knows, as the command of the same name does with --json.
@@ -522,14 +468,25 @@ func (s *Shell) json(v any) int {
 }
 
 // detailsWord lists every document of the last preview, or of a change.
-func detailsWord(s *Shell, _ context.Context, args, _, _ string) int { return s.look(args, details) }
+func detailsWord(s *Shell, _ context.Context, args, _, _ string) int {
+	if s.cfg.JSON != Pretty {
+		return s.lookJSON(args, "details", "")
+	}
+	return s.look(args, details)
+}
 
 func sampleWordRun(s *Shell, _ context.Context, args, _, _ string) int {
+	if s.cfg.JSON != Pretty {
+		return s.lookJSON("", "sample", args)
+	}
 	l, _ := lookFor(strings.TrimSpace("sample " + args))
 	return s.look("", l)
 }
 
 func diffWordRun(s *Shell, _ context.Context, args, _, _ string) int {
+	if s.cfg.JSON != Pretty {
+		return s.lookJSON("", "diff", args)
+	}
 	l, _ := lookFor("diff " + args)
 	return s.look("", l)
 }

@@ -16,43 +16,61 @@ import (
 	"respect/replay/backup"
 	"respect/replay/durable"
 	"respect/replay/journal"
+	"respect/replay/player"
 	"respect/shell"
 	"respect/shell/render"
 )
 
-func (a *app) changes() *cobra.Command {
-	list := func(*cobra.Command, []string) error {
-		changes, verifies, err := a.readChanges()
-		if err != nil {
-			return err
+// changeFilter are the flags that choose changes.
+type changeFilter struct {
+	shell.ChangeFilter
+	since, until string
+}
+
+func (f *changeFilter) flags(c *cobra.Command) {
+	c.Flags().StringVar(&f.since, "since", "", `not before this: 2h, "3 days ago", yesterday, monday, 2026-11-20, "2026-11-20 18:00"`)
+	c.Flags().StringVar(&f.until, "until", "", "begun by the end of this; as --since")
+	c.Flags().StringVar(&f.User, "user", "", "by this user@host; a part of it will do")
+	c.Flags().StringVar(&f.Namespace, "namespace", "", "in this namespace, or in any of this database")
+}
+
+func (f *changeFilter) resolve() (err error) {
+	f.Since, f.Until, err = between(f.since, f.until)
+	return err
+}
+
+// between are the times that --since and --until mean; zero for those that are not given.
+func between(since, until string) (from, to time.Time, err error) {
+	now := time.Now()
+	if since != "" {
+		if from, _, err = player.When(since, now); err != nil {
+			return from, to, &usage{text: "--since: " + err.Error()}
 		}
-		if a.flags.json == "" {
-			fmt.Fprint(a.out, shell.ListChanges(changes))
-			return orRecord(nil, verifies)
-		}
-		out := []shell.ChangeJSON{}
-		for _, c := range changes {
-			out = append(out, shell.ToJSON(c))
-		}
-		return orRecord(status(a.printJSON(out)), verifies)
 	}
-	c := &cobra.Command{Use: "changes", Short: "what was changed from here", Args: noArgs, RunE: list}
+	if until != "" {
+		if _, to, err = player.When(until, now); err != nil {
+			return from, to, &usage{text: "--until: " + err.Error()}
+		}
+	}
+	return from, to, nil
+}
+
+func (a *app) changes() *cobra.Command {
+	listing := func(use, short string) *cobra.Command {
+		var f changeFilter
+		c := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(*cobra.Command, []string) error { return a.listChanges(&f) }}
+		f.flags(c)
+		return c
+	}
+	c := listing("changes", "what was changed from here")
 	c.AddCommand(
-		&cobra.Command{Use: "list", Short: "all changes, oldest first", Args: noArgs, RunE: list},
+		listing("list", "all changes, the first first"),
 		&cobra.Command{Use: "show ID", Short: "all that the record has of one change", Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error {
-			c, verifies, err := a.oneChange(args)
-			if err != nil {
-				return err
-			}
-			if a.flags.json != "" {
-				return orRecord(status(a.printJSON(shell.ToFullJSON(c))), verifies)
-			}
-			fmt.Fprint(a.out, shell.ShowChange(c))
-			return orRecord(nil, verifies)
+			return a.showChange(args)
 		}},
 		&cobra.Command{
-			Use: "verify [ID]", Short: "check the files of changes, backups first of all, against the record", Args: cobra.ArbitraryArgs,
-			Long: "verify reads every file of every change, or of one, and compares its hash with the record's. It ends with status 5 if one differs or is\nmissing. That the record itself was not edited is checked by respect replay verify.",
+			Use: "verify [ID]", Short: "check the record, and the files of changes against it, backups first of all", Args: cobra.ArbitraryArgs,
+			Long: "verify checks the record as respect replay verify does, reads every file of every change, or of one, and compares its hash with the record's.\nIt ends with status 5 if something differs or is missing.",
 			RunE: func(_ *cobra.Command, args []string) error { return a.verifyChanges(args) },
 		},
 		a.pruneChanges(), a.exportChange(),
@@ -60,36 +78,75 @@ func (a *app) changes() *cobra.Command {
 	return c
 }
 
-// readChanges says also whether the record verifies; what does not was warned of.
-func (a *app) readChanges() (changes []*journal.Change, verifies bool, err error) {
-	dir, err := a.stateDir()
-	if err != nil {
-		return nil, false, err
+func (a *app) listChanges(f *changeFilter) error {
+	if err := f.resolve(); err != nil {
+		return err
 	}
-	changes, problems, err := shell.ReadChanges(dir)
-	fmt.Fprint(a.err, shell.Unverified(problems))
-	return changes, len(problems) == 0, err
+	record, err := a.record()
+	if err != nil {
+		return err
+	}
+	changes := f.Of(record.Changes)
+	if a.flags.json == "" {
+		a.say("%s", shell.ListChanges(changes))
+		return orRecord(nil, record)
+	}
+	out := []shell.ChangeJSON{}
+	for _, c := range changes {
+		out = append(out, shell.ToJSON(c))
+	}
+	return orRecord(status(a.printJSON(out)), record)
+}
+
+func (a *app) showChange(args []string) error {
+	c, record, err := a.oneChange(args)
+	if err != nil {
+		return err
+	}
+	if a.flags.json != "" {
+		full, err := shell.ToFullJSON(c)
+		if err != nil {
+			return err
+		}
+		return orRecord(status(a.printJSON(full)), record)
+	}
+	text, err := shell.ShowChange(c)
+	if err != nil {
+		return err
+	}
+	a.say("%s", text)
+	return orRecord(nil, record)
+}
+
+// record is the record of the state directory, verified as replay verify does it. What does not verify was warned of.
+func (a *app) record() (*journal.Record, error) {
+	all, err := a.archive()
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprint(a.err, a.foldedErr(shell.Unverified(all.Record.AllProblems())))
+	return all.Record, nil
 }
 
 // orRecord is the end of a command that has shown what there is of a record: with status 5 if that does not verify.
-func orRecord(err error, verifies bool) error {
-	if err == nil && !verifies {
+func orRecord(err error, record *journal.Record) error {
+	if err == nil && len(record.AllProblems()) > 0 {
 		return exit(shell.ExitRecord)
 	}
 	return err
 }
 
 // oneChange is the change that the arguments name.
-func (a *app) oneChange(args []string) (c *journal.Change, verifies bool, err error) {
+func (a *app) oneChange(args []string) (*journal.Change, *journal.Record, error) {
 	if len(args) != 1 {
-		return nil, false, &usage{text: "which change?", hint: "respect changes lists them"}
+		return nil, nil, &usage{text: "which change?", hint: "respect changes lists them"}
 	}
-	changes, verifies, err := a.readChanges()
+	record, err := a.record()
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	c, err = shell.FindChange(changes, args[0])
-	return c, verifies, err
+	c, err := shell.FindChange(record.Changes, args[0])
+	return c, record, err
 }
 
 func (a *app) verifyChanges(args []string) error {
@@ -97,10 +154,11 @@ func (a *app) verifyChanges(args []string) error {
 	if err != nil {
 		return err
 	}
-	changes, verifies, err := a.readChanges()
+	record, err := a.record()
 	if err != nil {
 		return err
 	}
+	changes := record.Changes
 	if len(args) > 0 {
 		c, err := shell.FindChange(changes, args[0])
 		if err != nil {
@@ -122,25 +180,28 @@ func (a *app) verifyChanges(args []string) error {
 	} else {
 		printReports(a, reports)
 	}
-	return orRecord(err, verifies && wrong == 0)
+	if err == nil && wrong > 0 {
+		return exit(shell.ExitRecord)
+	}
+	return orRecord(err, record)
 }
 
 func printReports(a *app, reports []backup.Report) {
 	for _, r := range reports {
 		switch {
 		case r.Pruned:
-			fmt.Fprintf(a.out, "%s  deleted by prune\n", safe(r.Change))
+			a.say("%s  deleted by prune\n", safe(r.Change))
 		case len(r.Problems) == 0:
-			fmt.Fprintf(a.out, "%s  verifies: %d file(s), %s\n", safe(r.Change), r.Files, render.Bytes(r.Bytes))
+			a.say("%s  verifies: %d file(s), %s\n", safe(r.Change), r.Files, render.Bytes(r.Bytes))
 		default:
-			fmt.Fprintf(a.out, "%s  DOES NOT VERIFY\n", safe(r.Change))
+			a.say("%s  DOES NOT VERIFY\n", safe(r.Change))
 		}
 		for _, p := range r.Problems {
-			fmt.Fprintf(a.out, "  %s\n", safe(p))
+			a.say("  %s\n", safe(p))
 		}
 	}
 	if len(reports) == 0 {
-		fmt.Fprintln(a.out, "nothing was changed from here")
+		a.say("nothing was changed from here\n")
 	}
 }
 
@@ -224,24 +285,20 @@ func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
 	if err != nil {
 		return err
 	}
-	changes, verifies, err := a.readChanges()
+	record, err := a.record()
 	if err != nil {
 		return err
 	}
-	if !verifies {
-		fmt.Fprintln(a.err, "error: nothing is deleted while the record does not verify: what a backup is needed for is not known")
+	if len(record.AllProblems()) > 0 {
+		fmt.Fprint(a.err, a.foldedErr("error: nothing is deleted while the record does not verify: what a backup is needed for is not known\n"))
 		return exit(shell.ExitRecord)
 	}
 	now := time.Now()
-	list, err := backup.Prunable(dir, changes, rule, now)
+	list, err := backup.Prunable(dir, record.Changes, rule, now)
 	if err != nil {
 		return err
 	}
-	sessions, err := journal.ReadIndexed(dir)
-	if err != nil {
-		return err
-	}
-	strays, strayBytes, err := backup.Strays(dir, sessions, now)
+	strays, strayBytes, err := backup.Strays(dir, record, now)
 	if err != nil {
 		return err
 	}
@@ -254,18 +311,18 @@ func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
 		} else {
 			bytes, going = bytes+c.Bytes, going+1
 		}
-		fmt.Fprintf(a.out, "%s  %s  %10s  %s  %s\n", safe(c.Change.ID), c.Change.Time.Local().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
+		a.say("%s  %s  %10s  %s  %s\n", safe(c.Change.ID), c.Change.Time.UTC().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
 	}
 	for _, s := range strays {
-		fmt.Fprintf(a.out, "%s  left by a preview or a question that was cut off\n", safe(s))
+		a.say("%s  left by a preview or a question that was cut off\n", safe(s))
 	}
 	bytes += strayBytes
 	switch {
 	case going+len(strays) == 0:
-		fmt.Fprintln(a.out, "nothing goes")
+		a.say("nothing goes\n")
 		return nil
 	case !really:
-		fmt.Fprintf(a.out, "%d change(s) and %d leftover(s), %s; nothing was deleted: --delete deletes them\n", going, len(strays), render.Bytes(bytes))
+		a.say("%d change(s) and %d leftover(s), %s; nothing was deleted: --delete deletes them\n", going, len(strays), render.Bytes(bytes))
 		return nil
 	}
 	return a.delete(dir, list, strays, why, bytes)
@@ -301,7 +358,7 @@ func (a *app) delete(dir string, list []backup.Candidate, strays []string, why s
 		code = shell.ExitError
 		err = fmt.Errorf("%d change(s) were deleted, then: %w", gone, err)
 	} else {
-		fmt.Fprintf(a.out, "%d change(s) and %d leftover(s) deleted, %s\n", gone, len(strays), render.Bytes(bytes))
+		a.say("%d change(s) and %d leftover(s) deleted, %s\n", gone, len(strays), render.Bytes(bytes))
 	}
 	return errors.Join(err, s.close(code))
 }
@@ -324,7 +381,7 @@ func (a *app) exportChange() *cobra.Command {
 			if err := a.export(c, name); err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "%s holds change %s; it is production data as it was, keep it as such\non another machine: respect undo --from %s\n", safe(name), safe(c.ID), safe(filepath.Base(name)))
+			a.say("%s holds change %s; it is production data as it was, keep it as such\non another machine: respect undo --from %s\n", safe(name), safe(c.ID), safe(filepath.Base(name)))
 			return nil
 		},
 	}
@@ -336,7 +393,7 @@ func (a *app) export(c *journal.Change, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	sessions, err := journal.ReadIndexed(dir)
+	record, err := journal.Indexed(dir)
 	if err != nil {
 		return err
 	}
@@ -347,7 +404,7 @@ func (a *app) export(c *journal.Change, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err = backup.Export(f, dir, sessions, c); err == nil {
+	if err = backup.Export(f, dir, record.Sessions, c); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {

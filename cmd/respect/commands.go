@@ -39,18 +39,10 @@ func (a *app) printEvidence(s *session, d *guard.Deployment) int {
 	if a.flags.json == "" {
 		st := s.style
 		st.Color = colored(a.out)
-		fmt.Fprint(a.out, st.Evidence(env, d.Name(), evidence))
+		fmt.Fprint(a.out, a.folded(st.Evidence(env, d.Name(), evidence)))
 		return shell.ExitDone
 	}
-	out := struct {
-		Environment string            `json:"environment"`
-		Deployment  string            `json:"deployment"`
-		Evidence    []replay.Evidence `json:"evidence"`
-	}{env.String(), d.Name(), []replay.Evidence{}}
-	for _, e := range evidence {
-		out.Evidence = append(out.Evidence, e.Record())
-	}
-	return a.printJSON(out)
+	return a.printJSON(shell.EvidenceJSON(env, d.Name(), evidence))
 }
 
 func (a *app) printJSON(v any) int {
@@ -129,7 +121,7 @@ func (a *app) undo() *cobra.Command {
 	var opts shell.UndoOptions
 	var from string
 	c := &cobra.Command{
-		Use: "undo [ID] [URI|PROFILE]", Short: "take back a change, or the last one", Args: cobra.ArbitraryArgs,
+		Use: "undo [ID] [URI|PROFILE]", Short: "take back a change, or the last one that stands", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if from == "" {
 				return a.onChange(cmd, args, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
@@ -160,9 +152,27 @@ func (a *app) undo() *cobra.Command {
 	return c
 }
 
+func (a *app) redo() *cobra.Command {
+	return &cobra.Command{
+		Use: "redo [URI|PROFILE]", Short: "make again what undo took back last", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, at, err := a.undoArgs(cmd, args)
+			if err != nil {
+				return err
+			}
+			if id != "" {
+				return &usage{text: fmt.Sprintf("redo goes forward one change after the other; it takes no id %q", guard.Redact(id)), hint: "to take back one that took something back: respect undo ID"}
+			}
+			return a.onFound(cmd, at, shell.LastUndo, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
+				return s.undo(ctx, d, c.ID, shell.UndoOptions{})
+			})
+		},
+	}
+}
+
 func (a *app) resume() *cobra.Command {
 	return &cobra.Command{
-		Use: "resume [ID] [URI|PROFILE]", Short: "do what a change has left that was cut off, stopped, or met others' work", Args: cobra.ArbitraryArgs,
+		Use: "resume [ID] [URI|PROFILE]", Short: "do what is left of a change that did not end well", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.onChange(cmd, args, func(ctx context.Context, s *session, d *guard.Deployment, c *journal.Change) int {
 				return s.resume(ctx, d, c.ID)
@@ -177,11 +187,21 @@ func (a *app) onChange(cmd *cobra.Command, args []string, f func(context.Context
 	if err != nil {
 		return err
 	}
-	changes, _, err := a.readChanges() // what does not verify was warned of
+	return a.onFound(cmd, at, func(changes []*journal.Change) (*journal.Change, error) { return shell.FindChange(changes, id) }, f)
+}
+
+// onFound is onChange for a change that find chooses.
+func (a *app) onFound(cmd *cobra.Command, at place, find func([]*journal.Change) (*journal.Change, error), f func(context.Context, *session, *guard.Deployment, *journal.Change) int) error {
+	dir, err := a.stateDir()
 	if err != nil {
 		return err
 	}
-	c, err := shell.FindChange(changes, id)
+	changes, problems, err := shell.ReadChanges(dir)
+	fmt.Fprint(a.err, a.foldedErr(shell.Unverified(problems)))
+	if err != nil {
+		return err
+	}
+	c, err := find(changes)
 	if err != nil {
 		return err
 	}
@@ -231,11 +251,11 @@ func (a *app) version() *cobra.Command {
 				Embedded string `json:"embedded"`
 			}{b, embeddedVersion()}))
 		}
-		fmt.Fprintf(a.out, "respect %s\n", b.Version)
+		a.say("respect %s\n", b.Version)
 		if b.Revision != "" {
-			fmt.Fprintf(a.out, "revision       %s\n", b.Revision)
+			a.say("revision       %s\n", b.Revision)
 		}
-		fmt.Fprintf(a.out, "go             %s\nmongo-driver   %s\ncommand table  %s\nembedded       %s\n", b.Go, b.Driver, b.Commands, embeddedVersion())
+		a.say("go             %s\nmongo-driver   %s\ncommand table  %s\nembedded       %s\n", b.Go, b.Driver, b.Commands, embeddedVersion())
 		return nil
 	}}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 
 	"respect/guard"
 	"respect/shell"
+	"respect/shell/render"
+	"respect/shell/terminal"
 )
 
 // results is standard output. It remembers the first error of a write, and ends with it what is being done: nobody would see what comes of it. A change that
@@ -79,4 +82,53 @@ func file(w io.Writer) *os.File {
 	}
 	f, _ := w.(*os.File)
 	return f
+}
+
+// folded is text for people on standard output, as wide as their terminal; where there is none, a line stays a line.
+func (a *app) folded(text string) string { return render.Fold(text, columns(a.out)) }
+
+// say writes text for people to standard output, as wide as their terminal.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprint(a.out, a.folded(fmt.Sprintf(format, args...)))
+}
+
+// foldedErr is folded for standard error.
+func (a *app) foldedErr(text string) string { return render.Fold(text, columns(a.err)) }
+
+// columns are those of a terminal; 0 for what is none.
+func columns(w io.Writer) int {
+	f := file(w)
+	if !isTerminal(f) {
+		return 0
+	}
+	return terminal.Columns(f)
+}
+
+// folding folds what is written to it line by line, for what is long. Its end, without a newline, waits for Flush.
+type folding struct {
+	w       io.Writer
+	columns int
+	rest    []byte
+}
+
+// Write implements io.Writer.
+func (f *folding) Write(p []byte) (int, error) {
+	if f.columns == 0 {
+		return f.w.Write(p)
+	}
+	f.rest = append(f.rest, p...)
+	end := bytes.LastIndexByte(f.rest, '\n') + 1
+	if end == 0 {
+		return len(p), nil
+	}
+	_, err := io.WriteString(f.w, render.Fold(string(f.rest[:end]), f.columns))
+	f.rest = append(f.rest[:0], f.rest[end:]...)
+	return len(p), err
+}
+
+// Flush writes what is left.
+func (f *folding) Flush() error {
+	_, err := f.w.Write(f.rest)
+	f.rest = nil
+	return err
 }

@@ -99,6 +99,7 @@ func (a *app) follow(ctx context.Context, p *player.Player, r player.Record) err
 func (a *app) play(ctx context.Context, p *player.Player, t *player.Tape) (err error) {
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	p.Color = colored(a.out)
 	if isTerminal(file(a.out)) {
 		if tty, terr := terminal.Open(); terr == nil {
 			reading, cancel := context.WithCancel(ctx)

@@ -11,36 +11,45 @@ import (
 	"respect/guard/policy"
 )
 
-const aboutPolicy = `The policy says what each environment asks for each class of work, and which deployments are which environment.
-It is built in; /etc/respect/policy.yaml, the administrator's, may change it, and policy.yaml in $XDG_CONFIG_HOME/respect
-(~/.config/respect) can only tighten it. No rule takes a production marker away that a server carries.
+const aboutPolicy = `The policy says what each environment asks for each class of work, and which deployments are which environment. It is built in; /etc/respect/policy.yaml, the administrator's, may change it, and policy.yaml in $XDG_CONFIG_HOME/respect (~/.config/respect) can only tighten it. No rule takes a production marker away that a server carries.`
 
-environments:                  # all keys of a match must fit, one item of each; globs
-  - environment: production    # or staging, development
-    match: {hosts: ["*.prod.example.net"], cidr: [10.1.0.0/16], srv: [...], sets: [...], databases: [...], profiles: [...]}
+// policyFormat is an example of all that a policy file may say; TestPolicyFormat reads it as one.
+const policyFormat = `environments:              # all keys of a match must fit, one of each; globs
+  - environment: production     # or staging, development
+    match: {hosts: ["*.prod.example.net"], cidr: [10.1.0.0/16], srv: ["*.net"],
+      sets: [rs-prod], databases: [famigo], profiles: [prod-*]}
 policy:
-  production:                  # also what is unknown; staging, development
+  production:        # and what is unknown; likewise staging, development
     reads: {max-time: 30s}
-    documents:                 # an action: refuse, approve, confirm, backup, run; or more than that
+    documents:       # an action: refuse, approve, confirm, backup, run; or more
       action: confirm
       large: {documents: 1000, action: refuse}
-      max-operations: 5000
-      full-preview: 100000     # documents; beyond it a preview is an estimate until somebody asks for all of them
+      max-operations: 5000      # of one statement
+      full-preview: 100000   # documents; beyond it an estimate, until asked for
       pace: {batch: 100ms, busy: 50, max-lag: 5s, stop-lag: 1m}
-      volatile-backup: refuse  # where the state directory does not outlive the container or the boot
-    schema: {large: {documents: 100, bytes: 1MiB}, keep-dropped: 50GiB}  # larger ones are not copied, but kept under another name
-    security: {lower-marker: confirm}  # the administrator's alone; operations, cluster, server, unknown: an action
+      volatile-backup: refuse   # where a reboot or a container's end takes it
+    schema: {large: {documents: 100, bytes: 1MiB}, keep-dropped: 50GiB}
+    security: {lower-marker: confirm}  # the administrator's file alone
+    operations: confirm         # and cluster, server, unknown: an action each
 record:
-  output: full                 # of what is shown; or writes (of statements that plan a change), digest, off
-  limit: 1MiB                  # of what one statement shows
-  witness: /mnt/audit/notes    # where the seals of records are written besides
-
-What is above large asks for its action, without one for approve, that is a second person.`
+  output: full       # of what is shown; or writes, digest, off
+  limit: 1MiB        # of what one statement shows
+  witness: /mnt/audit/notes     # where seals of records are written besides
+# What is above large asks for its action; without one for approve, which is a
+# second person. Larger collections are not copied, but kept under another name.
+`
 
 func (a *app) policyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "policy", Short: "what is asked where, and which file says so", Long: aboutPolicy, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return &usage{text: "check or show?", hint: cmd.CommandPath() + " --help"}
+		return cmd.Help()
 	}}
+	c.AddCommand(&cobra.Command{
+		Use: "format", Short: "the format of policy files, by an example that has all of it", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprint(a.out, policyFormat)
+			return err
+		},
+	})
 	var admin bool
 	check := &cobra.Command{
 		Use: "check [FILE]", Short: "check the policy files, and say what is in force", Args: cobra.ArbitraryArgs,
@@ -92,13 +101,13 @@ func (a *app) policyCheck(args []string, admin bool) error {
 		if !r.Found {
 			found = "not there"
 		}
-		fmt.Fprintf(a.out, "%-13s  %s: %s\n", r.Whose, safe(r.Path), found)
+		a.say("%-13s  %s: %s\n", r.Whose, safe(r.Path), found)
 	}
 	for _, r := range p.Rules() {
-		fmt.Fprintf(a.out, "%-11s  %s  %s\n", r.Says, safe(matches(r)), safe(r.Where))
+		a.say("%-11s  %s  %s\n", r.Says, safe(matches(r)), safe(r.Where))
 	}
 	for _, s := range append(p.Settings(), p.Record().Settings()...) {
-		fmt.Fprintf(a.out, "%-11s  %-10s  %-16s %-8s  %s\n", s.Environment, s.Class, s.Setting, s.Value, safe(s.From))
+		a.say("%-11s  %-10s  %-16s %-8s  %s\n", s.Environment, s.Class, s.Setting, s.Value, safe(s.From))
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ func readme(t *testing.T, lang string) (lines []string) {
 // wantStatus is the exit status of a README's command that does not end with 0, and says why.
 var wantStatus = map[string]int{
 	"respect undo": 1, // nothing was changed from here
+	"respect redo": 1, // nor taken back
 }
 
 // TestREADME runs every command that the README shows, on a staging server of the test's where it names one.
@@ -52,6 +53,17 @@ func TestREADME(t *testing.T) {
 	lines := readme(t, "sh")
 	if want := []string{"go run ./cmd/respect demo", "go test ./..."}; !slices.Equal(lines[:2], want) {
 		t.Fatalf("the set-up commands are %q, want %q", lines[:2], want)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version := regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(mod)[1]; !bytes.Contains(text, append([]byte("Needs Go "), append(version, ',')...)) {
+		t.Errorf("the README does not say that Go %s is needed", version)
 	}
 	for _, line := range lines {
 		if line == "go test ./..." {

@@ -2,12 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +15,7 @@ import (
 	"respect/replay/journal"
 	"respect/replay/player"
 	"respect/shell"
+	"respect/shell/render"
 )
 
 func (a *app) replay() *cobra.Command {
@@ -93,20 +94,9 @@ func (f *sessionFilter) flags(c *cobra.Command) {
 }
 
 func (f *sessionFilter) resolve() error {
-	now := time.Now()
-	if f.since != "" {
-		from, _, err := player.When(f.since, now)
-		if err != nil {
-			return &usage{text: "--since: " + err.Error()}
-		}
-		f.Since = from
-	}
-	if f.until != "" {
-		_, to, err := player.When(f.until, now)
-		if err != nil {
-			return &usage{text: "--until: " + err.Error()}
-		}
-		f.Until = to
+	var err error
+	if f.Since, f.Until, err = between(f.since, f.until); err != nil {
+		return err
 	}
 	if f.Environment = strings.ToLower(f.Environment); f.Environment != "" {
 		for _, e := range []string{"production", "staging", "development", "unknown"} {
@@ -140,13 +130,10 @@ func (a *app) replayList() *cobra.Command {
 			return a.doubts(all.Record.AllProblems())
 		}
 		for _, l := range lines {
-			fmt.Fprintln(a.out, listed(l))
-			if l.Problems > 0 {
-				fmt.Fprintf(a.out, "  DOES NOT VERIFY: respect replay verify %s\n", safe(l.Session))
-			}
+			fmt.Fprint(a.out, a.folded(listed(l)))
 		}
 		for _, p := range all.Record.Problems {
-			fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p.String()))
+			fmt.Fprint(a.out, a.folded(fmt.Sprintf("DOES NOT VERIFY: %s\n", safe(p.String()))))
 		}
 		if len(all.Record.AllProblems()) > 0 {
 			return exit(shell.ExitRecord)
@@ -158,6 +145,7 @@ func (a *app) replayList() *cobra.Command {
 	return c
 }
 
+// listed is a session in the list: what was done in a line, then why, and whether its record verifies.
 func listed(l player.Line) string {
 	changes := fmt.Sprintf("%d change(s)", l.Changes)
 	if l.Undone > 0 {
@@ -166,8 +154,19 @@ func listed(l player.Line) string {
 	if l.Unguarded > 0 {
 		changes += fmt.Sprintf(", %d unguarded write(s)", l.Unguarded)
 	}
-	return fmt.Sprintf("%s  %-10s %-11s %-8s %d statement(s), %s, %d refusal(s)  %s",
+	if l.Declined > 0 {
+		changes += fmt.Sprintf(", %d declined", l.Declined)
+	}
+	out := fmt.Sprintf("%s  %-10s %-11s %-8s %d statement(s), %s, %d refusal(s)  %s\n",
 		safe(l.Session), safe(l.User), safe(strings.ToUpper(l.Environment)), l.State, l.Statements, changes, l.Refusals, safe(strings.Join(l.Deployments, ", ")))
+	for _, r := range l.Reasons {
+		out += "  for " + safe(r) + "\n"
+	}
+	verdict := l.Verdict
+	if l.Problems > 0 {
+		verdict += ": respect replay verify " + l.Session
+	}
+	return out + "  " + safe(verdict) + "\n"
 }
 
 func (a *app) replaySearch() *cobra.Command {
@@ -205,9 +204,9 @@ func (a *app) search(text string, f player.Filter, onlyID bool) error {
 	for _, l := range lines {
 		wanted[l.Session] = true
 	}
-	out := &found{out: a.out, json: a.flags.json != ""}
+	out := &found{out: a.out, json: a.flags.json != "", columns: columns(a.out)}
 	out.list("documents")
-	problems, err := all.Touched(text, func(id string) bool { return wanted[id] }, func(t player.Touch) error { return out.add(t, t.String()) })
+	pruned, problems, err := all.Touched(text, func(id string) bool { return wanted[id] }, func(t player.Touch) error { return out.add(t, t.String()) })
 	if err != nil {
 		return err
 	}
@@ -220,6 +219,15 @@ func (a *app) search(text string, f player.Filter, onlyID bool) error {
 			return err
 		}
 	}
+	if len(pruned) > 0 {
+		out.list("pruned")
+		for _, id := range pruned {
+			if err := out.add(id, ""); err != nil {
+				return err
+			}
+		}
+		fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("not looked into, since their plans were deleted by prune: %s\n", safe(strings.Join(pruned, ", ")))))
+	}
 	out.list("")
 	// What a record that does not verify hides is not found: that must not look like "nobody".
 	return a.doubts(append(problems, all.Record.AllProblems()...))
@@ -227,10 +235,11 @@ func (a *app) search(text string, f player.Filter, onlyID bool) error {
 
 // found writes what was found as it is found: as text, or as one JSON object of lists.
 type found struct {
-	out   io.Writer
-	json  bool
-	lists int
-	n     int // of the list
+	out     io.Writer
+	json    bool
+	columns int // of a terminal
+	lists   int
+	n       int // of the list
 }
 
 // list begins a list; without a name it ends the last one.
@@ -268,6 +277,8 @@ func (f *found) add(v any, text string) error {
 			comma = ","
 		}
 		text = comma + "\n    " + strings.ReplaceAll(strings.TrimSuffix(indented, "\n"), "\n", "\n    ")
+	} else {
+		text = render.Fold(text, f.columns)
 	}
 	f.n++
 	_, err := io.WriteString(f.out, text)
@@ -277,7 +288,7 @@ func (f *found) add(v any, text string) error {
 // doubts says what does not verify, on standard error, where the answer itself cannot hold it.
 func (a *app) doubts(problems []journal.Problem) error {
 	for _, p := range problems {
-		fmt.Fprintf(a.err, "DOES NOT VERIFY: %s\n", safe(p.String()))
+		fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("DOES NOT VERIFY: %s\n", safe(p.String()))))
 	}
 	if len(problems) > 0 {
 		return exit(shell.ExitRecord)
@@ -356,7 +367,8 @@ func (a *app) replayShow() *cobra.Command {
 		if writes {
 			tell = r.Writes
 		}
-		if err := tell(a.out); err != nil {
+		out := &folding{w: a.out, columns: columns(a.out)}
+		if err := errors.Join(tell(out), out.Flush()); err != nil {
 			return err
 		}
 		return believed(r)
@@ -454,12 +466,12 @@ func (a *app) verify(args []string, o journal.Options) error {
 		}
 	} else {
 		for _, s := range report.Sessions {
-			fmt.Fprintf(a.out, "%s  %d event(s)  %s\n", safe(s.Session), s.Events, safe(s.Verdict))
+			fmt.Fprint(a.out, a.folded(fmt.Sprintf("%s  %d event(s)  %s\n", safe(s.Session), s.Events, safe(s.Verdict))))
 		}
 		for _, p := range report.Problems {
-			fmt.Fprintf(a.out, "DOES NOT VERIFY: %s\n", safe(p))
+			fmt.Fprint(a.out, a.folded(fmt.Sprintf("DOES NOT VERIFY: %s\n", safe(p))))
 		}
-		fmt.Fprintln(a.out, safe(report.Result))
+		fmt.Fprint(a.out, a.folded(safe(report.Result)+"\n"))
 	}
 	if len(report.Problems) > 0 {
 		return exit(shell.ExitRecord)

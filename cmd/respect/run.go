@@ -67,7 +67,6 @@ func (a *app) run(ctx context.Context, args []string) int {
 
 // code says what an error of a command has to say, and is its exit status.
 func (a *app) code(err error) int {
-	errw := a.err
 	var code exit
 	var wrong *usage
 	failed := a.results.failed()
@@ -79,13 +78,13 @@ func (a *app) code(err error) int {
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &wrong):
-		fmt.Fprintf(errw, "error: %s\n", safe(wrong.text))
+		fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("error: %s\n", safe(wrong.text))))
 		if wrong.hint != "" {
-			fmt.Fprintf(errw, "hint: %s\n", safe(wrong.hint))
+			fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("hint: %s\n", safe(wrong.hint))))
 		}
 		return shell.ExitUsage
 	}
-	fmt.Fprintf(errw, "error: %s\n", safe(err.Error()))
+	fmt.Fprint(a.err, a.foldedErr(fmt.Sprintf("error: %s\n", safe(err.Error()))))
 	return shell.ExitError
 }
 
@@ -97,19 +96,10 @@ func status(code int) error {
 	return exit(code)
 }
 
-const about = `respect is a guarded interactive shell for MongoDB.
-
-It works out which environment it is connected to. Reads never ask anything. On production, and on whatever
-cannot be told, nothing is changed without a preview, a typed confirmation and a verified backup; everything is
-recorded, and can be undone.
-
-Exit status: 0 done, 1 error, 2 usage, 3 refused or declined and nothing changed, 4 something was applied
-and something later was refused, skipped, drifted or is unknown, 5 a record failed verification.`
-
 func (a *app) root() *cobra.Command {
 	var js, file string
 	c := &cobra.Command{
-		Use: "respect [flags] URI|PROFILE", Short: "a guarded shell for MongoDB", Long: about,
+		Use: "respect [flags] URI|PROFILE", Short: "a guarded shell for MongoDB",
 		SilenceUsage: true, SilenceErrors: true,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -127,16 +117,18 @@ func (a *app) root() *cobra.Command {
 			return a.shell(cmd.Context(), at, src, manner)
 		},
 	}
-	c.Flags().StringVarP(&js, "eval", "e", "", "evaluate this and leave")
-	c.Flags().StringVarP(&file, "file", "f", "", "evaluate this file and leave")
-	c.PersistentFlags().StringVar(&a.flags.stateDir, "state-dir", "", "where the record and the backups are kept (default $RESPECT_STATE_DIR, or $XDG_STATE_HOME/respect)")
+	c.Flags().StringVarP(&js, "eval", "e", "", "evaluate `js`, as JavaScript, and leave")
+	c.Flags().StringVarP(&file, "file", "f", "", "evaluate a `file` and leave")
+	c.PersistentFlags().StringVar(&a.flags.stateDir, "state-dir", "", "`dir` of record and backups, not $XDG_STATE_HOME/respect")
 	c.PersistentFlags().StringVar(&a.flags.reason, "reason", "", "what the session is for; production asks otherwise")
-	c.PersistentFlags().StringVar(&a.flags.json, "json", "", "print Extended JSON: relaxed or canonical")
+	c.PersistentFlags().StringVar(&a.flags.json, "json", "", "print Extended JSON, or `canonical` Extended JSON")
 	c.PersistentFlags().Lookup("json").NoOptDefVal = "relaxed"
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usage{text: err.Error(), hint: "respect --help"} })
-	c.AddCommand(a.demo(), a.classify(), a.mark(), a.plan(), a.changes(), a.undo(), a.resume(), a.replay(), a.policyCommand(), a.version())
+	c.AddCommand(a.demo(), a.classify(), a.mark(), a.plan(), a.changes(), a.undo(), a.redo(), a.resume(), a.replay(), a.policyCommand(), a.version())
+	c.SetHelpFunc(a.help)
 	c.InitDefaultCompletionCmd()
 	if completion, _, err := c.Find([]string{"completion"}); err == nil {
+		completion.Short = "let your own shell complete commands: bash, zsh or fish"
 		completion.Args, completion.RunE = cobra.ArbitraryArgs, func(*cobra.Command, []string) error {
 			return &usage{text: "completion for which shell?", hint: "respect completion bash, zsh or fish"}
 		}

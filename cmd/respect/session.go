@@ -96,9 +96,9 @@ func (s *session) begin(p *policy.Policy) error {
 
 func (s *session) operator() guard.Operator {
 	if s.tty == nil {
-		return &shell.Silent{Err: s.app.err, Style: s.style}
+		return &shell.Silent{Err: s.app.err, Style: s.style, JSON: s.app.flags.json != ""}
 	}
-	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, Screen: func(columns, rows int) { s.gate.Screen(columns, rows) }, Shown: func(text string) {
+	return &shell.Operator{TTY: s.tty, Err: s.app.err, Color: s.style.Color, JSON: s.app.flags.json != "", ErrShown: isTerminal(file(s.app.err)), Screen: func(columns, rows int) { s.gate.Screen(columns, rows) }, Shown: func(text string) {
 		fmt.Fprint(s.app.err, text)
 		s.gate.Shown(text, true)
 	}}
@@ -269,7 +269,7 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 		return shell.ExitUsage
 	}
 	sh, err := shell.New(shell.Config{
-		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style,
+		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style, OutShown: isTerminal(file(s.app.out)), ErrShown: isTerminal(file(s.app.err)),
 		JSON: format, TTY: s.tty, Version: build().Version, NewID: shell.ID, All: format != shell.Pretty, Connect: s.another,
 	})
 	if err != nil {

@@ -39,6 +39,11 @@ func checkStateDir(dir string) error {
 		return err
 	}
 	for _, s := range sessions {
+		if s.IsDir() {
+			if err := checkEntry(filepath.Join(dir, "sessions", s.Name()), fs.ModeDir); err != nil {
+				return err
+			}
+		}
 		if err := checkEntry(filepath.Join(dir, "sessions", s.Name(), "journal.jsonl"), 0); err != nil {
 			return err
 		}
@@ -71,8 +76,8 @@ func mine(name string, info fs.FileInfo) error {
 	if !known {
 		return nil
 	}
-	if me := os.Geteuid(); uid != me && me != 0 {
-		return fmt.Errorf("%s belongs to another user (uid %d)", name, uid)
+	if me := os.Geteuid(); uid != me { // root's too: whose it is could replace what root relies on
+		return fmt.Errorf("%s belongs to another user (uid %d), and you are uid %d: --state-dir names a directory of your own", name, uid, me)
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("%s can be written to by others (%s): chmod go-w %s", name, info.Mode().Perm(), name)

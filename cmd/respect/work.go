@@ -24,19 +24,23 @@ func (s *session) mark(ctx context.Context, d *guard.Deployment, env environment
 		return sh.Failed(st, err)
 	}
 	if outcomes := st.Outcomes(); len(outcomes) == 0 {
-		sh.Say("it is marked so already; nothing was changed\n")
+		sh.Notice("it is marked so already; nothing was changed")
 	}
 	// Within a session the environment never falls; what the next one finds is what was marked.
 	next := environment.Classify(d.Evidence(), "")
-	sh.Print(s.style.Evidence(next, d.Name(), d.Evidence()))
-	return shell.ExitDone
+	return sh.Evidence(next, d.Name(), d.Evidence())
 }
 
 // plain is a shell for what is not a statement in JavaScript.
 func (s *session) plain(d *guard.Deployment) (*shell.Shell, int) {
+	format, err := s.app.jsonFormat()
+	if err != nil {
+		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))
+		return nil, shell.ExitUsage
+	}
 	sh, err := shell.New(shell.Config{
-		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style,
-		TTY: s.tty, Version: build().Version, NewID: shell.ID, Connect: s.another,
+		Gate: s.gate, Deployment: d, Database: d.DefaultDatabase(), StateDir: s.dir, Out: s.app.out, Err: s.app.err, Style: s.style, OutShown: isTerminal(file(s.app.out)), ErrShown: isTerminal(file(s.app.err)),
+		JSON: format, TTY: s.tty, Version: build().Version, NewID: shell.ID, Connect: s.another,
 	})
 	if err != nil {
 		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))

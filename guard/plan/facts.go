@@ -70,7 +70,7 @@ func (b *Builder) general(typed string, documents, bytes int64) (out []Fact) {
 	out = append(out, b.cfg.Facts...)
 	if b.cfg.MadeBefore != nil && typed != "" && b.part == 0 {
 		if change, at, ok := b.cfg.MadeBefore(typed); ok {
-			out = append(out, fact(Repeated, Warn, map[string]any{"change": change, "at": at.UTC()}, "the same was carried out before: change %s, planned at %s", change, at.Local().Format("2006-01-02 15:04:05")))
+			out = append(out, fact(Repeated, Warn, map[string]any{"change": change, "at": at.UTC()}, "the same was carried out before: change %s, planned at %s", change, at.UTC().Format("2006-01-02 15:04:05Z")))
 		}
 	}
 	if b.cfg.Large != nil {

@@ -209,8 +209,8 @@ func Prune(fsys durable.FS, rec Recorder, stateDir string, c Candidate, why stri
 }
 
 // Strays are directories that no change needs, and that nobody has written to for a day: of previews and questions whose program was killed. Each is known to the record
-// as planned and never begun, or holds a plan that was never finished; of others nobody can tell, and they stay. The sessions must verify.
-func Strays(stateDir string, sessions []*journal.Session, now time.Time) (names []string, size int64, err error) {
+// as planned and never begun, or holds a plan that was never finished; of others nobody can tell, and they stay. The record must verify.
+func Strays(stateDir string, record *journal.Record, now time.Time) (names []string, size int64, err error) {
 	entries, err := os.ReadDir(filepath.Join(stateDir, "changes"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
@@ -218,23 +218,10 @@ func Strays(stateDir string, sessions []*journal.Session, now time.Time) (names 
 	if err != nil {
 		return nil, 0, err
 	}
-	planned, begun := map[string]bool{}, map[string]bool{}
-	for _, s := range sessions {
-		for _, e := range s.Events {
-			var body struct{ Change string }
-			if e.Kind != replay.KindPlanned && e.Kind != replay.KindIntent {
-				continue
-			}
-			if err := e.Decode(&body); err != nil {
-				return nil, 0, err
-			}
-			planned[body.Change] = true
-			begun[body.Change] = begun[body.Change] || e.Kind == replay.KindIntent
-		}
-	}
 	for _, e := range entries {
 		dir := filepath.Join(stateDir, "changes", e.Name())
-		if !e.IsDir() || begun[e.Name()] || strings.HasPrefix(e.Name(), ".") || !planned[e.Name()] && finished(dir) {
+		c := record.Plans[e.Name()]
+		if !e.IsDir() || c != nil && c.Tried() || strings.HasPrefix(e.Name(), ".") || (c == nil || c.Planned.Change == "") && finished(dir) {
 			continue
 		}
 		last, n, err := touched(dir)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"respect/replay"
 	"respect/replay/durable"
@@ -77,11 +78,7 @@ func changes(t testing.TB, dir string) []*journal.Change {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cs, err := journal.Changes(r.Sessions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cs
+	return r.Changes
 }
 
 func bundle(t testing.TB, dir string, c *journal.Change) []byte {
@@ -262,11 +259,11 @@ func TestStrays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions, err := journal.ReadIndexed(dir)
+	record, err := journal.Indexed(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, _, err := Strays(dir, sessions, noon)
+	names, _, err := Strays(dir, record, noon)
 	if diff := cmp.Diff([]string{"asked", "half", "left"}, names); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -279,7 +276,7 @@ func TestBundlesComeBackAsTheyWere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(c, got); diff != "" {
+	if diff := cmp.Diff(c, got, cmpopts.IgnoreUnexported(journal.Change{})); diff != "" {
 		t.Errorf("the change (-want +got):\n%s", diff)
 	}
 	for _, f := range wanted(c) {
@@ -297,7 +294,7 @@ func TestBundlesComeBackAsTheyWere(t *testing.T) {
 			continue
 		}
 		missed++
-		if diff := cmp.Diff(c, again); diff != "" {
+		if diff := cmp.Diff(c, again, cmpopts.IgnoreUnexported(journal.Change{})); diff != "" {
 			t.Errorf("byte %d changed (-want +got):\n%s", i, diff)
 		}
 	}

@@ -28,11 +28,6 @@ import (
 // maxBundle bounds what a bundle may unpack to, in bytes, beyond what its record says of the files.
 const maxBundle = 64 << 20
 
-// tells are the kinds of which a change is folded.
-var tells = map[replay.Kind]bool{
-	replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true, replay.KindIntent: true, replay.KindOutcome: true, replay.KindRecovery: true,
-}
-
 // Export writes the bundle of a change. Its files are checked first: a bundle of damaged ones is not made.
 func Export(w io.Writer, stateDir string, sessions []*journal.Session, c *journal.Change) error {
 	dir := Dir(stateDir, c.ID)
@@ -92,7 +87,7 @@ func linesOf(s *journal.Session, change string) ([]byte, error) {
 	var out []byte
 	said := false
 	for _, e := range s.Events {
-		if e.Kind != replay.KindOpen && !tells[e.Kind] {
+		if e.Kind != replay.KindOpen && (!journal.TellsOfChange(e.Kind) || e.Kind == replay.KindPruned) {
 			continue
 		}
 		var body struct{ Change string }
@@ -203,6 +198,11 @@ func (u *unpacking) record(session string, r io.Reader) error {
 			return err
 		}
 		s.Events = append(s.Events, e)
+		if e.Kind == replay.KindOpen {
+			if err := e.Decode(&s.Open); err != nil {
+				return err
+			}
+		}
 		var saved replay.Saved
 		if e.Kind == replay.KindSaved && e.Decode(&saved) == nil {
 			for _, f := range saved.Files {

@@ -1,8 +1,10 @@
 // Package journal is the file that a session leaves behind: its format, how it is written, verified and read.
 //
 //	Writer ─► lines ─► Seal ─► heads.notes, witness
-//	               └─► Scan ─► ReadSession, ReadAll, Verify ─► Changes, package player
-//	               └─► index ─► ReadIndexed ─► Changes
+//	               └─► Scan ─► Verify ─┬► Record: sessions, problems, changes ─► package player, changes, prune
+//	               └─► index ─► Indexed ─┘
+//
+// What events say of changes is folded in one place (fold.go), and put in order in one place (order.go), whoever asks.
 //
 // # Format, version 2
 //

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"respect/replay"
 	"respect/replay/durable"
@@ -17,19 +18,25 @@ import (
 // never trusted: each line that it points to is checked against its own hash, an index that does not fit the file as it is now is not used, and Verify does
 // not look at it. It is written beside the journal when a session ends, and again by whoever reads the whole of one that has none.
 //
-//	{"version":1,"size":S,"head":"H"}     S bytes the journal had, H the hash of its last line
+//	{"version":2,"size":S,"head":"H"}     S bytes the journal had, H the hash of its last line
 //	<kind> <offset> <length>              for each indexed line, length without its newline
 
-const indexFile = "journal.idx"
+const (
+	indexFile    = "journal.idx"
+	indexVersion = 2 // 1 had no statements
+)
 
-// indexed are the kinds that tell of changes and of the session itself.
+// indexed are the kinds that tell of changes and of the session itself. The statement that a change came from is indexed with it.
 var indexed = map[replay.Kind]bool{
 	replay.KindOpen: true, replay.KindConnect: true, replay.KindReason: true, replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true,
 	replay.KindIntent: true, replay.KindOutcome: true, replay.KindRefused: true, replay.KindRecovery: true, replay.KindPruned: true, replay.KindSecurity: true, replay.KindClose: true,
 }
 
 // index are the places of indexed lines, in order.
-type index struct{ entries []indexEntry }
+type index struct {
+	entries []indexEntry
+	input   *indexEntry // the last statement, of which nothing came yet
+}
 
 type indexEntry struct {
 	kind     replay.Kind
@@ -37,7 +44,13 @@ type indexEntry struct {
 }
 
 func (x *index) add(kind replay.Kind, at, size int64) {
-	if indexed[kind] {
+	switch {
+	case kind == replay.KindInput:
+		x.input = &indexEntry{kind, at, size}
+	case (kind == replay.KindPlanned || kind == replay.KindIntent) && x.input != nil:
+		x.entries, x.input = append(x.entries, *x.input), nil
+		fallthrough
+	case indexed[kind]:
 		x.entries = append(x.entries, indexEntry{kind, at, size})
 	}
 }
@@ -50,7 +63,7 @@ type indexHead struct {
 
 func (x *index) bytes(size int64, head string) []byte {
 	var b bytes.Buffer
-	first, err := json.Marshal(indexHead{1, size, head})
+	first, err := json.Marshal(indexHead{indexVersion, size, head})
 	if err != nil {
 		panic("journal: internal error: " + err.Error())
 	}
@@ -82,7 +95,7 @@ func readIndex(dir string, f *os.File) (*index, error) {
 	}
 	sc := bufio.NewScanner(bytes.NewReader(b))
 	var head indexHead
-	if !sc.Scan() || json.Unmarshal(sc.Bytes(), &head) != nil || head.Version != 1 {
+	if !sc.Scan() || json.Unmarshal(sc.Bytes(), &head) != nil || head.Version != indexVersion {
 		return nil, errNoIndex
 	}
 	info, err := f.Stat()
@@ -103,30 +116,34 @@ func readIndex(dir string, f *os.File) (*index, error) {
 	return x, nil
 }
 
-// ReadIndexed are all sessions, oldest first, with the events that tell of changes alone. They are found through the indexes where there are some that fit, and
-// each is checked against its own hash; that none is missing is not. Who wants to know that verifies.
-func ReadIndexed(stateDir string) ([]*Session, error) {
+// Indexed is the record with the events that tell of changes alone, and the changes that they are folded into. They are found through the indexes where there
+// are some that fit, and each is checked against its own hash; that none is missing is not, and no seal is. Its Problems are those that were met on the way: who
+// wants to know whether the record verifies, uses Verify.
+func Indexed(stateDir string) (*Record, error) {
+	noted := unverifiedPlaces(stateDir)
 	ids, err := SessionIDs(stateDir)
 	if err != nil {
 		return nil, err
 	}
-	var all []*Session
+	r := &Record{}
 	for _, id := range ids {
 		s, err := readIndexed(stateDir, id)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, s)
+		r.Sessions = append(r.Sessions, s)
 	}
-	return all, nil
-}
-
-// Problems are what was found of sessions while they were read: behind the first of one, what it says is not known.
-func Problems(sessions []*Session) (out []Problem) {
-	for _, s := range sessions {
-		out = append(out, s.Problems...)
+	f := newFolder()
+	for _, s := range r.Sessions {
+		for _, e := range s.Events {
+			if err := f.event(s, e, ""); err != nil {
+				s.Problems = append(s.Problems, Problem{Session: s.ID, Line: int(e.Seq) + 1, Err: fmt.Errorf("%w: %v", ErrFormat, err)})
+				break
+			}
+		}
 	}
-	return out
+	r.take(f, noted)
+	return r, nil
 }
 
 func readIndexed(stateDir, id string) (*Session, error) {
@@ -179,15 +196,15 @@ func readIndexedWhole(stateDir, id string, leave bool) (*Session, error) {
 	var x index
 	var end int64
 	head := ""
-	var kept []replay.Event
 	for _, e := range s.Events {
 		x.add(e.Kind, e.At, e.Size)
 		end, head = e.At+e.Size+1, e.Hash
-		if indexed[e.Kind] {
-			kept = append(kept, e)
-		}
 	}
-	s.Events = kept
+	wanted := map[int64]bool{}
+	for _, e := range x.entries {
+		wanted[e.at] = true
+	}
+	s.Events = slices.DeleteFunc(s.Events, func(e replay.Event) bool { return !wanted[e.At] })
 	if leave && len(s.Problems) == 0 && s.Torn == 0 && !s.Live {
 		name := filepath.Join(stateDir, "sessions", id, indexFile)
 		_ = durable.ReplaceFile(durable.OS{}, name, x.bytes(end, head)) // a directory that cannot be written to has none

@@ -109,9 +109,11 @@ const Format = 2
 
 // ReadSession reads one session of a state directory and verifies its chain and its seals, these under the key that it names itself. Long bodies are left
 // in the file until they are decoded. An error means that it could not be read; what does not verify is in the Session's Problems.
-func ReadSession(stateDir, id string) (*Session, error) { return readSession(stateDir, id, true, nil) }
+func ReadSession(stateDir, id string) (*Session, error) {
+	return readSession(stateDir, id, true, nil, newFolder())
+}
 
-func readSession(stateDir, id string, keep bool, said claims) (*Session, error) {
+func readSession(stateDir, id string, keep bool, said claims, fold *folder) (*Session, error) {
 	dir := filepath.Join(stateDir, "sessions", id)
 	live, err := durable.Held(filepath.Join(dir, "lock"))
 	if err != nil {
@@ -123,12 +125,12 @@ func readSession(stateDir, id string, keep bool, said claims) (*Session, error) 
 	}
 	defer f.Close() // read only
 	s := &Session{ID: id, Live: live}
-	s.read(f, f.Name(), keep, said)
+	s.read(f, f.Name(), keep, said, fold)
 	return s, nil
 }
 
 // read reads a journal whose file has a name. said is what others have of it.
-func (s *Session) read(r io.Reader, name string, keep bool, said claims) {
+func (s *Session) read(r io.Reader, name string, keep bool, said claims, fold *folder) {
 	claimed := map[uint64]claims{}
 	for _, c := range said {
 		claimed[c.seq] = append(claimed[c.seq], c)
@@ -142,6 +144,12 @@ func (s *Session) read(r io.Reader, name string, keep bool, said claims) {
 		if err := s.take(e, before); err != nil {
 			return err
 		}
+		if err := fold.event(s, e, name); err != nil { // what cannot be understood was written by somebody else
+			return fmt.Errorf("%w: %v", ErrFormat, err)
+		}
+		s.Lines++
+		s.Bytes += e.Size + 1
+		s.last.Seq, s.last.Hash = e.Seq, e.Hash
 		before = claimed[e.Seq]
 		for _, c := range before {
 			if c.hash != e.Hash {
@@ -195,9 +203,6 @@ func (s *Session) take(e replay.Event, before claims) error {
 			s.pending = e.Kind
 		}
 	}
-	s.Lines++
-	s.Bytes += e.Size + 1
-	s.last.Seq, s.last.Hash = e.Seq, e.Hash
 	return nil
 }
 

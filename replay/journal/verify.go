@@ -16,7 +16,10 @@ import (
 
 // Record is what was found in a state directory.
 type Record struct {
-	Sessions []*Session // oldest first
+	Sessions []*Session // in the order in which they began, as the chain has it
+	// Changes are those that were tried, in the order in which they were; Plans are all that were planned, asked about or tried, by their ids.
+	Changes []*Change
+	Plans   map[string]*Change
 	// Problems are what does not verify between sessions, in heads.notes and against the witness; those of one session are in the session.
 	Problems []Problem
 	// Witness is the file that was compared; "" if none was.
@@ -132,8 +135,9 @@ func read(stateDir string, o Options, keep bool) (*Record, error) {
 	}
 	all := map[string]*Session{}
 	notes := map[string]bool{}
+	fold := newFolder()
 	for _, id := range ids {
-		s, err := readSession(stateDir, id, keep, claims[id])
+		s, err := readSession(stateDir, id, keep, claims[id], fold)
 		if err != nil {
 			return nil, err
 		}
@@ -146,6 +150,7 @@ func read(stateDir string, o Options, keep bool) (*Record, error) {
 		r.Sessions = append(r.Sessions, s)
 		all[id] = s
 	}
+	r.take(fold, places(heads))
 	r.unsealed(len(o.Keys) > 0)
 	for id, cs := range claims {
 		if all[id] == nil {
@@ -158,6 +163,12 @@ func read(stateDir string, o Options, keep bool) (*Record, error) {
 	r.checkNotes(witness, notes, true)
 	r.cover(heads, witness)
 	return r, nil
+}
+
+// take ends a fold of the record's sessions.
+func (r *Record) take(f *folder, noted notePlaces) {
+	r.Sessions = f.end(r.Sessions, noted)
+	r.Changes, r.Plans = f.tried, f.byID
 }
 
 // unsealed reports sessions without any seal, which anybody could have written, where there is no reason for them: once a state directory has a key all of its

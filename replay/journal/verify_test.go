@@ -197,7 +197,7 @@ func TestEveryTamperingUpToTheLastSealIsReported(t *testing.T) {
 				ps = found(t, s.dir, Options{})
 			} else {
 				session := &Session{ID: id}
-				session.read(bytes.NewReader(bad), name, false, said[id])
+				session.read(bytes.NewReader(bad), name, false, said[id], newFolder())
 				for _, p := range session.Problems {
 					ps = append(ps, p.String())
 				}

@@ -14,92 +14,68 @@ import (
 )
 
 // act is one thing that a session set out to change: what was planned, asked, answered, saved, done. Or, without a question, a write of an
-// unguarded deployment. Screens are read when they are wanted.
+// unguarded deployment. What is known of a change is the fold's; what was shown of it is read from the journal when it is wanted.
 type act struct {
-	Change   string
-	Seq      uint64    // of the event that begins it
-	Time     time.Time // of that event
-	Input    string    // the statement before it
-	Planned  *replay.Planned
-	looks    []place
-	decided  []place
-	declined bool
-	Answered time.Time
-	Saved    *replay.Saved
-	Intent   *replay.Intent
-	Outcome  *replay.Outcome
-	receipt  place
-	Ended    time.Time
-	Recovery *replay.Recovery // by a later session
-	UndoneBy string
-	Partly   []string      // changes that took a part of it back
-	Resumed  []string      // changes that did what it had left
-	Status   replay.Status // "" for what was not tried
-	Running  bool
-	Plain    *replay.Command // an unguarded write; all else is empty then
-
-	fold *journal.Change // nil for what was not tried
+	*journal.Change           // nil for an unguarded write
+	Seq             uint64    // of the event that begins it
+	Time            time.Time // of that event
+	Input           string    // the statement before it
+	looks           []place
+	decided         []place
+	declined        bool
+	Answered        time.Time
+	receipt         place
+	Plain           *replay.Command // an unguarded write; all else is empty then
 }
 
 // acts are the changes of a session, in order, with what was found out and taken back since.
 func (r Record) acts() ([]*act, error) {
-	all, err := r.In.Changes()
-	if err != nil {
-		return nil, err
-	}
-	a := actor{byID: map[string]*act{}}
+	a := actor{known: r.In.Record.Plans, session: r.Session.ID, byID: map[string]*act{}}
 	if err := r.events(a.event); err != nil {
 		return nil, err
-	}
-	for _, c := range all {
-		if x := a.byID[c.ID]; x != nil && c.Session == r.Session.ID {
-			x.Recovery, x.UndoneBy, x.Partly, x.Resumed, x.Status, x.Running, x.fold = c.Recovery, c.UndoneBy, c.PartlyUndoneBy, c.ResumedBy, c.Status, c.Running, c
-		}
 	}
 	return a.acts, nil
 }
 
 type actor struct {
-	acts  []*act
-	byID  map[string]*act
-	input string
+	known   map[string]*journal.Change
+	session string
+	acts    []*act
+	byID    map[string]*act
+	input   string
 }
 
+// act is that of a change of this session; nil for what others tell of theirs, and for what was only previewed.
 func (a *actor) act(id string, e replay.Event) *act {
+	c := a.known[id]
+	if c == nil || c.Session != a.session || c.Planned.Preview {
+		return nil
+	}
 	x := a.byID[id]
 	if x == nil {
-		x = &act{Change: id, Seq: e.Seq, Time: e.Time, Input: a.input}
+		x = &act{Change: c, Seq: e.Seq, Time: e.Time, Input: a.input}
 		a.byID[id], a.acts = x, append(a.acts, x)
 	}
 	return x
 }
 
 func (a *actor) event(e replay.Event) error {
+	of := func(id string, f func(*act)) {
+		if x := a.act(id, e); x != nil {
+			f(x)
+		}
+	}
 	take := map[replay.Kind]func() error{
-		replay.KindInput: into(e, func(b replay.Input) { a.input = b.Text }),
-		replay.KindPlanned: into(e, func(b replay.Planned) {
-			if !b.Preview {
-				a.act(b.Change, e).Planned = &b
-			}
-		}),
-		replay.KindLooked: into(e, func(b replay.Looked) {
-			x := a.act(b.Change, e)
-			x.looks = append(x.looks, placeOf(e))
-		}),
+		replay.KindInput:   into(e, func(b replay.Input) { a.input = b.Text }),
+		replay.KindPlanned: into(e, func(b replay.Planned) { of(b.Change, func(*act) {}) }),
+		replay.KindIntent:  into(e, func(b replay.Intent) { of(b.Change, func(*act) {}) }),
+		replay.KindLooked:  into(e, func(b replay.Looked) { of(b.Change, func(x *act) { x.looks = append(x.looks, placeOf(e)) }) }),
 		replay.KindDecided: into(e, func(b replay.Decided) {
-			x := a.act(b.Change, e)
-			x.decided, x.declined, x.Answered = append(x.decided, placeOf(e)), x.declined || !b.Accepted, e.Time
+			of(b.Change, func(x *act) {
+				x.decided, x.declined, x.Answered = append(x.decided, placeOf(e)), x.declined || !b.Accepted, e.Time
+			})
 		}),
-		replay.KindSaved: into(e, func(b replay.Saved) {
-			x := a.act(b.Change, e)
-			if x.Saved == nil {
-				x.Saved = &replay.Saved{Change: b.Change}
-			}
-			x.Saved.Documents, x.Saved.Bytes, x.Saved.Files = x.Saved.Documents+b.Documents, x.Saved.Bytes+b.Bytes, append(x.Saved.Files, b.Files...)
-		}),
-		replay.KindIntent:  into(e, func(b replay.Intent) { a.act(b.Change, e).Intent = &b }),
-		replay.KindOutcome: into(e, func(b replay.Outcome) { x := a.act(b.Change, e); x.Outcome, x.Ended = &b, e.Time }),
-		replay.KindReceipt: into(e, func(b replay.Receipt) { a.act(b.Change, e).receipt = placeOf(e) }),
+		replay.KindReceipt: into(e, func(b replay.Receipt) { of(b.Change, func(x *act) { x.receipt = placeOf(e) }) }),
 		replay.KindCommand: into(e, func(b replay.Command) {
 			if unguarded(b) {
 				a.acts = append(a.acts, &act{Seq: e.Seq, Time: e.Time, Input: a.input, Plain: &b})
@@ -110,6 +86,14 @@ func (a *actor) event(e replay.Event) error {
 		return nil
 	}
 	return take()
+}
+
+// id is that of the change; "" for an unguarded write.
+func (x *act) id() string {
+	if x.Change == nil {
+		return ""
+	}
+	return x.ID
 }
 
 // verdict is what became of it, in a few words.
@@ -123,12 +107,9 @@ func (x *act) verdict() string {
 		return "UNDONE by " + replay.Safe(x.UndoneBy)
 	case x.Running:
 		return "RUNNING"
-	case x.Status != "":
+	case x.Tried():
 		return strings.ToUpper(replay.Safe(string(x.Status)))
-	case x.Intent != nil:
-		return "UNKNOWN"
-	}
-	if x.declined {
+	case x.declined:
 		return "NOT CARRIED OUT"
 	}
 	return "NOT BEGUN"
@@ -138,12 +119,10 @@ func (x *act) summary() string {
 	switch {
 	case x.Plain != nil:
 		return strings.TrimSpace(fmt.Sprintf("%s %s", replay.Safe(x.Plain.Name), replay.Safe(strings.Join(x.Plain.Namespaces, ", "))))
-	case x.Intent != nil:
+	case x.Tried():
 		return replay.Safe(x.Intent.Summary)
-	case x.Planned != nil:
-		return replay.Safe(x.Planned.Summary)
 	}
-	return ""
+	return replay.Safe(x.Planned.Summary)
 }
 
 // shownReceipt is what was shown of a change's outcome. Older journals do not have it: then it is said in the same words.
@@ -152,20 +131,10 @@ func (x *act) shownReceipt(f *os.File) ([]string, error) {
 		b, err := body[replay.Receipt](f, x.receipt)
 		return strings.Split(strings.Trim(replay.SafeLines(b.Screen), "\n"), "\n"), err
 	}
-	if x.Outcome == nil {
+	if x.Change == nil || x.Outcome == nil {
 		return nil, nil
 	}
-	return receipt(*x.Outcome, x.predicted()), nil
-}
-
-func (x *act) predicted() []replay.Count {
-	switch {
-	case x.Outcome != nil && x.Outcome.Predicted != nil:
-		return x.Outcome.Predicted
-	case x.Intent != nil:
-		return x.Intent.Counts
-	}
-	return nil
+	return receipt(*x.Outcome, x.Predicted()), nil
 }
 
 var words = map[replay.Status]string{
@@ -271,7 +240,7 @@ func (r Record) Writes(w io.Writer) error {
 }
 
 func (x *act) tell(f *os.File) ([]string, error) {
-	out := []string{strings.TrimSpace(fmt.Sprintf("%s  %s  %s  %s", x.Time.Format(stamp), replay.Safe(x.Change), x.verdict(), x.summary()))}
+	out := []string{strings.TrimSpace(fmt.Sprintf("%s  %s  %s  %s", x.Time.Format(stamp), replay.Safe(x.id()), x.verdict(), x.summary()))}
 	if x.Input != "" {
 		out = append(out, block("> ", x.Input)...)
 	}
@@ -304,29 +273,27 @@ func (x *act) tell(f *os.File) ([]string, error) {
 
 // since is what was found out and done later.
 func (x *act) since() (out []string) {
-	if x.Intent != nil && x.Intent.Undoes != "" {
-		out = append(out, "it takes back "+replay.Safe(x.Intent.Undoes))
+	if x.Change == nil {
+		return nil
 	}
-	if x.Intent != nil && x.Intent.Only != "" {
-		out = append(out, "only "+replay.Safe(x.Intent.Only))
-	}
-	if x.Intent != nil && x.Intent.Resumes != "" {
-		out = append(out, "it does the rest of "+replay.Safe(x.Intent.Resumes))
+	for _, f := range []struct{ says, of string }{
+		{"it takes back ", x.Intent.Undoes}, {"only ", x.Intent.Only}, {"it does the rest of ", x.Intent.Resumes}, {"taken back by ", x.UndoneBy},
+	} {
+		if f.of != "" {
+			out = append(out, f.says+replay.Safe(f.of))
+		}
 	}
 	if x.Recovery != nil {
 		out = append(out, fmt.Sprintf("found later: %s: %s", replay.Safe(string(x.Recovery.Status)), replay.Safe(x.Recovery.Found)))
 	}
-	if x.UndoneBy != "" {
-		out = append(out, "taken back by "+replay.Safe(x.UndoneBy))
-	}
-	for _, id := range x.Partly {
+	for _, id := range x.PartlyUndoneBy {
 		out = append(out, "taken back in part by "+replay.Safe(id))
 	}
-	for _, id := range x.Resumed {
+	for _, id := range x.ResumedBy {
 		out = append(out, "what it had left was done by "+replay.Safe(id))
 	}
-	if x.fold != nil && x.fold.Pruned != nil {
-		out = append(out, fmt.Sprintf("its backup was deleted at %s, %d bytes: %s", x.fold.PrunedAt.Format(stamp), x.fold.Pruned.Bytes, replay.Safe(x.fold.Pruned.Why)))
+	if x.Pruned != nil {
+		out = append(out, fmt.Sprintf("its backup was deleted at %s, %d bytes: %s", x.PrunedAt.Format(stamp), x.Pruned.Bytes, replay.Safe(x.Pruned.Why)))
 	}
 	return out
 }

@@ -1,8 +1,6 @@
 package player
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +18,6 @@ type Archive struct {
 	Dir     string
 	Record  *journal.Record
 	Foresee Foresee // may be nil
-
-	changes []*journal.Change
 }
 
 // Foresee computes what a change made of a document, from the directory of the change, the digest of its plan, the plan's line of the document and the
@@ -37,59 +33,12 @@ func Open(dir string, o journal.Options) (*Archive, error) {
 	return &Archive{Dir: dir, Record: r}, nil
 }
 
-// Sessions are all of them, oldest first.
+// Sessions are all of them, in the order in which they began.
 func (a *Archive) Sessions() (out []Record) {
 	for _, s := range a.Record.Sessions {
 		out = append(out, Record{s, a})
 	}
 	return out
-}
-
-// Changes are the changes of all sessions.
-func (a *Archive) Changes() ([]*journal.Change, error) {
-	if a.changes != nil {
-		return a.changes, nil
-	}
-	var thin []*journal.Session
-	for _, r := range a.Sessions() {
-		s := *r.Session
-		s.Events = nil
-		if err := r.events(func(e replay.Event) error {
-			if !ofChange[e.Kind] {
-				return nil
-			}
-			e, err := withoutScreen(e)
-			s.Events = append(s.Events, e)
-			return err
-		}); err != nil {
-			return nil, err
-		}
-		thin = append(thin, &s)
-	}
-	var err error
-	a.changes, err = journal.Changes(thin)
-	return a.changes, err
-}
-
-// ofChange are the kinds that journal.Changes folds.
-var ofChange = map[replay.Kind]bool{
-	replay.KindPlanned: true, replay.KindDecided: true, replay.KindSaved: true, replay.KindIntent: true, replay.KindOutcome: true, replay.KindRecovery: true,
-	replay.KindPruned: true,
-}
-
-// withoutScreen is an event that can be kept: it shares no memory with the journal it was read from, and has no screen.
-func withoutScreen(e replay.Event) (replay.Event, error) {
-	if e.Kind != replay.KindDecided {
-		e.Body = bytes.Clone(e.Body)
-		return e, nil
-	}
-	var d replay.Decided
-	err := e.Decode(&d)
-	if err == nil {
-		d.Screen = ""
-		e.Body, err = json.Marshal(d)
-	}
-	return e, err
 }
 
 // Record is one session of an Archive.

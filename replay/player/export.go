@@ -219,7 +219,7 @@ func (t *Tape) window() (replay.Screen, error) {
 		if err != nil {
 			return size, err
 		}
-		for l := range strings.SplitSeq(text, "\n") {
+		for l := range strings.SplitSeq(replay.Uncolored(text), "\n") {
 			size.Columns = min(max(size.Columns, utf8.RuneCountInString(l)), 200)
 		}
 	}

@@ -29,7 +29,7 @@ type Frame struct {
 	Label  string        // of a marked frame: one line, safe
 
 	from place
-	text func(replay.Event) (string, error)   // nil: nothing
+	text func(replay.Event) (string, error)   // safe, with our colours; nil: nothing
 	note func(replay.Event) ([]string, error) // nil: nothing
 	said string                               // text that is known already
 	loud []string                             // notes that must not be missed
@@ -73,7 +73,7 @@ func (t *Tape) Length() time.Duration {
 	return t.Frames[len(t.Frames)-1].At
 }
 
-// Text is what a frame adds to the screen: safe on a terminal, and without a line break at its end where the cursor stayed in the line.
+// Text is what a frame adds to the screen, with its colours: safe on a terminal, and without a line break at its end where the cursor stayed in the line.
 func (t *Tape) Text(f Frame) (string, error) {
 	if f.text == nil || f.from.size == 0 {
 		return replay.SafeLines(f.said), nil
@@ -82,8 +82,7 @@ func (t *Tape) Text(f Frame) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s, err := f.text(e)
-	return replay.SafeLines(s), err
+	return f.text(e)
 }
 
 // Notes are what this program says of a frame, in lines, safe. They were not on the screen.
@@ -210,7 +209,7 @@ func (c *framer) reason(s step) error {
 		c.add(s.says(tell))
 		return err
 	}
-	prompt := s.shows(showing(func(b replay.Reason) string { return b.Screen }))
+	prompt := s.shows(painting(func(b replay.Reason) (string, string, string, string) { return "", b.Written, b.Screen, "" }))
 	prompt.At = c.before
 	c.add(prompt)
 	answer := s.shows(showing(func(b replay.Reason) string { return b.Text + "\n" }))
@@ -294,7 +293,7 @@ func (c *framer) stands(s step) error {
 	if err := s.event.Decode(&b); err != nil {
 		return err
 	}
-	f := s.shows(showing(func(b replay.Asked) string { return b.Screen + "> " }))
+	f := s.shows(painting(func(b replay.Asked) (string, string, string, string) { return "", b.Written, b.Screen, "> " }))
 	if c.standing != b.Change {
 		c.question(&f, b.Change)
 	}
@@ -328,7 +327,7 @@ func (c *framer) looked(s step) error {
 	if len(c.asked) == 0 && !live {
 		c.ask(b.Change, c.before)
 	}
-	look := s.shows(showing(func(b replay.Looked) string { return b.Asked + "\n" + b.Screen }))
+	look := s.shows(painting(func(b replay.Looked) (string, string, string, string) { return b.Asked + "\n", b.Written, b.Screen, "" }))
 	look.At -= time.Duration(b.Since) * time.Microsecond
 	c.add(look)
 	if !live {
@@ -393,7 +392,7 @@ func (c *framer) outcome(s step) error {
 }
 
 func (c *framer) receipt(s step) error {
-	c.add(s.shows(showing(func(b replay.Receipt) string { return b.Screen })))
+	c.add(s.shows(painting(func(b replay.Receipt) (string, string, string, string) { return "", b.Written, b.Screen, "" })))
 	return nil
 }
 
@@ -416,7 +415,7 @@ func (c *framer) output(s step) error {
 	if err := s.event.Decode(&b); err != nil {
 		return err
 	}
-	f := s.shows(showing(func(b replay.Output) string { return b.Text }))
+	f := s.shows(painting(func(b replay.Output) (string, string, string, string) { return "", b.Written, b.Text, "" }))
 	f.At -= time.Duration(b.Since) * time.Microsecond
 	if b.Dropped > 0 {
 		f.note = telling(leftOut)
@@ -438,6 +437,16 @@ func showing[T any](f func(T) string) func(replay.Event) (string, error) {
 	return func(e replay.Event) (string, error) {
 		var b T
 		err := e.Decode(&b)
-		return f(b), err
+		return replay.SafeLines(f(b)), err
+	}
+}
+
+// painting reads what a kind of event shows: what stands before it, what it was, as it was written and as text, and what stands behind it.
+func painting[T any](f func(T) (before, written, text, behind string)) func(replay.Event) (string, error) {
+	return func(e replay.Event) (string, error) {
+		var b T
+		err := e.Decode(&b)
+		before, written, text, behind := f(b)
+		return replay.SafeLines(before) + replay.Painted(written, text) + replay.SafeLines(behind), err
 	}
 }

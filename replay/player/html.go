@@ -293,6 +293,9 @@ func (p *htmlPage) frame(f Frame, room *budget) (string, error) {
 	if len(notes) > many {
 		notes = append(notes[:many:many], fmt.Sprintf("(%d lines more are in the timeline)", len(notes)-many))
 	}
+	if len(text) > min(max(room.left, 500), pageText1) {
+		text = replay.Uncolored(text) // which may be cut anywhere
+	}
 	b, err := json.Marshal(jsFrame{f.At.Seconds(), room.take(text, pageText1), f.Clear, f.Mark, f.Label, notes}) // which escapes <, >, & and U+2028
 	return string(harmless(b)), err
 }
@@ -370,20 +373,15 @@ func (p *htmlPage) HashesLeftOut() string {
 }
 
 func (p *htmlPage) newAct(n int, x *act) *htmlAct {
-	h := &htmlAct{
-		N: n, Change: x.Change, Seq: x.Seq, Time: x.Time, Verdict: x.verdict(), Summary: x.summary(), Input: x.Input, Saved: x.Saved, Since: x.since(),
-		HasPlan: x.fold != nil, act: x, page: p, Answered: x.Answered,
-	}
-	h.Bad = x.Plain == nil && x.Status != replay.StatusApplied && x.Status != replay.StatusUndone
+	h := &htmlAct{N: n, Seq: x.Seq, Time: x.Time, Verdict: x.verdict(), Summary: x.summary(), Input: x.Input, Since: x.since(), act: x, page: p, Answered: x.Answered}
 	if x.Plain != nil {
 		h.Sent, h.Error = x.Plain.Text, x.Plain.Error
+		return h
 	}
-	if x.Planned != nil {
-		h.Facts, h.Digest = x.Planned.Facts, x.Planned.Digest
-	}
+	h.Change, h.Saved, h.Facts, h.Digest, h.HasPlan = x.ID, x.Saved, x.Planned.Facts, x.Planned.Digest, x.Tried()
+	h.Bad = x.Status != replay.StatusApplied && x.Status != replay.StatusUndone
 	if x.Outcome != nil {
-		h.After = x.Outcome.After
-		h.Counts = counts(x)
+		h.After, h.Counts = x.Outcome.After, counts(x)
 	}
 	return h
 }
@@ -425,7 +423,7 @@ func (h *htmlAct) Documents() iter.Seq2[int, htmlDoc] {
 			i++
 			return each(i-1, d)
 		}
-		err := h.page.record.In.documents(h.act.fold, func(d planDocument, sp *spools) error {
+		err := h.page.record.In.documents(h.act.Change, func(d planDocument, sp *spools) error {
 			if n++; n > pageDocs || room <= 0 {
 				return nil
 			}
@@ -460,7 +458,7 @@ func (h *htmlAct) Documents() iter.Seq2[int, htmlDoc] {
 func counts(x *act) (out []htmlCount) {
 	for _, c := range x.Outcome.Counts {
 		var p replay.Count
-		for _, q := range x.predicted() {
+		for _, q := range x.Predicted() {
 			if q.Namespace == c.Namespace && q.Schema == c.Schema {
 				p = q
 				break

@@ -27,6 +27,9 @@ type Line struct {
 	State       string    `json:"state"`     // closed, running, cut off
 	Problems    int       `json:"problems"`  // of its record, by itself and in what others say of it
 	Witnessed   bool      `json:"witnessed"` // to its last seal
+	Verifies    bool      `json:"verifies"`  // as replay verify says it, of the session and of the state directory as a whole
+	Verdict     string    `json:"verdict"`   // in words
+	Reasons     []string  `json:"reasons"`   // that were given
 
 	DatabaseUsers []string `json:"databaseUsers"`
 	environments  []string
@@ -40,7 +43,7 @@ func (r Record) Summarize() (Line, error) {
 	s := r.Session
 	l := Line{
 		Session: s.ID, User: s.Open.Who.User, Host: s.Open.Who.Host, Deployments: []string{}, DatabaseUsers: []string{}, Problems: r.problems(), State: r.State(),
-		Witnessed: s.Witnessed,
+		Witnessed: s.Witnessed, Verifies: len(r.Problems()) == 0, Verdict: r.Verdict(), Reasons: []string{},
 	}
 	return l, r.events(func(e replay.Event) error {
 		if l.Start.IsZero() {
@@ -64,6 +67,11 @@ func (l *Line) count(e replay.Event) error {
 			l.environments, l.addresses = append(l.environments, c.Environment), append(l.addresses, c.Address)
 			if c.User != "" && !slices.Contains(l.DatabaseUsers, c.User) {
 				l.DatabaseUsers = append(l.DatabaseUsers, c.User)
+			}
+		}),
+		replay.KindReason: into(e, func(b replay.Reason) {
+			if b.Manner != "aborted" && !slices.Contains(l.Reasons, b.Text) {
+				l.Reasons = append(l.Reasons, b.Text)
 			}
 		}),
 		replay.KindInput: into(e, func(i replay.Input) {
@@ -112,12 +120,8 @@ type Filter struct {
 // List makes the lines of the sessions that a filter lets through. A session that does not verify is always among them: what its record
 // hides cannot be told, and a filter must not hide it.
 func (a *Archive) List(f Filter) ([]Line, error) {
-	changes, err := a.Changes()
-	if err != nil {
-		return nil, err
-	}
 	undone := map[string]int{}
-	for _, c := range changes {
+	for _, c := range a.Record.Changes {
 		if c.Status == replay.StatusUndone {
 			undone[c.Session]++
 		}

@@ -11,6 +11,28 @@
   const time = (s) => Math.floor(s / 60) + ':' + String(Math.floor(s % 60)).padStart(2, '0');
   const number = (x) => Number(id(x).value);
 
+  // colors are those in which the shell writes; what is no colour of its own never comes here.
+  const colors = { '97;41;1': 'production', '30;43': 'staging', '30;42': 'development', 91: 'red', 31: 'red', 93: 'yellow', 33: 'yellow', 92: 'green', 32: 'green' };
+
+  // paint turns text with colours into nodes: text, and text in a span of a class.
+  function paint(text) {
+    const out = document.createDocumentFragment();
+    let style = '';
+    text.split(/\x1b\[([0-9;]*)m/).forEach((part, i) => {
+      if (i % 2) {
+        style = part.replace(/;?0;?/g, '') === '' ? '' : (colors[part] || colors[part.replace(/;?1$/, '')] || '') + (/(^|;)1$/.test(part) ? ' bold' : '');
+      } else if (part && style) {
+        const span = document.createElement('span');
+        span.className = style.trim();
+        span.textContent = part;
+        out.append(span);
+      } else if (part) {
+        out.append(part);
+      }
+    });
+    return out;
+  }
+
   // show adds the frames up to one, without it.
   function show(to) {
     let from = next, text = '';
@@ -23,11 +45,16 @@
     for (; from < to; from++) {
       text += frames[from].s || '';
     }
-    screen.append(text);
+    screen.append(paint(text));
     screen.normalize();
-    const all = screen.firstChild;
-    if (all && all.length > kept) {
-      all.deleteData(0, all.length - kept);
+    for (let over = screen.textContent.length - kept; over > 0;) {
+      const first = screen.firstChild, n = first.textContent.length;
+      if (n <= over || first.nodeType !== Node.TEXT_NODE) {
+        first.remove();
+      } else {
+        first.deleteData(0, over);
+      }
+      over -= n;
     }
     screen.scrollTop = screen.scrollHeight;
     next = to;

@@ -24,6 +24,7 @@ import (
 
 // planDocument is what a line of a plan file says of a document. The format is guard/plan's; an auditor reads it without that package.
 type planDocument struct {
+	N      int             `json:"n"` // counted from 0 in the plan
 	NS     string          `json:"ns"`
 	Op     string          `json:"op"`
 	ID     json.RawMessage `json:"id"`

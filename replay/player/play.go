@@ -25,6 +25,8 @@ type Player struct {
 	Speed float64       // 1 is the session's own; 0 is at once
 	Idle  time.Duration // the longest wait, before Speed; 0 is no limit
 	From  time.Duration // what was before this is shown at once
+	// Color shows what was on the screen with its colours.
+	Color bool
 	// Notes are shown between the lines of the screen, which stand behind a bar then: who, where, how it was answered, what was done.
 	Notes bool
 	// Keys are those that were pressed; Help lists them. nil: there is nobody to press them.
@@ -284,6 +286,9 @@ func (g *game) show(f Frame) error {
 	text, err := g.tape.Text(f)
 	if err != nil {
 		return err
+	}
+	if !g.Color {
+		text = replay.Uncolored(text)
 	}
 	notes, err := g.tape.Notes(f)
 	if err != nil {

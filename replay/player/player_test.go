@@ -162,7 +162,7 @@ func search(t testing.TB, a *Archive, text string) (hits []Hit) {
 
 func touched(t testing.TB, a *Archive, id string) (touches []Touch, problems []journal.Problem) {
 	t.Helper()
-	problems, err := a.Touched(id, func(string) bool { return true }, func(x Touch) error { touches = append(touches, x); return nil })
+	_, problems, err := a.Touched(id, func(string) bool { return true }, func(x Touch) error { touches = append(touches, x); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -479,9 +479,64 @@ func TestTheStoryIsOfWhatWasSeenWhen(t *testing.T) {
 	record(t, dir, 1, evening, "tim", input("1"), look(9*time.Second, 6*time.Second, "details"), look(0, 2*time.Second, "sample"), look(0, -time.Second, "ahead"),
 		said{time.Second, replay.KindOutput, replay.Output{Text: "late", Since: 1000}}, said{0, replay.KindOutput, replay.Output{Text: "endless", Since: 1 << 62}})
 	story := written(t, read(t, dir).Sessions()[0].Story)
-	for _, want := range []string{"18:00:04.000  looked closer: details", "18:00:08.000  looked closer: sample", "18:00:10.000  looked closer: ahead", "18:00:10.999  | late", "18:00:11.000  | endless"} {
+	for _, want := range []string{"18:00:04.000Z  looked closer: details", "18:00:08.000Z  looked closer: sample", "18:00:10.000Z  looked closer: ahead", "18:00:10.999Z  | late", "18:00:11.000Z  | endless"} {
 		if !strings.Contains(story, want) {
 			t.Errorf("without %q:\n%s", want, story)
 		}
 	}
+}
+
+// What became of one document is told of the document, not of the change as a whole; and a plan that was deleted by prune is no record that does not verify.
+func TestTouchedTellsOfTheDocument(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, 1, evening, "tim", append([]said{connect("production"), input("db.families.deleteMany({})")}, withAfter(t, dir, "c-one", "-\n\n", change(t, dir, "c-one", "", `1`, `2`))...)...)
+	record(t, dir, 2, evening.Add(time.Hour), "ana", append([]said{connect("production"), input("undo c-one")}, change(t, dir, "c-undo", "c-one", `2`)...)...)
+	all := read(t, dir)
+	for id, want := range map[string]string{"1": "delete nothing true  undone", "2": "delete delete false c-undo undone"} {
+		touches, problems := touched(t, all, id)
+		if len(touches) == 0 || len(problems) > 0 {
+			t.Fatalf("%s: %v %v", id, touches, problems)
+		}
+		x := touches[0]
+		if got := fmt.Sprintf("%s %s %v %s %s", x.Op, x.Did, x.LeftAlone, x.UndoneBy, x.Status); got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+	touches, _ := touched(t, all, "1")
+	if text := touches[0].String(); !strings.Contains(text, "(none)  famigo.families _id 1: left alone by a change that was to delete it") || strings.Contains(text, "undone") {
+		t.Error(text)
+	}
+
+	// What the change left is the record's, as it was written.
+	after := filepath.Join(dir, "changes", "c-one", "after.idx")
+	if err := os.WriteFile(after, []byte("\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, problems := touched(t, all, "1"); len(problems) != 1 || !strings.Contains(problems[0].String(), "after.idx") {
+		t.Error(problems)
+	}
+
+	record(t, dir, 3, evening.Add(2*time.Hour), "ana", said{0, replay.KindPruned, replay.Pruned{Change: "c-one", Bytes: 7, Why: "respect changes prune --keep 0"}})
+	if err := os.RemoveAll(filepath.Join(dir, "changes", "c-one")); err != nil {
+		t.Fatal(err)
+	}
+	pruned, problems, err := read(t, dir).Touched("1", func(string) bool { return true }, func(x Touch) error { t.Error(x); return nil })
+	if err != nil || problems != nil || fmt.Sprint(pruned) != "[c-one]" {
+		t.Errorf("%v %v %v", pruned, problems, err)
+	}
+}
+
+// withAfter writes down what a change left of each document.
+func withAfter(t testing.TB, dir, id, after string, events []said) []said {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "changes", id, "after.idx"), []byte(after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range events {
+		if o, ok := e.body.(replay.Outcome); ok {
+			o.After = fmt.Sprintf("%x", sha256.Sum256([]byte(after)))
+			events[i].body = o
+		}
+	}
+	return events
 }

@@ -34,28 +34,36 @@ func (r Record) State() string {
 // record, at the times when things were seen: what was looked at before an answer is recorded with it.
 func (r Record) Story(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "session %s, %s\n", replay.Safe(r.Session.ID), r.State())
 	var last time.Time
 	err := r.events(func(e replay.Event) error {
+		if last.IsZero() {
+			fmt.Fprintf(b, "session %s, %s, began %s\n", replay.Safe(r.Session.ID), r.State(), e.Time.Format(stamp))
+		}
 		lines, err := tell(e)
 		last = seenAt(e, last)
 		for i, l := range lines {
-			stamp := "            "
+			at := strings.Repeat(" ", len(hourStamp))
 			if i == 0 {
-				stamp = last.Format("15:04:05.000")
+				at = last.Format(hourStamp)
 			}
-			b.WriteString(strings.TrimRight(stamp+"  "+replay.Safe(l), " ") + "\n")
+			b.WriteString(strings.TrimRight(at+"  "+replay.Safe(l), " ") + "\n")
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	if last.IsZero() {
+		fmt.Fprintf(b, "session %s, %s\n", replay.Safe(r.Session.ID), r.State())
+	}
 	for _, l := range r.doubts() {
 		b.WriteString(l + "\n")
 	}
 	return b.Flush()
 }
+
+// hourStamp is how times are written beside what happened in a session, whose begin says the day: UTC.
+const hourStamp = "15:04:05.000Z"
 
 // seenAt is when what an event tells of began to be seen: not before the event before, and not after it was recorded.
 func seenAt(e replay.Event, before time.Time) time.Time {

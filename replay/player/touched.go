@@ -2,8 +2,12 @@ package player
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,55 +25,98 @@ type Touch struct {
 	Deployment  string        `json:"deployment"`
 	Environment string        `json:"environment"`
 	Namespace   string        `json:"namespace"`
-	ID          string        `json:"id"` // Extended JSON
-	Op          string        `json:"op"` // insert, update, replace, delete
-	Status      replay.Status `json:"status"`
-	LeftAlone   bool          `json:"leftAlone,omitempty"` // the outcome names it among the documents that were skipped
+	ID          string        `json:"id"`                  // Extended JSON
+	Op          string        `json:"op"`                  // insert, update, replace, delete
+	Did         string        `json:"did"`                 // what came of it: op, or nothing, or unknown
+	Status      replay.Status `json:"status"`              // of the change as a whole
+	LeftAlone   bool          `json:"leftAlone,omitempty"` // the change was carried out, and not on this document
 	UndoneBy    string        `json:"undoneBy,omitempty"`
 	Undoes      string        `json:"undoes,omitempty"`
 	Before      *Document     `json:"before"` // as it was backed up; nil if there was none
 	After       *Document     `json:"after"`  // as it was foreseen; nil if there is none, or it could not be foreseen
 }
 
+// What a change did with a document, beside the names of operations.
+const (
+	didNothing = "nothing"
+	didUnknown = "unknown"
+)
+
 // Touched finds the changes whose plans hold a document, and hands over each: by its _id as it is printed or in Extended JSON, by its hexadecimal digits or its
 // bare value; with a namespace or collection and a slash before it, only there; with * at its end, by its beginning. Plan files that are not those that were
-// confirmed are problems, and so are documents that have not the plan's hash. An error of each ends it.
-func (a *Archive) Touched(id string, wanted func(session string) bool, each func(Touch) error) (problems []journal.Problem, err error) {
-	changes, err := a.Changes()
-	if err != nil {
-		return nil, err
-	}
-	who := map[string]replay.Who{}
-	for _, s := range a.Record.Sessions {
-		who[s.ID] = s.Open.Who
-	}
+// confirmed are problems, and so are documents that have not the plan's hash. pruned are changes whose plans were deleted, as the record says: whether they hold the
+// document is not known any more. An error of each ends it.
+func (a *Archive) Touched(id string, wanted func(session string) bool, each func(Touch) error) (pruned []string, problems []journal.Problem, err error) {
 	want := newWanted(id)
-	for _, c := range changes {
-		if !wanted(c.Session) {
+	for _, c := range a.Record.Changes {
+		switch {
+		case !wanted(c.Session):
+			continue
+		case c.Pruned != nil:
+			pruned = append(pruned, c.ID)
 			continue
 		}
+		problem := func(err error) {
+			problems = append(problems, journal.Problem{Session: c.Session, Err: fmt.Errorf("change %s: %w", c.ID, err)})
+		}
+		after, err := a.after(c)
+		if err != nil {
+			problem(err)
+		}
 		var failed error
-		err := a.documents(c, func(d planDocument, sp *spools) error {
+		err = a.documents(c, func(d planDocument, sp *spools) error {
 			if !want.fits(d.NS, d.ID) {
 				return nil
 			}
-			t := Touch{
-				Session: c.Session, Change: c.ID, Time: c.Time, Deployment: c.Intent.Deployment, Environment: c.Intent.Environment,
-				Namespace: d.NS, Op: d.Op, ID: idText(d.ID), Status: c.Status, UndoneBy: c.UndoneBy, Undoes: c.Intent.Undoes,
-				LeftAlone: leftAlone(c, d.NS, d.ID), User: who[c.Session].User, Host: who[c.Session].Host,
-			}
-			t.Before, t.After = sp.images(d)
-			failed = each(t)
+			failed = each(touch(c, d, after, sp))
 			return failed
 		})
 		if failed != nil {
-			return problems, failed
+			return pruned, problems, failed
 		}
 		if err != nil {
-			problems = append(problems, journal.Problem{Session: c.Session, Err: fmt.Errorf("change %s: %w", c.ID, err)})
+			problem(err)
 		}
 	}
-	return problems, nil
+	return pruned, problems, nil
+}
+
+// touch is one document of a change.
+func touch(c *journal.Change, d planDocument, after []string, sp *spools) Touch {
+	t := Touch{
+		Session: c.Session, Change: c.ID, Time: c.Time, Deployment: c.Intent.Deployment, Environment: c.Intent.Environment,
+		Namespace: d.NS, Op: d.Op, Did: d.Op, ID: idText(d.ID), Status: c.Status, UndoneBy: c.UndoneBy, Undoes: c.Intent.Undoes, User: c.Who.User, Host: c.Who.Host,
+	}
+	known := d.N >= 0 && d.N < len(after)
+	switch {
+	case c.Status == replay.StatusRejected:
+		t.Did = didNothing
+	case known && after[d.N] == untouched, leftAlone(c, d.NS, d.ID):
+		t.Did, t.LeftAlone, t.UndoneBy = didNothing, true, ""
+	case !known && c.Status == replay.StatusUnknown:
+		t.Did = didUnknown
+	}
+	t.Before, t.After = sp.images(d)
+	return t
+}
+
+// untouched stands in after.idx for a document that the change left as it was. The format is guard/plan's.
+const untouched = "-"
+
+// after is what a change made of each document of its plan, as far as that was written down.
+func (a *Archive) after(c *journal.Change) ([]string, error) {
+	want := c.AfterHash()
+	if want == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(filepath.Join(a.Dir, "changes", c.ID, "after.idx"))
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != want {
+		return nil, fmt.Errorf("after.idx has SHA-256 %x, the record says %s", sum, want)
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"), nil
 }
 
 // leftAlone says whether the outcome names a document among those that it skipped.
@@ -203,14 +250,14 @@ func leaves(id json.RawMessage) (out []string) {
 // String is what is known of a document, in lines.
 func (t Touch) String() string {
 	var b strings.Builder
-	became := string(t.Status)
+	op, became := t.Op, string(t.Status)
 	switch {
+	case t.LeftAlone:
+		op, became = "(none)", "left alone by a change that was to "+t.Op+" it"
 	case t.UndoneBy != "":
 		became += " by " + t.UndoneBy
-	case t.LeftAlone:
-		became += ", this document was left alone"
 	}
-	fmt.Fprintf(&b, "%s  %-7s %s _id %s: %s  %s@%s  change %s, session %s\n", t.Time.Format(stamp), replay.Safe(t.Op), replay.Safe(t.Namespace), replay.Safe(t.ID),
+	fmt.Fprintf(&b, "%s  %-7s %s _id %s: %s  %s@%s  change %s, session %s\n", t.Time.Format(stamp), replay.Safe(op), replay.Safe(t.Namespace), replay.Safe(t.ID),
 		replay.Safe(became), replay.Safe(t.User), replay.Safe(t.Host), replay.Safe(t.Change), replay.Safe(t.Session))
 	if t.Undoes != "" {
 		fmt.Fprintf(&b, "  takes back %s\n", replay.Safe(t.Undoes))

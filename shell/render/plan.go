@@ -90,6 +90,10 @@ func (s Style) planFoot(p *plan.Plan, phrase string) []string {
 	}
 	foot := append([]string{""}, s.Labelled("backup", saved)...)
 	foot = append(foot, s.Labelled("undo", back)...)
+	if s.Instead != "" {
+		foot = append(foot, "")
+		return append(foot, Wrap("Nothing was carried out; "+Safe(s.Instead), s.width())...)
+	}
 	if phrase == "" {
 		return foot
 	}

@@ -16,21 +16,8 @@ func SafeLines(s string) string { return replay.SafeLines(s) }
 
 var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// Uncolored is text of a Style with its colours taken out, and the blanks that fill a coloured line: what a record has of it.
-func Uncolored(s string) string {
-	if !strings.Contains(s, "\x1b") {
-		return s
-	}
-	lines := strings.Split(s, "\n")
-	for i, l := range lines {
-		plain := painted.ReplaceAllString(l, "")
-		if plain != l && i < len(lines)-1 {
-			plain = strings.TrimRight(plain, " ")
-		}
-		lines[i] = plain
-	}
-	return strings.Join(lines, "\n")
-}
+// Uncolored is text of a Style with its colours taken out, and the blanks that fill a coloured line.
+func Uncolored(s string) string { return replay.Uncolored(s) }
 
 // Width is the number of columns that text takes on a terminal, roughly: East Asian wide characters and emoji take two.
 func Width(s string) int {

@@ -23,6 +23,8 @@ type Style struct {
 	Height int // lines; 0 is as many as it takes
 	// AtOnce says that policy runs what is previewed at once: without a question, a backup and an undo.
 	AtOnce bool
+	// Instead is what a preview says that no answer of one person would confirm; "" says nothing.
+	Instead string
 }
 
 // AtOnce is why there is neither backup nor undo of what policy runs at once.

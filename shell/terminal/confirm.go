@@ -22,9 +22,11 @@ const (
 
 // Answer is what was answered.
 type Answer struct {
-	Text   string
+	Text   string // of a paste too: for the record
 	Manner Manner
 	Note   string // why it was taken as pasted, or aborted
+
+	came []byte // with which it turned out to be pasted
 }
 
 const (
@@ -71,44 +73,60 @@ func confirm(ctx context.Context, t reader, tok *tokenizer, question, prompt str
 	if err := t.discard(); err != nil {
 		return a, fmt.Errorf("the terminal cannot be asked: %w", err)
 	}
-	quiet, err := untilSilent(ctx, t, now)
+	came, quiet, err := untilSilent(ctx, t, now)
 	if err != nil {
 		return a, err
 	}
 	if !quiet {
-		return Answer{Manner: Pasted, Note: "input did not stop coming while the question was shown"}, nil
+		return Answer{Text: droppedText("", came), Manner: Pasted, Note: "input did not stop coming while the question was shown"}, nil
 	}
 	if err := echo(t, prompt); err != nil {
 		return a, fmt.Errorf("the terminal cannot be asked: %w", err)
 	}
 	a, err = answer(ctx, t, tok, now)
 	if err == nil && a.Manner == Pasted {
-		_, err = untilSilent(ctx, t, now) // the rest of the paste must not become a command
+		came, _, err = untilSilent(ctx, t, now) // the rest of the paste must not become a command
+		a.Text = droppedText(a.Text, append(a.came, came...))
 		*tok = tokenizer{}
 	}
 	return a, err
 }
 
-// untilSilent drops input until none comes for a while. It returns false if that does not happen in time.
-func untilSilent(ctx context.Context, t reader, now func() time.Time) (bool, error) {
+// droppedText is what was pasted, as a text for the record: behind what stood there already, without the marks that the terminal puts around it, and shortened.
+func droppedText(stood string, came []byte) string {
+	const most = 4 << 10
+	text := strings.NewReplacer("\x1b[200~", "", "\x1b[201~", "", "\r\n", "\n", "\r", "\n").Replace(string(came))
+	text = strings.ToValidUTF8(stood+strings.TrimRight(text, "\n"), "\ufffd")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + fmt.Sprintf("… %d bytes more", len(text)-most)
+	}
+	return text
+}
+
+// maxCame bounds what is kept of input that is dropped.
+const maxCame = 64 << 10
+
+// untilSilent drops input until none comes for a while, and returns what came. quiet is false if that does not happen in time.
+func untilSilent(ctx context.Context, t reader, now func() time.Time) (came []byte, quiet bool, err error) {
 	start := now()
 	last := start
 	for now().Sub(last) < silence {
 		if now().Sub(start) > noSilence {
-			return false, nil
+			return came, false, nil
 		}
 		if ctx.Err() != nil {
-			return true, nil
+			return came, true, nil
 		}
 		b, err := t.read(silence / 6)
 		if err != nil {
-			return false, err
+			return came, false, err
 		}
 		if len(b) > 0 {
+			came = append(came, b[:min(len(b), maxCame-len(came))]...)
 			last = now()
 		}
 	}
-	return true, nil
+	return came, true, nil
 }
 
 // answer reads keys until Enter.
@@ -116,8 +134,9 @@ func answer(ctx context.Context, t reader, tok *tokenizer, now func() time.Time)
 	var text []rune
 	var last time.Time
 	lastKey, quick := now(), 0
+	var b []byte // what came last
 	pasted := func(why string) (Answer, error) {
-		return Answer{Text: string(text), Manner: Pasted, Note: why}, nil
+		return Answer{Text: string(text), Manner: Pasted, Note: why, came: b}, nil
 	}
 	for {
 		switch {
@@ -126,7 +145,8 @@ func answer(ctx context.Context, t reader, tok *tokenizer, now func() time.Time)
 		case now().Sub(lastKey) > patience:
 			return Answer{Text: string(text), Manner: TimedOut}, nil
 		}
-		b, err := t.read(100 * time.Millisecond)
+		var err error
+		b, err = t.read(100 * time.Millisecond)
 		if err == io.EOF {
 			return Answer{Text: string(text), Manner: Aborted, Note: "the terminal was closed"}, nil
 		}
