@@ -20,6 +20,7 @@ import (
 	"respect/guard"
 	"respect/guard/internal/wiretest"
 	"respect/guard/plan"
+	"respect/replay"
 	"respect/replay/durable"
 )
 
@@ -312,5 +313,78 @@ func TestAttackCollation(t *testing.T) {
 	var r *guard.Refused
 	if !errors.As(err, &r) || r.Code != plan.NotPinnable {
 		t.Errorf("an update by a collation: %v, want not pinnable", err)
+	}
+}
+
+// TestAttackKilledBetweenIndexes: several indexes are dropped by several commands. A change that ended between two of them is made in part, and undo builds what is gone, and no more.
+func TestAttackKilledBetweenIndexes(t *testing.T) {
+	t.Parallel()
+	s := production(t, "proxy")
+	s.people(t)
+	s.command(t, `{"createIndexes": "people", "indexes": [{"key": {"age": 1}, "name": "age_1"}, {"key": {"d": 1}, "name": "d_1"}]}`)
+	before := s.state(t)
+	points := 0
+	for n := 0; ; n++ {
+		points++
+		if s.kill(t, before, []string{`{"dropIndexes": "people", "index": ["name_1", "age_1", "d_1"]}`}, n, 0) {
+			break
+		}
+	}
+	t.Logf("%d points, 0 wrong", points)
+	if points < 15 {
+		t.Errorf("only %d points between three indexes", points)
+	}
+}
+
+// TestAttackLeftAside: a collection that is dropped only if it is empty is looked at under another name. If the program dies meanwhile, what others wrote just before is not lost: the
+// name is in the plan, and undo gives the collection its own back.
+func TestAttackLeftAside(t *testing.T) {
+	t.Parallel()
+	s := production(t, "proxy")
+	b := s.bench(t)
+	if _, _, err := b.run(`{"create": "fresh"}`); err != nil {
+		t.Fatal(err)
+	}
+	made := b.last()
+	foreign := `{"_id": "somebody else's"}`
+	renamed := false
+	s.onCommand(func(c wiretest.Command) wiretest.Fault {
+		switch {
+		case c.Name == "renameCollection" && !renamed:
+			renamed = true
+			s.setup(t, "fresh", foreign)
+			return wiretest.None
+		case renamed: // from here on the process is dead
+			return wiretest.Drop
+		}
+		return wiretest.None
+	})
+	_, _ = b.undo(made) // what a dead process would have said
+	if !renamed {
+		t.Fatal("nothing was renamed")
+	}
+	b.close()
+	s.onCommand(nil)
+	b = s.benchIn(t, b.dir, durable.OS{})
+	c := b.last()
+	if c.CutOff || c.Doubtful {
+		r, err := b.gate.Recover(t.Context(), b.d, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Status == replay.StatusApplied || r.Status == replay.StatusRejected || !strings.Contains(r.Found, "set aside as") {
+			t.Errorf("found %s: %s", r.Status, r.Found)
+		}
+	}
+	if _, err := b.undo(b.last()); err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.other.Database(s.db).Collection("fresh").CountDocuments(t.Context(), bson.D{})
+	if err != nil || n != 1 {
+		t.Errorf("fresh holds %d documents (%v), want somebody else's", n, err)
+	}
+	names, err := s.other.Database(s.db).ListCollectionNames(t.Context(), bson.D{})
+	if err != nil || slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "respect_aside_") }) {
+		t.Errorf("the collections are %v (%v)", names, err)
 	}
 }

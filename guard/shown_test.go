@@ -136,7 +136,7 @@ func TestAChangeThatCannotBeWitnessedIsNotMade(t *testing.T) {
 	}
 
 	s.before(func(c wiretest.Command) {
-		if c.Name == "update" { // it goes while the change runs
+		if c.Name == "update" || c.Name == "findAndModify" { // it goes while the change runs
 			_ = os.RemoveAll(away)
 		}
 	})

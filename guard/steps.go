@@ -247,13 +247,16 @@ func (x *execution) each(ctx context.Context, ns command.Namespace, f func(bson.
 
 // dropEmpty drops a collection that must hold nothing. It is renamed aside first, so that a document that arrives in between is seen.
 func (x *execution) dropEmpty(ctx context.Context, s plan.Step, ns command.Namespace) error {
-	aside := command.Namespace{DB: ns.DB, Collection: plan.Aside(x.plan.Change(), len(x.order))}
+	aside, err := command.ParseNamespace(s.To)
+	if err != nil {
+		return fmt.Errorf("internal error: a step that drops %s knows no name for it meanwhile: %w", s.NS, err)
+	}
 	if err := x.move(ctx, ns, aside); err != nil {
 		return err
 	}
 	changed := x.changed
 	empty := errors.New("it is not empty any more")
-	err := x.each(ctx, aside, func(bson.Raw) error { return empty })
+	err = x.each(ctx, aside, func(bson.Raw) error { return empty })
 	if errors.Is(err, empty) {
 		x.leave(s.NS, s.NS+" holds documents by now, and is left")
 		err = x.putBack(ctx, ns, aside)

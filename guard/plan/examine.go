@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -135,61 +136,72 @@ func (x *examiner) steps(ctx context.Context) error {
 			}
 			continue
 		}
-		ns, err := command.ParseNamespace(s.NS)
+		done, left, found, err := x.step(ctx, s)
 		if err != nil {
 			return err
 		}
-		here, err := describe(ctx, x.r, ns)
-		if err != nil {
-			return err
+		x.out.Applied, x.out.NotApplied = x.out.Applied+done, x.out.NotApplied+left
+		x.out.Found = append(x.out.Found, found)
+		if done > 0 {
+			x.count(s.NS).Schema = s.Do
 		}
-		applied, found := false, ""
-		switch s.Do {
-		case DoDrop:
-			aside := &collectionInfo{}
-			if s.To != "" {
-				to, err := command.ParseNamespace(s.To)
-				if err != nil {
-					return err
-				}
-				if aside, err = describe(ctx, x.r, to); err != nil {
-					return err
-				}
-			}
-			applied = aside.exists || !here.exists
-			switch {
-			case aside.exists:
-				found = fmt.Sprintf("%s was set aside as %s and not dropped", s.NS, s.To)
-			case applied:
-				found = s.NS + " was dropped"
-			default:
-				found = s.NS + " was not dropped"
-			}
-		case DoDropEmpty:
-			applied, found = !here.exists, "dropping "+s.NS
-		case DoCreate:
-			applied, found = here.exists, "creating "+s.NS
-		case DoRename:
-			applied, found = !here.exists, "renaming "+s.NS
-		case DoDropIndexes, DoCreateIndexes:
-			applied, found = true, s.Do+" "+s.NS
-			for _, spec := range s.Specs {
-				there := false
-				for _, i := range here.indexes {
-					there = there || sameIndex(i, spec)
-				}
-				applied = applied && there == (s.Do == DoCreateIndexes)
-			}
-		}
-		if applied {
-			x.out.Applied++
-		} else {
-			x.out.NotApplied++
-		}
-		x.out.Found = append(x.out.Found, fmt.Sprintf("%s: %s", found, map[bool]string{true: "done", false: "not done"}[applied]))
-		x.count(s.NS).Schema = s.Do
 	}
 	return nil
+}
+
+// step counts the parts of a step that were done and that were not. One that was cut off in its middle has both.
+func (x *examiner) step(ctx context.Context, s Step) (done, left int64, found string, err error) {
+	ns, err := command.ParseNamespace(s.NS)
+	if err != nil {
+		return 0, 0, "", err
+	}
+	here, err := describe(ctx, x.r, ns)
+	if err != nil {
+		return 0, 0, "", err
+	}
+	there := &collectionInfo{}
+	if s.To != "" {
+		to, err := command.ParseNamespace(s.To)
+		if err == nil {
+			there, err = describe(ctx, x.r, to)
+		}
+		if err != nil {
+			return 0, 0, "", err
+		}
+	}
+	whole := func(yes bool) (int64, int64, string, error) {
+		if yes {
+			return 1, 0, s.Do + " " + s.NS + ": done", nil
+		}
+		return 0, 1, s.Do + " " + s.NS + ": not done", nil
+	}
+	switch s.Do {
+	case DoDrop:
+		if there.exists {
+			return 1, 0, fmt.Sprintf("%s was set aside as %s and not dropped", s.NS, s.To), nil
+		}
+		return whole(!here.exists)
+	case DoDropEmpty:
+		if there.exists {
+			return 1, 1, fmt.Sprintf("%s was set aside as %s, with %s, and neither dropped nor put back", s.NS, s.To, Plural(there.total, "document")), nil
+		}
+		return whole(!here.exists)
+	case DoCreate:
+		return whole(here.exists)
+	case DoRename:
+		return whole(!here.exists)
+	case DoDropIndexes, DoCreateIndexes:
+		for _, spec := range s.Specs {
+			is := slices.ContainsFunc(here.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) })
+			if is == (s.Do == DoCreateIndexes) {
+				done++
+			} else {
+				left++
+			}
+		}
+		return done, left, fmt.Sprintf("%s %s: %d done, %d not done", s.Do, s.NS, done, left), nil
+	}
+	return 0, 0, "", fmt.Errorf("internal error: nobody knows how to look at %q", s.Do)
 }
 
 // run looks whether the thing that a command changes is as it was before.

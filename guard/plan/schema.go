@@ -18,7 +18,7 @@ type Step struct {
 	Do     string `json:"do"`               // one of the words below
 	Phrase string `json:"phrase,omitempty"` // what is typed to confirm; "" for a part that its neighbours speak for
 	NS     string `json:"ns"`
-	To     string `json:"to,omitempty"` // rename: the new name; drop: the name under which it is kept aside meanwhile, "" if it cannot be renamed
+	To     string `json:"to,omitempty"` // rename: the new name; drop, dropEmpty: the name under which it is kept aside meanwhile, "" if it cannot be renamed
 	// Specs are index specifications, BSON documents as listIndexes gives them; base64 in JSON.
 	Specs [][]byte `json:"specs,omitempty"`
 	// Options of create, a BSON document; base64 in JSON.

@@ -81,6 +81,7 @@ type undo struct {
 	unapplied int64           // documents that the change never touched
 	vacated   map[string]bool // names that an earlier step of this undo makes free
 	unique    map[string]*order
+	asides    int        // names under which collections are looked at
 	expiring  []expiring // TTL indexes of the collection that is brought back at the moment
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -47,7 +48,7 @@ func (u *undo) deletes(ns string) int64 {
 func (u *undo) uncreated() (steps []Step) {
 	for _, ns := range u.of.totals.Creates {
 		if now := u.infos[ns]; now != nil && now.exists && len(now.indexes) < 2 && now.total == u.deletes(ns) {
-			steps = append(steps, Step{Do: DoDropEmpty, NS: ns, Options: now.options, Last: true})
+			steps = append(steps, u.dropEmpty(ns, now.options, true))
 		}
 	}
 	return steps
@@ -306,7 +307,7 @@ func (u *undo) uncreateIndexes(ctx context.Context, s Step) ([]Step, []Fact, err
 	}
 	gone.Phrase = gone.words()
 	if s.Creates && now.total == 0 {
-		return []Step{gone, {Do: DoDropEmpty, NS: s.NS, Options: now.options}}, facts, nil
+		return []Step{gone, u.dropEmpty(s.NS, now.options, false)}, facts, nil
 	}
 	return []Step{gone}, facts, nil
 }
@@ -322,19 +323,41 @@ func (u *undo) uncreate(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	case now.total > u.deletes(s.NS):
 		return nil, leftAlone(s.NS, fmt.Sprintf("it has %s by now", Plural(now.total, "document"))), nil
 	}
-	drop := Step{Do: DoDropEmpty, NS: s.NS, Options: s.Options, Last: u.deletes(s.NS) > 0}
+	drop := u.dropEmpty(s.NS, s.Options, u.deletes(s.NS) > 0)
 	drop.Phrase = drop.words()
 	u.vacated[s.NS] = true
 	return []Step{drop}, nil, nil
 }
 
-// uncreateInverse takes back the dropping of an empty collection.
+// dropEmpty is the step that drops a collection if it holds nothing. The name under which that is looked at stands in the plan, so that what is left there by a crash is
+// found again.
+func (u *undo) dropEmpty(ns string, options bson.Raw, last bool) Step {
+	db, _, _ := strings.Cut(ns, ".")
+	s := Step{Do: DoDropEmpty, NS: ns, To: db + "." + Aside(u.cfg.Header.Change, u.asides), Options: options, Last: last}
+	u.asides++
+	return s
+}
+
+// uncreateInverse takes back the dropping of an empty collection. One that a crash has left under its other name gets its own back, with what others wrote to it.
 func (u *undo) uncreateInverse(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	_, now, err := u.describe(ctx, s.NS)
 	if err != nil {
 		return nil, nil, err
 	}
-	if now.exists {
+	aside := &collectionInfo{}
+	if s.To != "" {
+		if _, aside, err = u.describe(ctx, s.To); err != nil {
+			return nil, nil, err
+		}
+	}
+	switch {
+	case aside.exists && now.exists:
+		return nil, leftAlone(s.NS, fmt.Sprintf("it exists again, and what was to be dropped is still there as %s, with %s: move one of them by hand", s.To, Plural(aside.total, "document"))), nil
+	case aside.exists:
+		back := Step{Do: DoRename, NS: s.To, To: s.NS, UUID: aside.uuid}
+		back.Phrase = back.words()
+		return []Step{back}, nil, nil
+	case now.exists:
 		return nil, nothingToDo(s.NS, "exists"), nil
 	}
 	create := Step{Do: DoCreate, NS: s.NS, Options: s.Options}
