@@ -15,12 +15,19 @@ import (
 	"respect/guard/plan"
 )
 
-// verifySample is how many foreseeable after-images are read back at least.
-const verifySample = 1000
+// What the change left is read back and compared with what was foreseen: all of it, where that is not more than these, and otherwise a sample.
+const (
+	readBackDocuments = 100_000
+	readBackBytes     = 256 << 20
+	verifySample      = 1000 // foreseeable after-images that a sample has at least
+)
 
-// sampled says whether the foreseeable documents of the batch at hand are read back: the first batches, then each whose number is a power of two, so
-// that a change of any size is looked at from its begin to its end and costs next to nothing for it.
+// sampled says whether the foreseeable documents of the batch at hand are read back: all where they are not too many, and otherwise the first batches, then each whose number is
+// a power of two, so that a change of any size is looked at from its begin to its end and costs next to nothing for it.
 func (x *execution) sampled() bool {
+	if x.plan.Documents() <= readBackDocuments && x.plan.Backup().Bytes <= readBackBytes {
+		return true
+	}
 	return x.verified < verifySample || x.mismatch || bits.OnesCount64(uint64(x.batches)) == 1
 }
 
@@ -30,9 +37,8 @@ func (x *execution) readBack(ctx context.Context, ns command.Namespace, sent []w
 	sampled := x.sampled()
 	for _, w := range sent {
 		h := x.after[w.item.N]
-		if h.state == afterUnread || (h.state == afterHere && sampled) {
+		if h.state == afterUnread || sampled && (h.state == afterHere || h.state == afterGone) {
 			look = append(look, w)
-			x.verified++
 		}
 	}
 	if len(look) == 0 {
@@ -44,6 +50,7 @@ func (x *execution) readBack(ctx context.Context, ns command.Namespace, sent []w
 		return nil // what was changed is known; what it looks like is not
 	}
 	for _, w := range look {
+		x.verified++
 		x.compare(w, now[key(w)])
 	}
 	return nil
@@ -51,6 +58,12 @@ func (x *execution) readBack(ctx context.Context, ns command.Namespace, sent []w
 
 func (x *execution) compare(w work, current bson.Raw) {
 	h := &x.after[w.item.N]
+	if h.state == afterGone {
+		if current != nil {
+			x.warn("%s %s was deleted, and is there again, by somebody else's doing or the server's", w.item.NS, w.item.ID)
+		}
+		return
+	}
 	if current == nil {
 		x.warn("%s %s is not there any more after the change", w.item.NS, w.item.ID)
 		return
@@ -84,6 +97,8 @@ func (x *execution) finish(ctx context.Context) {
 
 func (x *execution) readAllBack(ctx context.Context) {
 	var group []work
+	looked := int64(0)
+	defer func() { x.verified = max(x.verified, looked) }()
 	flush := func() error {
 		if len(group) == 0 {
 			return nil
@@ -99,6 +114,7 @@ func (x *execution) readAllBack(ctx context.Context) {
 		for _, w := range group {
 			x.compare(w, now[key(w)])
 		}
+		looked += int64(len(group))
 		group = nil
 		return nil
 	}

@@ -388,3 +388,89 @@ func TestAttackLeftAside(t *testing.T) {
 		t.Errorf("the collections are %v (%v)", names, err)
 	}
 }
+
+// TestAttackTheServersWord: a document that looks as this change was to leave it may be somebody else's. What the server answers is the outcome, and undo leaves alone what this change
+// did not make.
+func TestAttackTheServersWord(t *testing.T) {
+	t.Parallel()
+	eachRoad(t, func(t *testing.T, s *server) {
+		for _, c := range []struct{ name, cmd, foreign string }{
+			{"an insert where an identical document stands", `{"insert": "people", "documents": [{"_id": 70, "a": 1}]}`, `{"_id": 70, "a": 1}`},
+			{"an upsert that finds a document", `{"update": "people", "updates": [{"q": {"_id": 71}, "u": {"$set": {"a": 1}}, "upsert": true}]}`, `{"_id": 71, "a": 1}`},
+			{"an upsert that finds another document", `{"update": "people", "updates": [{"q": {"k": 72}, "u": {"$set": {"a": 1}}, "upsert": true}]}`, `{"_id": 72, "k": 72}`},
+		} {
+			b := s.bench(t)
+			came := false
+			s.before(func(cmd wiretest.Command) {
+				if (cmd.Name == "insert" || cmd.Name == "update") && !came {
+					came = true
+					s.setup(t, "people", c.foreign)
+				}
+			})
+			_, _, err := b.run(c.cmd)
+			s.before(nil)
+			if !came {
+				t.Fatalf("%s: nothing was sent", c.name)
+			}
+			if err == nil {
+				t.Errorf("%s: no error", c.name)
+			}
+			last := b.last()
+			if last.Status != replay.StatusRejected {
+				t.Errorf("%s: the record says %s", c.name, last.Status)
+			}
+			for _, r := range b.op.receipts {
+				for _, n := range r.Actual {
+					if n.Inserted > 0 {
+						t.Errorf("%s: the receipt says %d inserted", c.name, n.Inserted)
+					}
+				}
+			}
+			_, _ = b.undo(last) // refused, or nothing to do
+			n, err := s.other.Database(s.db).Collection("people").CountDocuments(t.Context(), doc(t, c.foreign))
+			if err != nil || n != 1 {
+				t.Errorf("%s: somebody else's document is there %d times (%v)", c.name, n, err)
+			}
+		}
+	})
+}
+
+// TestAttackOtherThanForeseen: some of many documents come out otherwise than foreseen, by the server's own fault. All are read back, and the receipt says how many.
+func TestAttackOtherThanForeseen(t *testing.T) {
+	t.Parallel()
+	s := production(t, "double")
+	const most = 1600
+	var docs []any
+	for i := range most {
+		docs = append(docs, bson.D{{Key: "_id", Value: int32(i)}, {Key: "n", Value: int32(1)}})
+	}
+	coll := s.other.Database(s.db).Collection("many")
+	if _, err := coll.InsertMany(t.Context(), docs); err != nil {
+		t.Fatal(err)
+	}
+	b := s.bench(t)
+	wrong := map[int]bool{1171: true, 1333: true, 1598: true} // in batches that a sample leaves out
+	s.before(func(cmd wiretest.Command) {
+		if cmd.Name != "find" || len(wiretest.Writes(s.commands())) == 0 {
+			return
+		}
+		for id := range wrong {
+			n, err := coll.UpdateOne(t.Context(), bson.D{{Key: "_id", Value: id}, {Key: "n", Value: 2}, {Key: "odd", Value: nil}}, bson.D{{Key: "$set", Value: bson.D{{Key: "odd", Value: true}}}})
+			if err == nil && n.ModifiedCount > 0 {
+				delete(wrong, id)
+			}
+		}
+	})
+	_, _, err := b.run(`{"update": "many", "updates": [{"q": {}, "u": {"$inc": {"n": 1}}, "multi": true}]}`)
+	s.before(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(wrong) > 0 {
+		t.Fatalf("of the three documents %v were not met", wrong)
+	}
+	r := b.op.receipts[0]
+	if len(r.Alarm) != 3 || r.ReadBack != most {
+		t.Errorf("alarms %v, read back %d; want 3 alarms, and all %d read back", r.Alarm, r.ReadBack, most)
+	}
+}

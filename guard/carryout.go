@@ -30,6 +30,7 @@ type Outcome struct {
 	Empty     bool // nothing was to be changed; nothing was asked
 	Took      time.Duration
 	Batches   int64
+	ReadBack  int64 // documents that were compared with what was foreseen, or deleted ones looked for
 
 	drifted []int64         // documents that others changed since the preview, by their number in the plan
 	sums    map[[2]int]*sum // per command and statement
@@ -409,7 +410,7 @@ func receipt(d *Deployment, p *plan.Plan, o *Outcome, j Judged) Receipt {
 	return Receipt{
 		Change: o.Change, Environment: j.Environment, Deployment: d.Name(), Summary: p.Summary(), Status: o.Status,
 		Predicted: o.Predicted, Actual: o.Actual, Skipped: o.Skipped, Alarm: o.Alarm, Error: o.Error, Undoes: p.Header().Undoes,
-		Took: o.Took, Batches: o.Batches, Resumable: o.Status == replay.StatusPartly && p.Resumable(),
+		Took: o.Took, Batches: o.Batches, ReadBack: o.ReadBack, Resumable: o.Status == replay.StatusPartly && p.Resumable(),
 	}
 }
 

@@ -338,7 +338,7 @@ func (x *execution) control(ctx context.Context, p Progress) error {
 }
 
 func (x *execution) outcome() *Outcome {
-	o := &Outcome{Change: x.plan.Change(), Predicted: x.predicted, Skipped: x.skipped, Alarm: x.alarm, Took: x.gate.cfg.Now().Sub(x.began), Batches: x.batches, sums: x.sums, drifted: x.drifted}
+	o := &Outcome{Change: x.plan.Change(), Predicted: x.predicted, Skipped: x.skipped, Alarm: x.alarm, Took: x.gate.cfg.Now().Sub(x.began), Batches: x.batches, ReadBack: x.verified, sums: x.sums, drifted: x.drifted}
 	for _, ns := range x.order {
 		o.Actual = append(o.Actual, *x.actual[ns])
 	}
@@ -363,7 +363,7 @@ func (x *execution) outcomeEvent() replay.Outcome {
 	o := x.outcome()
 	return replay.Outcome{
 		Change: o.Change, Status: o.Status, Predicted: o.Predicted, Counts: o.Actual, Skipped: o.Skipped, Alarm: o.Alarm, Error: o.Error, After: x.afterHex,
-		Micros: o.Took.Microseconds(), Batches: o.Batches,
+		Micros: o.Took.Microseconds(), Batches: o.Batches, ReadBack: o.ReadBack,
 	}
 }
 

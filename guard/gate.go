@@ -132,7 +132,8 @@ type Receipt struct {
 	Undoes      string
 	Took        time.Duration
 	Batches     int64
-	Resumable   bool // what is left can be planned again: documents that were left alone, or those after which it was stopped
+	ReadBack    int64 // documents that were looked at again after they were written
+	Resumable   bool  // what is left can be planned again: documents that were left alone, or those after which it was stopped
 }
 
 // Config is what a Gate works with.

@@ -48,15 +48,68 @@ func (x *execution) atOnce(ctx context.Context, ns command.Namespace, fresh []wo
 		case reply == nil && err != nil:
 			return fmt.Errorf("%s %s: %w", fresh[0].derived.Command, ns, err) // it did not leave
 		}
-		failed := writeErrors(reply)
-		if len(failed) == 0 && err == nil && reply.Lookup("n").AsInt64() == int64(len(fresh)) {
+		t := toldBy(reply, fresh)
+		if err == nil && t.all(fresh) {
 			for _, w := range fresh {
 				x.applied(w)
 			}
 			return x.majority(ctx, reply)
 		}
-		return errors.Join(x.sortOut(ctx, ns, fresh, failed, err), x.majority(ctx, reply))
+		return errors.Join(x.sortOut(ctx, ns, fresh, t, err), x.majority(ctx, reply))
 	}
+}
+
+// told is what a server's answer to an insert, update or delete says of its statements. It is the outcome; what documents look like fills in only what it does not say.
+// Source: https://www.mongodb.com/docs/manual/reference/command/update/#output
+type told struct {
+	n        int64          // documents inserted, deleted, or matched and upserted
+	modified int64          // by updates; -1 if it does not say
+	failed   map[int]string // by the number of the statement
+	upserted map[int]bool
+	ordered  int // the number of the first that failed, after which nothing was tried; -1 if all were
+}
+
+func toldBy(reply bson.Raw, sent []work) told {
+	t := told{failed: writeErrors(reply), upserted: map[int]bool{}, modified: -1, ordered: -1}
+	t.n, _ = reply.Lookup("n").AsInt64OK()
+	if m, ok := reply.Lookup("nModified").AsInt64OK(); ok {
+		t.modified = m
+	}
+	arr, _ := reply.Lookup("upserted").ArrayOK()
+	values, _ := arr.Values() // of no array: none
+	for _, v := range values {
+		doc, _ := v.DocumentOK()
+		if i, ok := doc.Lookup("index").AsInt64OK(); ok {
+			t.upserted[int(i)] = true
+		}
+	}
+	for i := range sent {
+		if t.failed[i] != "" {
+			t.ordered = i
+			break
+		}
+	}
+	return t
+}
+
+// creates says whether a statement is an update that must create its document.
+func (w work) creates() bool { return w.item.Op == "insert" && w.derived.Command == "update" }
+
+// all says that the server did everything that it was sent.
+func (t told) all(sent []work) bool {
+	if len(t.failed) > 0 || t.n != int64(len(sent)) {
+		return false
+	}
+	changes := int64(0)
+	for i, w := range sent {
+		switch {
+		case w.creates() && !t.upserted[i]:
+			return false
+		case w.derived.Command == "update" && !w.creates():
+			changes++
+		}
+	}
+	return t.modified < 0 || t.modified >= changes
 }
 
 // notDone leaves documents that could not be sent, since the connection was lost each time.
@@ -232,37 +285,50 @@ func (x *execution) reconnect(ctx context.Context, why error) error {
 	}
 }
 
-// sortOut finds out which documents of a batch were changed when the server did not change all of them.
-func (x *execution) sortOut(ctx context.Context, ns command.Namespace, sent []work, failed map[int]string, err error) error {
+// sortOut finds out which documents of a batch were changed when the server did not change all of them. What the answer says counts. Where it says only how many, the documents
+// are looked at, and no more of them are counted than it says.
+func (x *execution) sortOut(ctx context.Context, ns command.Namespace, sent []work, t told, err error) error {
 	now, lerr := x.find(ctx, ns, sent)
 	if lerr != nil {
 		x.unclear(sent)
 		return fmt.Errorf("find out which documents were changed: %w", lerr)
 	}
+	ordered := x.plan.Header().Undoes == ""
+	left := t.n - int64(len(t.upserted)) // documents that it counts and does not name
 	var first string
 	for i, w := range sent {
 		current := now[key(w)]
 		switch {
-		case changedTo(w, current):
-			x.applied(w)
-		case failed[i] != "":
+		case t.failed[i] != "":
 			if first == "" {
-				first = failed[i]
+				first = t.failed[i]
 			}
-			x.skip(w, failed[i])
-		case w.item.Before.Is(current):
-			if len(failed) == 0 && err == nil {
-				x.skip(w, "the server did not change it, although it is as in the preview")
-				x.warn("%s %s: the server reported no change", w.item.NS, w.item.ID)
+			x.skip(w, t.failed[i])
+		case ordered && t.ordered >= 0 && i > t.ordered:
+			x.skip(w, "not tried, because the server refused one before it")
+		case w.creates():
+			if t.upserted[i] {
+				x.applied(w)
 			} else {
-				x.skip(w, "not tried, because the server refused one before it")
+				x.skip(w, "nothing was created: by now a document matches")
 			}
+		case changedTo(w, current) && left > 0:
+			left--
+			x.applied(w)
+		case changedTo(w, current):
+			x.skip(w, "is as this change was to leave it, but the server did not count it: somebody else did the same")
+		case w.item.Before.Is(current):
+			x.skip(w, "the server did not change it, although it is as in the preview")
+			x.warn("%s %s: the server reported no change", w.item.NS, w.item.ID)
 		default:
 			w.current = current
 			x.drift(w)
 		}
 	}
-	if x.plan.Header().Undoes != "" {
+	if left > 0 && err == nil {
+		x.warn("%s: the server counts %d changes more than documents that look like it", ns, left)
+	}
+	if !ordered {
 		return nil // an undo goes on with the rest
 	}
 	if first != "" {

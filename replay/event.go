@@ -331,6 +331,7 @@ type Outcome struct {
 	After     string   `json:"after,omitempty"`  // hex SHA-256 of after.idx
 	Micros    int64    `json:"micros,omitempty"` // from the intent on
 	Batches   int64    `json:"batches,omitempty"`
+	ReadBack  int64    `json:"readBack,omitempty"` // documents that were looked at again after they were written
 }
 
 // Refused is a statement, a command or a plan that the guard stopped.

@@ -221,7 +221,7 @@ func (o *Operator) folded(text string) string {
 func receipt(s render.Style, r guard.Receipt) string {
 	return s.Receipt(render.Receipt{
 		Environment: r.Environment, Deployment: r.Deployment, Change: r.Change, Status: r.Status, Predicted: r.Predicted, Actual: r.Actual,
-		Skipped: r.Skipped, Alarm: r.Alarm, Error: r.Error, Undoes: r.Undoes, Took: r.Took, Batches: r.Batches, Resumable: r.Resumable,
+		Skipped: r.Skipped, Alarm: r.Alarm, Error: r.Error, Undoes: r.Undoes, Took: r.Took, Batches: r.Batches, ReadBack: r.ReadBack, Resumable: r.Resumable,
 	})
 }
 

@@ -111,6 +111,7 @@ type Receipt struct {
 	Undoes            string
 	Took              time.Duration
 	Batches           int64
+	ReadBack          int64
 	Resumable         bool // what was left can be done with resume
 }
 
@@ -127,6 +128,13 @@ func (s Style) Receipt(r Receipt) string {
 	took := ""
 	if r.Took >= time.Second {
 		took = fmt.Sprintf("  in %v", r.Took.Round(100*time.Millisecond))
+	}
+	changed := int64(0)
+	for _, c := range r.Actual {
+		changed += c.Changed()
+	}
+	if changed > 0 && r.ReadBack > 0 {
+		took += fmt.Sprintf("  read back %s of %s", plan.Number(r.ReadBack), plan.Number(changed))
 	}
 	out = append(out, "", s.Banner(r.Environment, r.Deployment), fmt.Sprintf("%s  change %s%s", s.paint(word, attr, color.Bold), Safe(r.Change), took))
 	for _, c := range r.Actual {
