@@ -77,6 +77,20 @@ func (x *execution) portion(ctx context.Context, items []plan.Item) error {
 	return x.rest(ctx, rest)
 }
 
+// confirmWrite asks who the server is, right before a write of documents. Behind the address of a server inside this process nobody can put another one:
+// there one answer holds for the batch, which may be fifty writes.
+func (x *execution) confirmWrite(ctx context.Context) error {
+	batch := x.batches + 1
+	if x.d.inside() && x.confirmed == batch {
+		return nil
+	}
+	err := x.confirm(ctx)
+	if err == nil {
+		x.confirmed = batch
+	}
+	return err
+}
+
 // rest does nothing for a while, and asks the operator meanwhile.
 func (x *execution) rest(ctx context.Context, d time.Duration) error {
 	const slice = 100 * time.Millisecond

@@ -93,6 +93,51 @@ func named(filter bson.RawValue) (ids []string) {
 	return ids
 }
 
+// TestConfirmedBeforeEachWrite: right before each write the server is asked who it is, and what its marker says; a server inside this process once a batch.
+func TestConfirmedBeforeEachWrite(t *testing.T) {
+	t.Parallel()
+	for name, inside := range map[string]bool{"another process's": false, "inside": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := production(t, "proxy")
+			for i := range 70 {
+				s.setup(t, "many", fmt.Sprintf(`{"_id": "s%d", "n": 1}`, i))
+			}
+			b := s.bench(t)
+			b.close()
+			b.inside = inside
+			if err := b.open(); err != nil {
+				t.Fatal(err)
+			}
+			b.op.answer = func(q guard.Question) guard.Answer {
+				s.forget()
+				return typed(q)
+			}
+			if _, _, err := b.run(`{"delete": "many", "deletes": [{"q": {}, "limit": 0}]}`); err != nil {
+				t.Fatal(err)
+			}
+			written, batch, asked := 0, 0, false
+			for _, c := range s.commands() {
+				switch {
+				case c.Name == "find" && c.DB == "respect":
+					asked = true
+				case c.Name == "find" && c.DB == s.db:
+					batch, asked = batch+1, false
+				case len(wiretest.Writes([]wiretest.Command{c})) > 0:
+					if !asked {
+						t.Fatalf("write %d, in batch %d, and the server was not asked", written, batch)
+					}
+					written++
+					asked = inside
+				}
+			}
+			if written != 70 || batch < 2 {
+				t.Errorf("%d writes in %d batches", written, batch)
+			}
+		})
+	}
+}
+
 // TestP2InTheLastMomentByLookUp is TestP2InterferenceInTheLastMoment with an _id by which the embedded server looks a document up, so that it is its door that
 // compares the rest of the filter.
 func TestP2InTheLastMomentByLookUp(t *testing.T) {

@@ -47,6 +47,7 @@ type execution struct {
 	unknown   bool  // something was sent and it cannot be told what came of it
 	done      int64
 	batches   int64
+	confirmed int64 // the number of the batch for which the server inside this process was asked who it is
 	began     time.Time
 	lagAt     time.Time                // of the last look at the secondaries
 	delays    map[string]time.Duration // of delayed members, by name; nil until it was asked for
@@ -232,7 +233,7 @@ func (x *execution) write(ctx context.Context, name string, ns command.Namespace
 	if numbered == nil {
 		numbered = cmd
 	}
-	if err := x.confirm(ctx); err != nil {
+	if err := x.confirmWrite(ctx); err != nil {
 		return nil, err
 	}
 	start := x.gate.cfg.Now()

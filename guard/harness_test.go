@@ -311,6 +311,7 @@ type bench struct {
 	gate *guard.Gate
 	d    *guard.Deployment
 
+	inside  bool   // it says that the server runs in this process
 	reason  string // given beforehand
 	policy  *policy.Policy
 	witness string              // of the record
@@ -362,7 +363,7 @@ func (b *bench) open() (err error) {
 	if err != nil {
 		return err
 	}
-	b.d, err = b.gate.Connect(context.Background(), guard.Target{URI: b.uri})
+	b.d, err = b.gate.Connect(context.Background(), guard.Target{URI: b.uri, Inside: b.inside})
 	return err
 }
 

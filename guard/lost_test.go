@@ -128,7 +128,7 @@ func TestLostBatch(t *testing.T) {
 		b := s.bench(t)
 		count := 0
 		s.onCommand(func(cmd wiretest.Command) wiretest.Fault {
-			if cmd.Name != "update" && cmd.Name != "findAndModify" {
+			if cmd.Name != "update" && cmd.Name != "findAndModify" { // one for each document, where the server cannot compare whole ones
 				return wiretest.None
 			}
 			if count++; count == 2 {

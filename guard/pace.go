@@ -45,9 +45,12 @@ func newPacer(p policy.Pace, most int) *pacer {
 // pacer is for a change of a deployment in an environment.
 func (d *Deployment) pacer(env environment.Environment) *pacer {
 	p := newPacer(d.gate.cfg.Policy.Pace(env), d.MaxStatements())
-	p.ours = d.target.Inside && d.software.embedded
+	p.ours = d.inside()
 	return p
 }
+
+// inside says whether the server runs inside this process, for this session.
+func (d *Deployment) inside() bool { return d.target.Inside && d.software.embedded }
 
 // took notes that a batch of n documents took d, and returns how long to rest now.
 func (p *pacer) took(n int, d time.Duration) (rest time.Duration) {
