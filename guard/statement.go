@@ -57,10 +57,11 @@ type Statement struct {
 	wished      bool  // the plan at hand is one that an answer wished for
 	stopped     error // after it the statement runs nothing more
 	manner      string
-	whole       bool      // previews look at everything, however much it is
-	sent        []string  // writes that needed no plan and reached a server, as "insert famigo.families"
-	wrote       Wrote     // what they did
-	looking     time.Time // since when the plan at hand is made
+	whole       bool                       // previews look at everything, however much it is
+	sent        []string                   // writes that needed no plan and reached a server, as "insert famigo.families"
+	wrote       Wrote                      // what they did
+	fieldsAlone func() (*plan.Plan, error) // of an undo: the plan that sets back only the change's own fields
+	looking     time.Time                  // since when the plan at hand is made
 
 	discarded int
 	unplanned bool

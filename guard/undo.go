@@ -28,6 +28,8 @@ type UndoOptions struct {
 	Only bson.Raw
 	// On names the deployment to take it back on, if that is not shown to be the one where it was done: a restored copy, for example.
 	On string
+	// Fields sets back only the change's own fields in documents that others changed since; without it they are left alone.
+	Fields bool
 	// Dir is where the files of the change are, if it was made in another state directory and brought here; "" if it was made here.
 	Dir string
 }
@@ -49,10 +51,41 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 	if change.Saved != nil {
 		saved = change.Saved.Files
 	}
+	s.fieldsAlone = func() (*plan.Plan, error) {
+		opts.Fields = true
+		return s.planUndo(ctx, d, p, judged, after, saved, opts)
+	}
+	u, err := s.planUndo(ctx, d, p, judged, after, saved, opts)
+	if errors.Is(err, plan.ErrNoPart) {
+		return s.refuse(&Refused{Text: err.Error()})
+	}
+	if err != nil {
+		return s.unreadable(ctx, change, opts.Dir, err)
+	}
+	if s.mode == Preview {
+		return s.keep(u, judged)
+	}
+	if u.Empty() && len(u.Conflicts()) > 0 {
+		r := &Refused{Text: "nothing can be put back: " + u.Facts()[0].Text}
+		if u.FieldsPossible() > 0 {
+			r.Hints = []string{"to set back only what the change did to them: undo " + change.ID + " fields"}
+		}
+		err := s.gate.record(replay.KindPlanned, plannedEvent(u, judged))
+		return errors.Join(err, s.refuse(r), u.Discard())
+	}
+	if _, err := s.carryOut(ctx, d, u, v, judged); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// planUndo plans to take a change back.
+func (s *Statement) planUndo(ctx context.Context, d *Deployment, p *plan.Plan, judged Judged, after []string, saved []replay.SavedFile, opts UndoOptions) (*plan.Plan, error) {
 	cfg, err := s.planConfig(d, judged, p.Header().Class)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	cfg.Header.Fields = opts.Fields
 	if opts.Dir != "" {
 		cfg.Facts = append(cfg.Facts, plan.Fact{
 			Code: plan.FromFile, Severity: plan.Danger, Text: "the change and its backup come from a file; whether they say what was, cannot be told here",
@@ -64,24 +97,7 @@ func (s *Statement) Undo(ctx context.Context, d *Deployment, change *journal.Cha
 			Text: other.Text + "; " + other.Hints[0],
 		})
 	}
-	u, err := plan.Undo(ctx, cfg, p, after, saved, opts.Only)
-	if errors.Is(err, plan.ErrNoPart) {
-		return s.refuse(&Refused{Text: err.Error()})
-	}
-	if err != nil {
-		return s.unreadable(ctx, change, opts.Dir, err)
-	}
-	if s.mode == Preview {
-		return s.keep(u, judged)
-	}
-	if u.Empty() && len(u.Conflicts()) > 0 {
-		err := s.gate.record(replay.KindPlanned, plannedEvent(u, judged))
-		return errors.Join(err, s.refuse(&Refused{Text: "nothing can be put back: " + u.Facts()[0].Text}), u.Discard())
-	}
-	if _, err := s.carryOut(ctx, d, u, v, judged); err != nil {
-		return s.fail(err)
-	}
-	return nil
+	return plan.Undo(ctx, cfg, p, after, saved, opts.Only)
 }
 
 // unreadable ends a statement that works on a change with an error on the way there. If files of the change are not as the record has them, that is what is

@@ -17,12 +17,14 @@ import (
 //
 //	first N   the first N documents alone, then the rest
 //	full      all documents, where the preview was an estimate
+//	fields    of an undo: the change's own fields, where others changed a document since
 type wish struct {
-	first int64
-	full  bool
+	first  int64
+	full   bool
+	fields bool
 }
 
-func (w wish) other() bool { return w.first > 0 || w.full }
+func (w wish) other() bool { return w.first > 0 || w.full || w.fields }
 
 var firstN = regexp.MustCompile(`^first ([1-9][0-9]{0,9})$`)
 
@@ -34,6 +36,9 @@ func wishOf(a Answer, p *plan.Plan) wish {
 	text := strings.Join(strings.Fields(a.Text), " ")
 	if text == "full" && p.Estimate() {
 		return wish{full: true}
+	}
+	if text == "fields" && !p.Header().Fields && p.FieldsPossible() > 0 {
+		return wish{fields: true}
 	}
 	m := firstN.FindStringSubmatch(text)
 	if m == nil || p.Estimate() || !p.Divisible() {
@@ -55,6 +60,13 @@ func (s *Statement) instead(ctx context.Context, d *Deployment, p *plan.Plan, v 
 			return nil, err
 		}
 		return s.carryOut(ctx, d, all, v, j)
+	}
+	if w.fields {
+		again, err := s.fieldsAlone()
+		if err != nil {
+			return nil, err
+		}
+		return s.carryOut(ctx, d, again, v, j)
 	}
 	whole := &Outcome{Change: p.Change(), Status: replay.StatusApplied, sums: map[[2]int]*sum{}}
 	for _, pick := range []func(plan.Item) bool{

@@ -86,14 +86,10 @@ func truth(v bson.RawValue) bool {
 	return ok && f != 0
 }
 
-// without says how many writes without a plan there were, and what they did.
+// without says how many writes without a plan there were.
 func (s *Statement) without() string {
-	did := s.wrote.String()
-	if did != "" {
-		did = " (" + did + ")"
-	}
 	if len(s.sent) == 1 {
-		return s.sent[0] + ", without a plan" + did
+		return s.sent[0] + ", without a plan"
 	}
-	return fmt.Sprintf("%d writes without a plan%s, the last of them %s", len(s.sent), did, s.sent[len(s.sent)-1])
+	return fmt.Sprintf("%d writes without a plan, the last of them %s", len(s.sent), s.sent[len(s.sent)-1])
 }

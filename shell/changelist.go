@@ -114,7 +114,7 @@ func came(c *journal.Change) string {
 	if c.Status == replay.StatusRejected {
 		parts = []string{"nothing was changed"}
 	}
-	if f := fieldsText(c.Planned.Fields); f != "" && len(parts) > 0 && c.Status != replay.StatusRejected {
+	if f := fieldsText(c); f != "" && len(parts) > 0 && c.Status != replay.StatusRejected {
 		parts = append(parts, f)
 	}
 	if c.UndoneBy != "" {
@@ -129,9 +129,10 @@ func came(c *journal.Change) string {
 	return strings.Join(parts, "; ")
 }
 
-// fieldsText names the fields that changed.
-func fieldsText(fields []replay.Field) string {
+// fieldsText names the fields that changed: as they were foreseen, if not all of it was done.
+func fieldsText(c *journal.Change) string {
 	const most = 5
+	fields := c.Planned.Fields
 	var parts []string
 	for _, f := range fields[:min(len(fields), most)] {
 		text := f.Path
@@ -150,6 +151,9 @@ func fieldsText(fields []replay.Field) string {
 	}
 	if len(parts) == 0 {
 		return ""
+	}
+	if c.Outcome == nil || c.Outcome.Status != replay.StatusApplied {
+		return "fields, as foreseen: " + strings.Join(parts, ", ")
 	}
 	return "fields: " + strings.Join(parts, ", ")
 }
@@ -236,7 +240,7 @@ func showReceipt(line func(name, format string, a ...any), c *journal.Change) {
 	for _, n := range c.Done() {
 		line("did", "%s", did(n))
 	}
-	if f := fieldsText(c.Planned.Fields); f != "" {
+	if f := fieldsText(c); f != "" {
 		line("", "%s", f)
 	}
 	if o := c.Outcome; o != nil {

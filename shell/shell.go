@@ -225,7 +225,9 @@ func (s *Shell) run1(ctx context.Context, src string, in guard.Input) int {
 	}
 	if err != nil {
 		st.Discard()
-		return s.Failed(st, err)
+		code := s.Failed(st, err)
+		s.sum(st.Wrote(), "")
+		return code
 	}
 	s.out(shown)
 	s.sum(st.Wrote(), shown)

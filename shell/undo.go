@@ -21,13 +21,18 @@ func (s *Shell) undoArgs(ctx context.Context, args, text, manner string, mode gu
 		id, only = strings.TrimSpace(args[:i]), args[i:]
 	}
 	opts := UndoOptions{Only: only}
+	if rest, ok := strings.CutSuffix(id, "fields"); ok && (rest == "" || strings.HasSuffix(rest, " ")) {
+		id, opts.Fields = strings.TrimSpace(rest), true
+	}
 	return s.undo(ctx, id, opts, text, manner, mode)
 }
 
 // UndoOptions say more of what is to be taken back, and where.
 type UndoOptions struct {
 	Only string // a filter, as JavaScript; "" for all
-	On   string // the deployment, if it is another than the one where the change was made
+	// Fields sets back only what the change did, in documents that others changed since.
+	Fields bool
+	On     string // the deployment, if it is another than the one where the change was made
 	// Change and Dir are a change that was made in another state directory, and where its files were unpacked; nil and "" for one that was made here.
 	Change *journal.Change
 	Dir    string
@@ -36,6 +41,9 @@ type UndoOptions struct {
 // Undo takes back a change, or the last one.
 func (s *Shell) Undo(ctx context.Context, id string, opts UndoOptions, manner string) int {
 	text := strings.TrimSpace("undo " + id)
+	if opts.Fields {
+		text += " fields"
+	}
 	if opts.Only != "" {
 		text += " " + opts.Only
 	}
@@ -61,7 +69,7 @@ func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, man
 	if st == nil {
 		return code
 	}
-	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, On: opts.On, Dir: opts.Dir})
+	err := st.Undo(ctx, s.here(), c, guard.UndoOptions{Only: only, Fields: opts.Fields, On: opts.On, Dir: opts.Dir})
 	return s.ended(st, mode, err, "everything is already as it was before "+render.Safe(c.ID))
 }
 

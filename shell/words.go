@@ -36,7 +36,7 @@ var (
 	showID   = regexp.MustCompile(`^(?:|list|show\s+\S+)$`)
 	someN    = regexp.MustCompile(`^[1-9][0-9]{0,5}$|^$`)
 	anID     = regexp.MustCompile(`^[^=;].*$`)
-	undoing  = regexp.MustCompile(`(?s)^(?:[^\s()=;.{]*)(?:\s*\{.*\})?$`)
+	undoing  = regexp.MustCompile(`(?s)^(?:[^\s()=;.{]*)(?:\s+fields)?(?:\s*\{.*\})?$`)
 )
 
 func words() []word {
@@ -56,7 +56,7 @@ func words() []word {
 		{name: "resume", args: "[ID]", help: "do what is left of a change that did not end well", pattern: maybe, run: resumeRun},
 		{name: "sample", args: "[N]", help: "some documents of the last preview, from all over it", pattern: someN, local: true, run: sampleWordRun},
 		{name: "show", args: "dbs|collections|users|roles|profile|logs|log [NAME]", short: "dbs|collections|…", help: "what there is: users, roles, profile, logs, log NAME", pattern: oneOrTwo, run: showWord},
-		{name: "undo", args: "[ID] [{FILTER}]", help: "take back the last change, this one, or a part of it", pattern: undoing, run: undoRun},
+		{name: "undo", args: "[ID] [fields] [{FILTER}]", help: "take back the last change, this one, or a part of it", pattern: undoing, run: undoRun},
 		{name: "use", args: "DATABASE", help: "switch to another database", pattern: oneWord, local: true, run: useRun},
 	}
 }

@@ -302,34 +302,71 @@ func (a *app) prune(rule backup.Rule, why string, really bool) (err error) {
 	if err != nil {
 		return err
 	}
-	var bytes int64
-	going := 0
+	p := pruning{Going: []prunedChange{}, Staying: []prunedChange{}, Leftovers: append([]string{}, strays...), Bytes: strayBytes}
+	for _, c := range list {
+		x := prunedChange{c.Change.ID, c.Change.Time.UTC().Format(time.RFC3339), c.Change.Intent.Summary, c.Bytes, c.Needed}
+		if c.Needed != "" {
+			p.Staying = append(p.Staying, x)
+			continue
+		}
+		p.Going, p.Bytes = append(p.Going, x), p.Bytes+c.Bytes
+	}
+	if a.flags.json == "" {
+		a.listPruning(list, strays)
+	}
+	switch something := len(p.Going)+len(strays) > 0; {
+	case something && really:
+		if err := a.delete(dir, list, strays, why); err != nil {
+			return err
+		}
+		p.Deleted = true
+	case a.flags.json != "":
+	case !something:
+		a.say("nothing goes\n")
+		return nil
+	default:
+		a.say("%d change(s) and %d leftover(s), %s; nothing was deleted: --delete deletes them\n", len(p.Going), len(strays), render.Bytes(p.Bytes))
+		return nil
+	}
+	if a.flags.json != "" {
+		return status(a.printJSON(p))
+	}
+	a.say("%d change(s) and %d leftover(s) deleted, %s\n", len(p.Going), len(strays), render.Bytes(p.Bytes))
+	return nil
+}
+
+// pruning is what prune --json prints.
+type pruning struct {
+	Going     []prunedChange `json:"going"`
+	Staying   []prunedChange `json:"staying"`   // although the rule lets them go
+	Leftovers []string       `json:"leftovers"` // of previews and questions that were cut off
+	Bytes     int64          `json:"bytes"`     // of what goes
+	Deleted   bool           `json:"deleted"`
+}
+
+type prunedChange struct {
+	ID      string `json:"id"`
+	Time    string `json:"time"`
+	Summary string `json:"summary"`
+	Bytes   int64  `json:"bytes"`
+	Needed  string `json:"needed,omitempty"` // why it stays
+}
+
+func (a *app) listPruning(list []backup.Candidate, strays []string) {
 	for _, c := range list {
 		what := "goes"
 		if c.Needed != "" {
 			what = "STAYS: " + c.Needed
-		} else {
-			bytes, going = bytes+c.Bytes, going+1
 		}
 		a.say("%s  %s  %10s  %s  %s\n", safe(c.Change.ID), c.Change.Time.UTC().Format("2006-01-02"), render.Bytes(c.Bytes), safe(what), safe(c.Change.Intent.Summary))
 	}
 	for _, s := range strays {
 		a.say("%s  left by a preview or a question that was cut off\n", safe(s))
 	}
-	bytes += strayBytes
-	switch {
-	case going+len(strays) == 0:
-		a.say("nothing goes\n")
-		return nil
-	case !really:
-		a.say("%d change(s) and %d leftover(s), %s; nothing was deleted: --delete deletes them\n", going, len(strays), render.Bytes(bytes))
-		return nil
-	}
-	return a.delete(dir, list, strays, why, bytes)
 }
 
 // delete deletes in a session of its own: the record says so before.
-func (a *app) delete(dir string, list []backup.Candidate, strays []string, why string, bytes int64) error {
+func (a *app) delete(dir string, list []backup.Candidate, strays []string, why string) error {
 	p, err := a.policy()
 	if err != nil {
 		return err
@@ -357,8 +394,6 @@ func (a *app) delete(dir string, list []backup.Candidate, strays []string, why s
 	if err != nil {
 		code = shell.ExitError
 		err = fmt.Errorf("%d change(s) were deleted, then: %w", gone, err)
-	} else {
-		a.say("%d change(s) and %d leftover(s) deleted, %s\n", gone, len(strays), render.Bytes(bytes))
 	}
 	return errors.Join(err, s.close(code))
 }

@@ -147,6 +147,7 @@ func (a *app) undo() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&opts.Only, "only", "", "a filter, as JavaScript: take back only documents that match it, as they were or as they are")
+	c.Flags().BoolVar(&opts.Fields, "fields", false, "in documents that others changed since, set back only what the change did")
 	c.Flags().StringVar(&opts.On, "on", "", "the name of the deployment, if it is another than the one where the change was made")
 	c.Flags().StringVar(&from, "from", "", "a file that respect changes export made, for a change from another machine")
 	return c

@@ -62,7 +62,7 @@ func TestREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if version := regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(mod)[1]; !bytes.Contains(text, append([]byte("Needs Go "), append(version, ',')...)) {
+	if version := regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(mod)[1]; !bytes.Contains(text, append([]byte("Needs Go "), version...)) {
 		t.Errorf("the README does not say that Go %s is needed", version)
 	}
 	for _, line := range lines {

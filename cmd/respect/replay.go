@@ -296,29 +296,24 @@ func (a *app) doubts(problems []journal.Problem) error {
 	return nil
 }
 
-// findSession finds a session by its name or the beginning or end of it; without one, the last.
-func findSession(dir, id string) (string, error) {
-	ids, err := journal.SessionIDs(dir)
-	if err != nil {
-		return "", err
-	}
-	var found []string
-	for _, s := range ids {
-		if s == id {
-			found = []string{s}
-			break
+// findSession finds a session by its name or the beginning or end of it; without one, the last that began.
+func findSession(all *player.Archive, id string) (r player.Record, err error) {
+	var found []player.Record
+	for _, r := range all.Sessions() {
+		if r.Session.ID == id {
+			return r, nil
 		}
-		if strings.HasPrefix(s, id) || strings.HasSuffix(s, id) {
-			found = append(found, s)
+		if strings.HasPrefix(r.Session.ID, id) || strings.HasSuffix(r.Session.ID, id) {
+			found = append(found, r)
 		}
 	}
 	switch {
 	case len(found) == 0 && id == "":
-		return "", fmt.Errorf("there are no sessions in %s", dir)
+		return r, fmt.Errorf("there are no sessions in %s", all.Dir)
 	case len(found) == 0:
-		return "", fmt.Errorf("there is no session %q; respect replay list lists them", id)
+		return r, fmt.Errorf("there is no session %q; respect replay list lists them", id)
 	case id != "" && len(found) > 1:
-		return "", fmt.Errorf("%q means %d sessions; give more of the name", id, len(found))
+		return r, fmt.Errorf("%q means %d sessions; give more of the name", id, len(found))
 	}
 	return found[len(found)-1], nil
 }
@@ -328,24 +323,11 @@ func (a *app) oneRecord(args []string) (r player.Record, err error) {
 	if len(args) > 1 {
 		return r, &usage{text: "one session at a time"}
 	}
-	dir, err := a.stateDir()
-	if err != nil {
-		return r, err
-	}
-	id, err := findSession(dir, strings.Join(args, ""))
-	if err != nil {
-		return r, err
-	}
 	all, err := a.archive()
 	if err != nil {
 		return r, err
 	}
-	for _, r := range all.Sessions() {
-		if r.Session.ID == id {
-			return r, nil
-		}
-	}
-	return r, fmt.Errorf("session %s is gone", id)
+	return findSession(all, strings.Join(args, ""))
 }
 
 // believed is the exit status of what was printed of a session.
@@ -449,15 +431,17 @@ func (a *app) verify(args []string, o journal.Options) error {
 	if o.Witness == "" {
 		o.Witness = a.witness()
 	}
-	want := ""
-	if len(args) == 1 {
-		if want, err = findSession(dir, args[0]); err != nil {
-			return err
-		}
-	}
 	all, err := player.Open(dir, o)
 	if err != nil {
 		return err
+	}
+	want := ""
+	if len(args) == 1 {
+		r, err := findSession(all, args[0])
+		if err != nil {
+			return err
+		}
+		want = r.Session.ID
 	}
 	report := verifyReport(all, want)
 	if a.flags.json != "" {

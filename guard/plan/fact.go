@@ -62,6 +62,7 @@ const (
 	TTLDeletes        = "ttl-deletes"
 	ChangesOptions    = "changes-options" // options of a collection, a parameter, the profiler: old and new
 	ChangesAccess     = "changes-access"  // who may do what
+	FieldsOnly        = "fields-only"     // an undo sets back only the change's own fields in documents that others changed since
 	Conflicts         = "conflicts"       // an undo leaves documents alone that others changed since
 	DiffersFromFind   = "differs-from-find"
 	Repeated          = "repeated"

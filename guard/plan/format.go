@@ -38,6 +38,7 @@ type Header struct {
 	Road        Road              `json:"road"`
 	Undoes      string            `json:"undoes,omitempty"`
 	Only        string            `json:"only,omitempty"`     // of an undo: the filter of the documents that are taken back
+	Fields      bool              `json:"fields,omitempty"`   // of an undo: where others changed a document since, only the change's own fields are set back
 	Resumes     string            `json:"resumes,omitempty"`  // the change that was cut off, of which this does the rest
 	Preview     bool              `json:"preview,omitempty"`  // made to be looked at; cannot be carried out
 	Manner      string            `json:"manner,omitempty"`   // how the statement came: typed, recalled, pasted, file, …

@@ -18,7 +18,8 @@ import (
 //
 //	as the change left it        ─► put back: replaced by its before-image, inserted again, or deleted
 //	as it was before the change  ─► nothing to do
-//	otherwise                    ─► a conflict: left alone, counted and listed
+//	otherwise                    ─► a conflict: left alone, counted and listed, with what others did; with Header.Fields the change's own fields are set back, if each
+//	                                is as the change left it (undo_fields.go)
 //
 // after says what the change left: the hash of each document's after-image, in the order of its items, "-" for one
 // that was not applied; nil if nobody could write that down, because the change was cut off.
@@ -41,7 +42,7 @@ func Undo(ctx context.Context, cfg Config, change *Plan, after []string, saved [
 	if err != nil {
 		return nil, err
 	}
-	u := &undo{Builder: b, asked: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, vacated: map[string]bool{}, unique: map[string]*order{}}
+	u := &undo{Builder: b, asked: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, setBack: map[string][]FieldsSetBack{}, vacated: map[string]bool{}, unique: map[string]*order{}}
 	if len(only) > 5 {
 		if u.only, err = update.ParseFilter(only); err != nil {
 			return nil, joinDiscard(fmt.Errorf("%w: %v", ErrNoPart, err), b)
@@ -62,6 +63,9 @@ type Conflict struct {
 	NS  string `json:"namespace"`
 	ID  string `json:"id"`  // Extended JSON
 	Why string `json:"why"` // a sentence
+	// Since is what others did to it since the change, where that is known; Fields are those of the change that could be set back all the same.
+	Since  []Since  `json:"since,omitempty"`
+	Fields []string `json:"fields,omitempty"`
 }
 
 // ErrNoPart is wrapped by the refusal to take back a part of what is one whole.
@@ -77,9 +81,10 @@ type undo struct {
 	backup    []replay.SavedFile
 	images    *Images
 	conflicts map[string][]Conflict
-	nothing   int64           // documents that are already as before
-	unapplied int64           // documents that the change never touched
-	vacated   map[string]bool // names that an earlier step of this undo makes free
+	setBack   map[string][]FieldsSetBack // documents of which only fields are
+	nothing   int64                      // documents that are already as before
+	unapplied int64                      // documents that the change never touched
+	vacated   map[string]bool            // names that an earlier step of this undo makes free
 	unique    map[string]*order
 	asides    int        // names under which collections are looked at
 	expiring  []expiring // TTL indexes of the collection that is brought back at the moment
@@ -210,8 +215,7 @@ func (u *undo) look(it Item, now bson.Raw) (*restore, error) {
 		st.count.Unchanged++
 		return nil, nil
 	case !asLeft(left, now):
-		u.conflict(it, why(it, now))
-		return nil, nil
+		return u.ours(it, before, now, left)
 	}
 	r := &restore{now: now, target: before, item: Item{Command: -1, NS: it.NS, ID: it.ID, Key: it.Key}}
 	switch {
@@ -307,9 +311,20 @@ func (u *undo) facts() []Fact {
 	for _, ns := range u.order {
 		c := u.stats[ns].count
 		if conflicts := u.conflicts[ns]; len(conflicts) > 0 {
-			out = append(out, fact(Conflicts, Danger, map[string]any{"namespace": ns, "documents": len(conflicts), "list": conflicts[:min(len(conflicts), 100)]},
-				"%s of %s left alone: %s", Plural(int64(len(conflicts)), "document"), ns, conflictText(conflicts)))
+			possible := 0
+			for _, c := range conflicts {
+				if len(c.Fields) > 0 {
+					possible++
+				}
+			}
+			offer := ""
+			if possible > 0 {
+				offer = fmt.Sprintf("; in %s the fields of the change alone can be set back: undo %s fields", Number(int64(possible)), u.of.Change())
+			}
+			out = append(out, fact(Conflicts, Danger, map[string]any{"namespace": ns, "documents": len(conflicts), "fields": possible, "list": conflicts[:min(len(conflicts), 100)]},
+				"%s of %s left alone: %s%s", Plural(int64(len(conflicts)), "document"), ns, conflictText(conflicts), offer))
 		}
+		out = append(out, u.fieldFacts(ns)...)
 		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": *c.Total},
 			"%s: %s of the change, %s to put back", ns, Plural(c.Matched, "document"), Number(c.Changed())))
 	}
@@ -333,7 +348,11 @@ func conflictText(list []Conflict) string {
 	const most = 3
 	var parts []string
 	for _, c := range list[:min(len(list), most)] {
-		parts = append(parts, c.ID+" ("+c.Why+")")
+		why := c.Why
+		if len(c.Since) > 0 {
+			why += ": " + sinceText(c.Since)
+		}
+		parts = append(parts, c.ID+" ("+why+")")
 	}
 	if len(list) > most {
 		parts = append(parts, fmt.Sprintf("and %d more", len(list)-most))
