@@ -121,7 +121,7 @@ func encoded(t testing.TB, d bson.D) bson.Raw {
 	return b
 }
 
-func (p *tunnel) always(int) string { return p.a.Address() }
+func (p *tunnel) always(wiretest.Passed) string { return p.a.Address() }
 
 // run is one session through the forwarder, in which message k, and with from all later ones, go to B. It is false if there is no message k.
 func (x session) run(t *testing.T, p *tunnel, k int, from bool) bool {
@@ -135,8 +135,8 @@ func (x session) run(t *testing.T, p *tunnel, k int, from bool) bool {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	route := func(n int) string {
-		if n == k || from && n > k {
+	route := func(m wiretest.Passed) string {
+		if m.N == k || from && m.N > k {
 			return p.b.Address()
 		}
 		return p.a.Address()

@@ -312,6 +312,7 @@ type bench struct {
 	policy  *policy.Policy
 	witness string              // of the record
 	wait    func(time.Duration) // nil: a hundredth of it
+	now     func() time.Time    // the gate's clock; nil: the real one
 }
 
 func (s *server) bench(t testing.TB) *bench { return s.benchIn(t, t.TempDir(), durable.OS{}) }
@@ -340,8 +341,12 @@ func (b *bench) open() (err error) {
 	if err != nil && !errors.Is(err, journal.ErrWitness) {
 		return err
 	}
+	now := b.now
+	if now == nil {
+		now = time.Now
+	}
 	b.gate, err = guard.New(guard.Config{
-		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
+		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
 		Wait: func(_ context.Context, d time.Duration) {
 			if b.wait != nil {
 				b.wait(d)

@@ -9,15 +9,16 @@ import (
 
 // Forwarder is a tunnel whose other end is moved between two messages, while its clients' connections stay open.
 //
-//	client ─► Forwarder ─► route(n) ─► one of the servers, by its address
+//	client ─► Forwarder ─► route(message) ─► one of the servers, by its address
 //
-// It reads where a message ends and passes it on as it is. n counts messages over all connections, from 0: handshakes and commands, but not the driver's heartbeats, which come when they like.
+// It reads where a message ends and passes it on as it is. Messages are counted over all connections: handshakes and commands, but not the driver's heartbeats, which come when they like, and go
+// where the last message went.
 type Forwarder struct {
 	l net.Listener
 
 	mu     sync.Mutex // of all below
-	route  func(n int) string
-	n      int
+	route  func(Passed) string
+	last   string
 	nconns int
 	conns  map[net.Conn]bool
 	passed []Passed
@@ -27,10 +28,11 @@ type Forwarder struct {
 type Passed struct {
 	Command        // Name is "" for a handshake; To is the server that it went to
 	Handshake bool // of a connection
+	N         int  // its number, from 0
 }
 
-// NewForwarder starts a forwarder.
-func NewForwarder(t testing.TB, route func(n int) string) *Forwarder {
+// NewForwarder starts a forwarder. route is called for each message that is counted, one at a time, and says the address of a server. It must call no method of the forwarder.
+func NewForwarder(t testing.TB, route func(Passed) string) *Forwarder {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,10 +59,10 @@ func NewForwarder(t testing.TB, route func(n int) string) *Forwarder {
 func (f *Forwarder) URI() string { return "mongodb://" + f.l.Addr().String() + "/" }
 
 // Begin begins to count anew, by another route.
-func (f *Forwarder) Begin(route func(n int) string) {
+func (f *Forwarder) Begin(route func(Passed) string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.route, f.n, f.passed = route, 0, nil
+	f.route, f.last, f.passed = route, "", nil
 }
 
 // Passed are the messages that were counted, in order.
@@ -133,11 +135,11 @@ func (f *Forwarder) next(m message, conn int) string {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p.To = f.route(f.n)
-	if _, err := doc.LookupErr("lsid"); err != nil && !p.Handshake && isHello[p.Name] {
+	p.N, p.To = len(f.passed), f.last
+	if _, err := doc.LookupErr("lsid"); err != nil && !p.Handshake && isHello[p.Name] && f.last != "" {
 		return p.To // a heartbeat
 	}
-	f.n++
-	f.passed = append(f.passed, p)
+	p.To = f.route(p)
+	f.last, f.passed = p.To, append(f.passed, p)
 	return p.To
 }

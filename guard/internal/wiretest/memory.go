@@ -123,6 +123,13 @@ func (m *Memory) Restart() {
 	m.Start()
 }
 
+// Connections is how many there were so far.
+func (m *Memory) Connections() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.nconns
+}
+
 // CloseConnections breaks all connections.
 func (m *Memory) CloseConnections() {
 	m.mu.Lock()
@@ -154,11 +161,13 @@ func (m *Memory) put(ns string, docs ...bson.Raw) {
 	}
 }
 
-// Remove removes a collection.
-func (m *Memory) Remove(ns string) {
+// Take takes the document with an _id out of a collection.
+func (m *Memory) Take(ns, id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.colls, ns)
+	if c := m.colls[ns]; c != nil {
+		c.docs = slices.DeleteFunc(slices.Clone(c.docs), func(d bson.Raw) bool { have, ok := d.Lookup("_id").StringValueOK(); return ok && have == id })
+	}
 }
 
 // UUID of a collection, in hex; "" if it is not there.

@@ -55,8 +55,8 @@ func TestMemory(t *testing.T) {
 func TestForwarder(t *testing.T) {
 	t.Parallel()
 	a, b := NewMemory(t, MemoryConfig{}), NewMemory(t, MemoryConfig{})
-	f := NewForwarder(t, func(n int) string {
-		if n == 1 {
+	f := NewForwarder(t, func(m Passed) string {
+		if m.N == 1 {
 			return b.Address()
 		}
 		return a.Address()
