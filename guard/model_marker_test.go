@@ -1,10 +1,13 @@
 package guard_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"respect/guard"
 	"respect/guard/environment"
 	"respect/guard/internal/wiretest"
 )
@@ -38,5 +41,60 @@ func TestARaisedDatabaseBehindAnother(t *testing.T) {
 		if c.DB == "shop" {
 			t.Errorf("%s arrived in a database that was marked as production, asked %d times (%v)", c.Name, len(b.op.asked), err)
 		}
+	}
+}
+
+// TestARaisedDatabaseBehindANewConnection: the marker of a database is looked at again also where the connection was replaced meanwhile. While the question stands, the database is marked as production, and the
+// connection is lost: what is confirmed was judged as staging.
+func TestARaisedDatabaseBehindANewConnection(t *testing.T) {
+	t.Parallel()
+	s, m, raise := raisedServer(t, environment.Staging)
+	b := s.bench(t)
+	b.op.answer = func(q guard.Question) guard.Answer {
+		raise("app")
+		was := m.Connections()
+		m.CloseConnections()
+		for until := time.Now().Add(10 * time.Second); m.Connections() == was && time.Now().Before(until); { // the driver notices, and will dial again
+			time.Sleep(time.Millisecond)
+		}
+		return typed(q)
+	}
+	m.Forget()
+	_, _, err := b.run(`{"drop": "c"}`)
+	var refused *guard.Refused
+	if !errors.As(err, &refused) {
+		t.Errorf("%v, want a refusal", err)
+	}
+	if w := wiretest.Writes(m.Commands()); len(w) > 0 {
+		t.Errorf("%s arrived in a database that was marked as production while the question stood, which was about %s", w[0].Name, b.op.asked[0].Environment)
+	}
+}
+
+// TestARaisedDatabaseBehindANewConnectionNotAsked: the same in a change that is saved and not asked about, between two batches.
+func TestARaisedDatabaseBehindANewConnectionNotAsked(t *testing.T) {
+	t.Parallel()
+	s, m, raise := raisedServer(t, environment.Staging)
+	for i := range int32(300) {
+		m.Put("app.c", encoded(t, bson.D{{Key: "_id", Value: i}, {Key: "v", Value: int32(1)}}))
+	}
+	b := s.bench(t)
+	n, late := 0, 0
+	m.OnCommand(func(c wiretest.Command) wiretest.Fault {
+		if c.Name != "update" {
+			return nil
+		}
+		if n++; n == 1 {
+			raise("app")
+			return wiretest.LoseReply
+		}
+		late++
+		return nil
+	})
+	_, _, err := b.run(`{"update": "c", "updates": [{"q": {}, "u": {"$set": {"v": 2}}, "multi": true}]}`)
+	if n == 0 {
+		t.Fatalf("nothing was sent: %v", err)
+	}
+	if late > 0 {
+		t.Errorf("%d batches arrived behind the marker, asked %d times (%v)", late, len(b.op.asked), err)
 	}
 }
