@@ -316,6 +316,7 @@ type bench struct {
 	policy  *policy.Policy
 	witness string              // of the record
 	wait    func(time.Duration) // nil: a hundredth of it
+	now     func() time.Time    // the gate's clock; nil: the real one
 }
 
 // bench is one whose state directory is in memory. Its plans say so, of what changes documents.
@@ -350,8 +351,12 @@ func (b *bench) open() (err error) {
 	if err != nil && !errors.Is(err, journal.ErrWitness) {
 		return err
 	}
+	now := b.now
+	if now == nil {
+		now = time.Now
+	}
 	b.gate, err = guard.New(guard.Config{
-		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
+		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
 		Wait: func(_ context.Context, d time.Duration) {
 			if b.wait != nil {
 				b.wait(d)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -176,12 +177,7 @@ func (d *Deployment) confirmDatabase(ctx context.Context, db string) error {
 	if m.Is(was.marker) {
 		return nil
 	}
-	delete(d.databases, db)
-	d.answers++
-	return &Refused{
-		Text:  fmt.Sprintf("the environment marker of the database %s was changed: it was %s, and is %s", db, saysOfMarker(was.marker), saysOfMarker(m)),
-		Hints: []string{"look at env, and type the statement again if this is what you want"},
-	}
+	return d.changedDatabase(db, was.marker, m)
 }
 
 // verify makes sure that the connection which writes will use is to the server that was classified. If it was replaced, the new
@@ -193,9 +189,9 @@ func (d *Deployment) verify(ctx context.Context) error {
 	return d.verifyAnew(ctx)
 }
 
-// verifyAnew classifies the server that answers now. It is an error if that is not shown to be the one that was there, or if its marker was changed.
+// verifyAnew classifies the server that answers now. It is an error if that is not shown to be the one that was there, or if its marker was changed, or that of a database that was looked at.
 func (d *Deployment) verifyAnew(ctx context.Context) error {
-	was, who, env := d.seen, d.who, d.env
+	was, who, env, databases := d.seen, d.who, d.env, maps.Clone(d.databases)
 	if err := d.classify(ctx); err != nil {
 		return fmt.Errorf("verify which server answers: %w", err)
 	}
@@ -212,7 +208,31 @@ func (d *Deployment) verifyAnew(ctx context.Context) error {
 			Hints: []string{"look at env, and type the statement again if this is what you want"},
 		}
 	}
+	return d.databasesAgain(ctx, databases)
+}
+
+// databasesAgain looks again at the markers of databases that were looked at before the server was classified anew.
+func (d *Deployment) databasesAgain(ctx context.Context, was map[string]speaks) error {
+	for _, db := range slices.Sorted(maps.Keys(was)) {
+		is, err := d.database(ctx, db)
+		if err != nil {
+			return fmt.Errorf("look at the marker of %s again: %w", db, d.fromWire(err, false))
+		}
+		if !is.marker.Is(was[db].marker) {
+			return d.changedDatabase(db, was[db].marker, is.marker)
+		}
+	}
 	return nil
+}
+
+// changedDatabase refuses what was judged before the marker of a database was changed.
+func (d *Deployment) changedDatabase(db string, was, is environment.Marker) *Refused {
+	delete(d.databases, db)
+	d.answers++
+	return &Refused{
+		Text:  fmt.Sprintf("the environment marker of the database %s was changed: it was %s, and is %s", db, saysOfMarker(was), saysOfMarker(is)),
+		Hints: []string{"look at env, and type the statement again if this is what you want"},
+	}
 }
 
 // another refuses what stood on another server than the one that answers now.
@@ -294,7 +314,7 @@ func (d *Deployment) exchange(s *wire.Server) {
 
 // stillTheSame classifies the server behind the connection, and compares it with the one that was there.
 func (d *Deployment) stillTheSame(ctx context.Context, was environment.Observation, env environment.Environment) error {
-	who := d.who
+	who, databases := d.who, maps.Clone(d.databases)
 	if err := d.classify(ctx); err != nil {
 		return err
 	}
@@ -307,7 +327,7 @@ func (d *Deployment) stillTheSame(ctx context.Context, was environment.Observati
 		d.verified = unverified
 		return &Refused{Text: fmt.Sprintf("%s is %s by now", d.server.Address(), d.env)}
 	}
-	return nil
+	return d.databasesAgain(ctx, databases)
 }
 
 // sameDeployment says why this server is not shown to be the one where a plan was made. A restart explains some differences, and what explains none is said.

@@ -51,8 +51,8 @@ type Statement struct {
 	envs        []Judged     // Preview: under which environment, one each
 	planned     []command.Namespace
 	outcome     []*Outcome
-	asked       map[string]int            // questions from the same place
-	confirmedAt map[*Deployment]time.Time // when a server was last asked who it is
+	asked       map[string]int             // questions from the same place
+	confirmedAt map[confirmation]time.Time // when a server was last asked who it is
 	place       string
 	wished      bool  // the plan at hand is one that an answer wished for
 	stopped     error // after it the statement runs nothing more
@@ -65,6 +65,12 @@ type Statement struct {
 
 	discarded int
 	unplanned bool
+}
+
+// confirmation is what was asked: a server, and its markers of some databases. It says nothing of other databases.
+type confirmation struct {
+	d         *Deployment
+	databases string
 }
 
 // Judged is an environment with its evidence, and what policy asks there.
@@ -113,7 +119,7 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 	}
 	g.forgetPreviews()
 	g.wrote = g.Wrote()
-	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}, confirmedAt: map[*Deployment]time.Time{}}
+	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}, confirmedAt: map[confirmation]time.Time{}}
 	return g.last, nil
 }
 
@@ -205,18 +211,18 @@ func (s *Statement) decide(ctx context.Context, d *Deployment, c *command.Comman
 
 // confirmed makes sure, before a write that is not guarded, that its server is the one that was classified. An answer holds for confirmEvery, within the statement.
 func (s *Statement) confirmed(ctx context.Context, d *Deployment, c *command.Command) error {
-	now := s.gate.cfg.Now()
-	if at, ok := s.confirmedAt[d]; ok && now.Sub(at) >= 0 && now.Sub(at) < confirmEvery && d.server.Connection() == d.verified {
-		return nil
-	}
 	var dbs []string
 	for _, t := range c.Targets() {
 		dbs = append(dbs, t.DB)
 	}
+	now, what := s.gate.cfg.Now(), confirmation{d, strings.Join(dbs, ".")} // no name of a database has a dot
+	if at, ok := s.confirmedAt[what]; ok && now.Sub(at) >= 0 && now.Sub(at) < confirmEvery && d.server.Connection() == d.verified {
+		return nil
+	}
 	if err := d.confirm(ctx, dbs...); err != nil {
 		return s.unconfirmed(err)
 	}
-	s.confirmedAt[d] = s.gate.cfg.Now()
+	s.confirmedAt[what] = s.gate.cfg.Now()
 	return nil
 }
 
