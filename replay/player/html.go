@@ -297,7 +297,7 @@ func (p *htmlPage) frame(f Frame, room *budget) (string, error) {
 		text = replay.Uncolored(text) // which may be cut anywhere
 	}
 	b, err := json.Marshal(jsFrame{f.At.Seconds(), room.take(text, pageText1), f.Clear, f.Mark, f.Label, notes}) // which escapes <, >, & and U+2028
-	return string(harmless(b)), err
+	return string(replay.HarmlessJSON(b)), err
 }
 
 // Timeline is what happened, in words.

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"respect/replay/document"
 	"respect/replay/durable"
 	"respect/replay/journal"
 )
@@ -171,7 +172,7 @@ func (s *spools) image(which, ns string, im *planImage) *Document {
 }
 
 func (s *spools) take(d *Document, doc []byte, name string) {
-	text, err := extended(doc)
+	text, err := document.Extended(doc)
 	if err != nil {
 		s.failed = errors.Join(s.failed, fmt.Errorf("%s: %w", name, err))
 		return
