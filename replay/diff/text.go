@@ -146,6 +146,12 @@ type Part struct {
 	Text string
 }
 
+// IsOld says that it was there.
+func (p Part) IsOld() bool { return p.Sign == '-' }
+
+// IsNew says that it is there now.
+func (p Part) IsNew() bool { return p.Sign == '+' }
+
 // Line is a change, or a part of one, as it is shown. Of several lines of a change the first has the label.
 type Line struct {
 	Label string // its path, and what to it
