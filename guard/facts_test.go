@@ -164,10 +164,18 @@ var findingsSaid = []struct {
 	{"removes-fields", `{"update": "pets", "updates": [{"q": {"n": {"$lt": 3}}, "u": {"$unset": {"at.zip": "", "absent": ""}}, "multi": true}]}`, "from up to 2 documents: at.zip", []string{
 		`{"update": "pets", "updates": [{"q": {}, "u": {"$unset": {"absent": ""}}, "multi": true}]}`,
 		`{"update": "pets", "updates": [{"q": {}, "u": {"$pull": {"tags": "a"}}, "multi": true}]}`,                   // elements are no fields
+		`{"update": "pets", "updates": [{"q": {}, "u": {"$rename": {"n": "number"}}, "multi": true}]}`,               // it has another name
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"at": {"zip": 1, "city": "Bern"}}}}]}`, // all of them, in another order
 		`{"update": "pets", "updates": [{"q": {"name": "Zoe"}, "u": {"$set": {"owner": null}}}]}`,                    // it had none
 		`{"delete": "pets", "deletes": [{"q": {"name": "Rex"}, "limit": 0}]}`,                                        // the whole document goes
 	}},
+	{"renames-field", `{"update": "pets", "updates": [{"q": {"n": {"$lt": 3}}, "u": {"$rename": {"n": "number"}}, "multi": true}]}`, "renames n to number, in 2 documents", []string{
+		`{"update": "pets", "updates": [{"q": {}, "u": {"$rename": {"absent": "present"}}, "multi": true}]}`,
+		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$unset": {"n": ""}, "$set": {"number": 1}}}]}`, // it goes, and another one comes
+	}},
+	{"renames-field", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$rename": {"at": "home.now"}}}]}`, "renames at to home.now, in 1 document", nil},
+	{"type-change", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": {"$numberLong": "1"}}}}]}`, "n changes its type from int to long, in 1 document", nil},
+	{"type-change", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"tags.1": 2}}}]}`, "tags.1 changes its type from string to int, in 1 document", nil},
 	{"replaces-document", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"name": "Rex"}}]}`, "replaces the whole of 1 document", []string{
 		`{"update": "solo", "updates": [{"q": {"_id": 1}, "u": {"n": 1}}]}`,                             // by what it is already
 		`{"update": "pets", "updates": [{"q": {"name": "Ada"}, "u": {"name": "Ada"}, "upsert": true}]}`, // by nothing: it is new

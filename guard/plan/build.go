@@ -113,6 +113,7 @@ type Builder struct {
 		st      *stats
 		res     *Result
 		seen    idSet
+		asked   []string // paths that its filter asks about
 	}
 	made struct { // by a pipeline, of the documents at hand
 		after map[IDHash]bson.Raw
@@ -144,6 +145,7 @@ type stats struct {
 	created   []bson.Raw          // by upserts
 	filters   map[string]int      // shape of filters: empty-many, empty-one, other
 	validator *validator
+	serial    int64 // of the document at hand
 	findings
 }
 
@@ -586,7 +588,7 @@ func (b *Builder) begin(p Pending) error {
 	w := p.write()
 	ns := w.NS.String()
 	st := b.stats[ns]
-	b.at.p, b.at.w, b.at.ns, b.at.st, b.at.res, b.at.seen = p, w, ns, st, &Result{}, b.pinned(ns)
+	b.at.p, b.at.w, b.at.ns, b.at.st, b.at.res, b.at.seen, b.at.asked = p, w, ns, st, &Result{}, b.pinned(ns), askedFields(w)
 	b.at.ordinal++
 	b.results[resultKey{p.Command, p.Index}] = b.at.res
 	switch empty := w.Op != command.Insert && len(w.Filter) == 5; {
@@ -759,7 +761,7 @@ func (b *Builder) put(it Item, before bson.Raw, f foreseen, spoolAfter bool, fie
 	if err := b.sendable(it, before, after, spoolAfter); err != nil {
 		return err
 	}
-	b.samples.offer(it, before, after, fields)
+	b.samples.offer(it, b.at.asked, before, after, fields)
 	return b.sp.item(&it)
 }
 

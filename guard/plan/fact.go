@@ -53,6 +53,7 @@ const (
 	EmptyList             = "empty-list"
 	OverwritesSubdocument = "overwrites-subdocument"
 	TypeChange            = "type-change"
+	RenamesField          = "renames-field"
 	ArrayShrinks          = "array-shrinks"
 	DistinctBefore        = "distinct-before"
 	UniqueConflict        = "unique-conflict"

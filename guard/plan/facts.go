@@ -219,9 +219,9 @@ func noCollection(ns, near string) Fact {
 func (s *stats) removedFact() []Fact {
 	removed := map[string]int64{}
 	var most int64
-	for path, p := range s.paths.by {
+	for key, p := range s.paths.by {
 		if p.removed > 0 {
-			removed[path] = p.removed
+			removed[p.path(key)] = p.removed
 			most = max(most, p.removed)
 		}
 	}

@@ -193,3 +193,12 @@ func documentLength(b []byte) (int, bool) {
 	n := int(int32(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24))
 	return n, n >= 5 && n <= maxImage
 }
+
+// AfterOf is what a document is, or will be, after the change, for people: as it was spooled, or else as it can be foreseen from before. open are the paths of it that
+// are not known; after is nil where nothing is, and for a delete.
+func (p *Plan) AfterOf(im *Images, it Item, before bson.Raw) (after bson.Raw, open []string, err error) {
+	if after, err = im.After(it); err != nil || after != nil || it.Op != "update" {
+		return after, nil, err
+	}
+	return p.Foresee(it, before)
+}
