@@ -57,6 +57,7 @@ type Statement struct {
 	wished      bool  // the plan at hand is one that an answer wished for
 	stopped     error // after it the statement runs nothing more
 	manner      string
+	text        string    // as it was recorded
 	whole       bool      // previews look at everything, however much it is
 	sent        []string  // writes that needed no plan and reached a server, as "insert famigo.families"
 	wrote       Wrote     // what they did
@@ -112,7 +113,7 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 	}
 	g.forgetPreviews()
 	g.wrote = g.Wrote()
-	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}, confirmedAt: map[*Deployment]time.Time{}}
+	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, text: in.Text, whole: in.Full, asked: map[string]int{}, confirmedAt: map[*Deployment]time.Time{}}
 	return g.last, nil
 }
 
@@ -807,7 +808,7 @@ func (s *Statement) keep(p *plan.Plan, j Judged) error {
 		}
 	}
 	s.shift(func(q *queued, i int) { q.sums[i] = planSum(p.Result(plan.Pending{Command: q.cmd, Index: i})) })
-	s.gate.previews = append(s.gate.previews, p)
+	s.gate.previews = append(s.gate.previews, Seen{Plan: p, Text: s.text})
 	return nil
 }
 

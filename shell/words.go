@@ -493,8 +493,15 @@ func diffWordRun(s *Shell, _ context.Context, args, _, _ string) int {
 
 // look shows something of the last preview, or of a change.
 func (s *Shell) look(id string, l look) int {
-	plans := s.cfg.Gate.Previews()
-	if id != "" || len(plans) == 0 {
+	var subjects []subject
+	for _, seen := range s.cfg.Gate.Previews() {
+		state := statePreviewed
+		if seen.Declined {
+			state = stateDeclined
+		}
+		subjects = append(subjects, subject{plan: seen.Plan, text: seen.Text, state: state})
+	}
+	if id != "" || len(subjects) == 0 {
 		c, code := s.changeNamed(id)
 		if c == nil {
 			return code
@@ -504,10 +511,10 @@ func (s *Shell) look(id string, l look) int {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}
-		plans = []*plan.Plan{p}
+		subjects = []subject{{plan: p, state: stateOf(c), after: c.AfterHash()}}
 	}
-	for _, p := range plans {
-		if err := l(p, s.cfg.Style, func(line string) error { s.out(line + "\n"); return nil }); err != nil {
+	for _, x := range subjects {
+		if err := l(x, s.cfg.Style, func(line string) error { s.out(line + "\n"); return nil }); err != nil {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}
