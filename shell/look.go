@@ -11,6 +11,7 @@ import (
 
 	"respect/guard/plan"
 	"respect/replay"
+	"respect/replay/backup"
 	"respect/replay/journal"
 	"respect/shell/render"
 )
@@ -20,7 +21,7 @@ type subject struct {
 	plan  *plan.Plan
 	text  string // the statement; "" if it is not known
 	state string
-	after string // the hash of after.idx that the record has; "" if it was not carried out
+	after string // the hash of after.idx that the record has; "" if it was not carried out here
 }
 
 // State says what became of a plan that was carried out, or tried.
@@ -166,15 +167,9 @@ func diffOf(x subject, s render.Style, id string, each func(string) error) error
 	if err := all(s.Title(x.plan, x.text, x.state), each); err != nil {
 		return err
 	}
-	want := strings.Trim(id, `"'`)
 	found := false
 	err := documents(x, s, true, func(it plan.Item) bool {
-		v, err := it.DocumentID()
-		if err != nil {
-			return false
-		}
-		shown := render.Inline(v, 1000)
-		hit := shown == id || strings.Trim(shown, `"'`) == want || strings.Contains(shown, "('"+want+"')") || string(it.ID) == id
+		hit := isDocument(it, id)
 		found = found || hit
 		return hit
 	}, each)
@@ -187,12 +182,16 @@ func diffOf(x subject, s render.Style, id string, each func(string) error) error
 // documents are those documents of a plan that want chooses, each with what happens to it; with whole nothing of it is cut.
 func documents(x subject, s render.Style, whole bool, want func(plan.Item) bool, each func(string) error) (err error) {
 	images := x.plan.Images()
-	defer func() { err = errors.Join(err, images.Close()) }()
+	left, err := backup.OpenLeft(x.plan.Dir(), x.after)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, images.Close(), left.Close()) }()
 	return x.plan.Items(func(it plan.Item) error {
 		if !want(it) {
 			return nil
 		}
-		lines, err := document(x, s, whole, images, it)
+		lines, err := document(x, s, whole, images, left, it)
 		if err != nil {
 			return err
 		}
@@ -200,12 +199,12 @@ func documents(x subject, s render.Style, whole bool, want func(plan.Item) bool,
 	})
 }
 
-func document(x subject, s render.Style, whole bool, images *plan.Images, it plan.Item) ([]string, error) {
+func document(x subject, s render.Style, whole bool, images *plan.Images, left *backup.Left, it plan.Item) ([]string, error) {
 	before, err := images.Before(it)
 	if err != nil {
 		return nil, err
 	}
-	after, open, err := x.plan.AfterOf(images, it, before)
+	after, open, err := x.plan.AfterOf(images, left, it, before)
 	if err != nil {
 		return nil, err
 	}

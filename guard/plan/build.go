@@ -14,6 +14,7 @@ import (
 	"respect/guard/policy"
 	"respect/guard/update"
 	"respect/replay"
+	"respect/replay/backup"
 	"respect/replay/durable"
 )
 
@@ -733,6 +734,11 @@ func (b *Builder) item(p Pending, it Item, before bson.Raw, f foreseen, fields i
 		b.keepAfter(it, nil)
 	} else {
 		b.keepAfter(it, f.after)
+	}
+	if it.Op == "update" && b.at.w.Pipeline() && b.made.why == "" && f.after != nil && !spoolAfter { // what the server said cannot be computed again
+		if _, err := b.sp.append(backup.ForeseenFile, f.after); err != nil {
+			return err
+		}
 	}
 	return b.put(it, before, f, spoolAfter, fields)
 }

@@ -5,11 +5,13 @@ import (
 	"respect/replay/document"
 )
 
-// images are the lines of a document before and after. Either may be nil.
-func images(before, after *Document) []diff.Line {
+// images are the lines of a document before and after, of an operation. Either may be nil.
+func images(op string, before, after *Document) []diff.Line {
 	switch {
 	case before == nil && after == nil:
 		return nil
+	case after == nil && op == "update":
+		return []diff.Line{whole(' ', before), {Parts: []diff.Part{{Text: "what it became is not known"}}}}
 	case after == nil:
 		return []diff.Line{whole('-', before)}
 	case before == nil:
@@ -31,4 +33,9 @@ func whole(sign byte, d *Document) diff.Line {
 		text = document.Value{Kind: document.Document, Data: d.bson}.String()
 	}
 	return diff.Line{Parts: []diff.Part{{Sign: sign, Text: string(sign) + " " + text}}}
+}
+
+func documentLines(d planDocument, sp *spools) []diff.Line {
+	before, after := sp.images(d)
+	return images(d.Op, before, after)
 }

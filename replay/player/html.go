@@ -428,7 +428,7 @@ func (h *htmlAct) Documents() iter.Seq2[int, htmlDoc] {
 			if n++; n > pageDocs || room <= 0 {
 				return nil
 			}
-			doc := htmlDoc{Op: d.Op, NS: d.NS, ID: idText(d.ID), Lines: images(sp.images(d))}
+			doc := htmlDoc{Op: d.Op, NS: d.NS, ID: idText(d.ID), Lines: documentLines(d, sp)}
 			for _, l := range doc.Lines {
 				for i, part := range l.Parts {
 					const long = 16 << 10

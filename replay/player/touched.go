@@ -267,7 +267,7 @@ func (t Touch) String() string {
 	if t.Undoes != "" {
 		fmt.Fprintf(&b, "  takes back %s\n", replay.Safe(t.Undoes))
 	}
-	for _, l := range images(t.Before, t.After) {
+	for _, l := range images(t.Op, t.Before, t.After) {
 		b.WriteString("  " + replay.Safe(l.String()) + "\n")
 	}
 	return b.String()
