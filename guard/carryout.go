@@ -107,6 +107,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return nil, s.refuseUnrecorded(r)
 	}
 	o := x.run(ctx)
+	g.dealtWith(d, p)
 	g.changes = append(g.changes, o.Change)
 	s.outcome = append(s.outcome, o)
 	err = g.recordSealed(replay.KindOutcome, x.outcomeEvent())

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -79,7 +80,7 @@ func TestDiffersFromFind(t *testing.T) {
 		looks []string
 		said  string
 	}{
-		{[]string{`{"find": "pets", "filter": {"n": {"$gt": 2}}}`}, `you last looked at 2 documents of DB.pets, with the filter {"n":{"$gt":2}}; this touches 3`},
+		{[]string{`{"find": "pets", "filter": {"n": {"$gt": 2}}}`}, `you last looked at 2 documents of DB.pets, with the filter { n: { '$gt': 2 } }; this touches 3`},
 		{[]string{`{"count": "pets", "query": {"n": {"$gt": 2}}}`}, "looked at 2 documents"},
 		{[]string{`{"aggregate": "pets", "pipeline": [{"$match": {"n": {"$gt": 3}}}, {"$group": {"_id": 1, "n": {"$sum": 1}}}], "cursor": {}}`}, "looked at 1 document "},
 		{[]string{`{"find": "pets", "filter": {"n": {"$gt": 0}}}`, `{"find": "pets", "filter": {"n": {"$gt": 3}}}`}, "looked at 1 document "},
@@ -108,6 +109,14 @@ func TestDiffersFromFind(t *testing.T) {
 		b.silent(`{"insert": "pets", "documents": [{"_id": 7}, {"_id": 8}, {"_id": 9}]}`, plan.DiffersFromFind)
 		b.close()
 	}
+	b := s.bench(t)
+	b.must(`{"find": "pets", "filter": {"n": {"$gt": 3}}}`)
+	b.says(three, plan.DiffersFromFind, "looked at 1 document ")
+	b.must(`{"update": "pets", "updates": [{"q": {"n": {"$gt": 3}}, "u": {"$set": {"seen": 1}}}]}`)
+	b.silent(three, plan.DiffersFromFind) // that look was dealt with
+	b.must(`{"find": "pets", "filter": {"n": {"$gt": 3}}}`)
+	b.later = time.Hour
+	b.silent(three, plan.DiffersFromFind) // an hour ago
 }
 
 // TestRepeated: the same commands, carried out before, which stand.

@@ -315,6 +315,7 @@ type bench struct {
 	policy  *policy.Policy
 	witness string              // of the record
 	wait    func(time.Duration) // nil: a hundredth of it
+	later   time.Duration       // what the gate's clock is ahead
 }
 
 // bench is one whose state directory is in memory. Its plans say so, of what changes documents.
@@ -350,7 +351,7 @@ func (b *bench) open() (err error) {
 		return err
 	}
 	b.gate, err = guard.New(guard.Config{
-		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: time.Now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
+		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: func() time.Time { return time.Now().Add(b.later) }, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
 		Wait: func(_ context.Context, d time.Duration) {
 			if b.wait != nil {
 				b.wait(d)

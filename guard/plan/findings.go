@@ -400,6 +400,9 @@ func (f *findings) compared(ns string, matched int64) (out []Fact) {
 		}
 		unknown[path] = true
 		text := fmt.Sprintf("none of %s that were looked at has the field %s", Plural(int64(len(f.sample)), "document"), path)
+		if len(f.sample) == 1 {
+			text = fmt.Sprintf("the one document that was looked at has no field %s", path)
+		}
 		if near := nearest(path, f.names()); near != "" {
 			text += "; did you mean " + near + "?"
 		}
@@ -419,7 +422,7 @@ func (f *findings) compared(ns string, matched int64) (out []Fact) {
 		}
 		if asked, types := f.mismatch(path, compared[path]); asked != "" {
 			out = append(out, fact(TypeMismatch, Danger, map[string]any{"namespace": ns, "field": path, "asked": asked, "types": types},
-				"the filter compares %s with a %s, but in the documents that were looked at it is %s: that matches none of them", path, asked, strings.Join(slices.Sorted(maps.Keys(types)), ", ")))
+				"the filter compares %s with %s, but in the documents that were looked at it is %s: that matches none of them", path, article(asked), strings.Join(slices.Sorted(maps.Keys(types)), ", ")))
 		}
 	}
 	return out
@@ -509,3 +512,11 @@ func distance(a, b string) int {
 }
 
 var numeric = map[string]bool{"int": true, "long": true, "double": true, "decimal": true}
+
+// article is the name of a type with its article.
+func article(name string) string {
+	if strings.ContainsRune("aeio", rune(name[0])) {
+		return "an " + name
+	}
+	return "a " + name
+}
