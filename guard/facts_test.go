@@ -136,6 +136,16 @@ var findingsSaid = []struct {
 		`{"update": "solo", "updates": [{"q": {}, "u": {"$set": {"n": 2}}}]}`,                        // there is but one that it can mean
 	}},
 	{"empty-filter", `{"update": "pets", "updates": [{"q": {}, "u": {"$set": {"n": 9}}}]}`, "whichever the server finds first", nil},
+	{"one-of-many", `{"update": "pets", "updates": [{"q": {"n": {"$gt": 1}}, "u": {"$set": {"seen": 1}}}]}`, "3 documents of DB.pets match, and only this one is taken, whichever the server finds first: _id ObjectId('64b0c0f1a2b3c4d5e6f70002')", []string{
+		`{"update": "pets", "updates": [{"q": {"n": {"$gt": 1}}, "u": {"$set": {"seen": 1}}, "multi": true}]}`, // all of them are taken
+		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"seen": 1}}}]}`,
+		`{"delete": "pets", "deletes": [{"q": {"_id": {"$oid": "64b0c0f1a2b3c4d5e6f70001"}}, "limit": 1}]}`,
+		`{"delete": "pets", "deletes": [{"q": {"name": "Nobody"}, "limit": 1}]}`,
+		`{"insert": "pets", "documents": [{"_id": 9, "name": "Ada"}]}`,
+	}},
+	{"one-of-many", `{"delete": "pets", "deletes": [{"q": {"n": {"$lt": 3}}, "limit": 1}]}`, "2 documents of DB.pets match", nil},
+	{"one-of-many", `{"findAndModify": "pets", "query": {"n": {"$gt": 1}}, "sort": {"n": -1}, "remove": true}`, "3 documents of DB.pets match, and only this one is taken, the first by its sort: _id ObjectId('64b0c0f1a2b3c4d5e6f70004')", nil},
+	{"one-of-many", `{"update": "pets", "updates": [{"q": {"n": {"$gt": 3}}, "u": {"n": 5}}]}` + "\n" + `{"delete": "pets", "deletes": [{"q": {"n": {"$lt": 3}}, "limit": 1}]}` + "\n" + `{"update": "pets", "updates": [{"q": {"n": {"$in": [2, 3]}, "tags": []}, "u": {"$set": {"n": 3.5}}}]}`, "2 documents of DB.pets match", nil},
 	{"all-documents", `{"delete": "pets", "deletes": [{"q": {"_id": {"$exists": true}}, "limit": 0}]}`, "this is EVERY document of DB.pets: the filter excludes none of its 4 documents", []string{
 		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`,                                                                                // that is the empty filter
 		`{"delete": "solo", "deletes": [{"q": {"_id": 1}, "limit": 1}]}`,                                                                        // the only one there is

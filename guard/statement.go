@@ -620,9 +620,14 @@ func (s *Statement) Settle(ctx context.Context) error {
 	if s.stopped != nil {
 		return s.stopped
 	}
-	for len(s.queue) > 0 {
+	for part := 1; len(s.queue) > 0; part++ {
 		if err := s.take(ctx, nil); err != nil {
 			return s.fail(err)
+		}
+		if s.cut || part > 1 {
+			if err := s.builder.Follows(ctx, part, s.untaken()); err != nil {
+				return s.fail(err)
+			}
 		}
 		if err := s.settleBuilt(ctx); err != nil {
 			return s.fail(err)
@@ -704,6 +709,16 @@ func (s *Statement) take(ctx context.Context, until *queued) error {
 		q.took, n = q.took+k, n-k
 	}
 	return nil
+}
+
+// untaken are the statements of the queue that no plan has taken.
+func (s *Statement) untaken() (ps []plan.Pending) {
+	for _, q := range s.queue {
+		for i := q.took; i < len(q.cmd.Writes()); i++ {
+			ps = append(ps, plan.Pending{Command: q.cmd, Index: i})
+		}
+	}
+	return ps
 }
 
 func (s *Statement) newBuilder() error {

@@ -120,12 +120,16 @@ type Builder struct {
 		after map[IDHash]bson.Raw
 		why   string // not
 	}
-	secret     bson.Raw     // the command of schema work, if it has secrets: never written
-	expected   int64        // documents that the statements so far were expected to select
-	read       Looked       // so far
-	sampled    *sampledPart // of a statement that selects more than is looked at; nil if none does
-	part       int64        // of how many documents this plans some again; 0 if it plans afresh
-	unselected int64        // documents of those that the statement does not select any more
+	secret     bson.Raw      // the command of schema work, if it has secrets: never written
+	expected   int64         // documents that the statements so far were expected to select
+	read       Looked        // so far
+	sampled    *sampledPart  // of a statement that selects more than is looked at; nil if none does
+	part       int64         // of how many documents this plans some again; 0 if it plans afresh
+	unselected int64         // documents of those that the statement does not select any more
+	explained  int           // statements of which it was asked how their documents are found
+	extra      time.Duration // that this took
+	lastID     bson.RawValue // of the document that was planned last
+	follows    *follows      // of a statement that is cut into several plans; nil if it is not
 }
 
 // afterImages are kept to see whether a later statement could match one.
@@ -261,6 +265,9 @@ func (b *Builder) doubt(ctx context.Context, ps []Pending) error {
 		}
 		if _, byID := onlyID(w); !byID && info.exists {
 			st.scan(w, info)
+			if err := b.howFound(ctx, p); err != nil {
+				return fmt.Errorf("look how the documents of %s are found: %w", w.NS, err)
+			}
 		}
 		if r := b.Result(p); wantsSample(w) || (r != nil && r.Matched == 0) {
 			if err := b.look(ctx, w.NS); err != nil {
@@ -612,6 +619,10 @@ func (b *Builder) document(p Pending, before bson.Raw, f foreseen) error {
 	st.count.Matched++
 	res.Matched++
 	st.findings.matched(before)
+	if !w.Multi {
+		id := before.Lookup("_id")
+		b.lastID = bson.RawValue{Type: id.Type, Value: bytes.Clone(id.Value)}
+	}
 	if f.err != nil {
 		return f.err
 	}

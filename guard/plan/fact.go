@@ -58,6 +58,8 @@ const (
 	DistinctBefore        = "distinct-before"
 	UniqueConflict        = "unique-conflict"
 	CollectionScan        = "collection-scan"
+	FoundBy               = "found-by"    // the index by which the documents are found, and how many are examined
+	OneOfMany             = "one-of-many" // others match as well, and one is taken
 	Recalled              = "recalled"
 
 	TTLDeletes        = "ttl-deletes"

@@ -25,6 +25,7 @@ func (b *Builder) facts() []Fact {
 		out = append(out, b.differsFromFind(ns)...)
 	}
 	out = append(out, b.leavesChunks()...)
+	out = append(out, b.followFacts()...)
 	out = append(out, b.partFacts()...)
 	out = append(out, b.recalled()...)
 	if n := len(b.commands); n > 1 {
@@ -173,13 +174,7 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 	if c.Replaced > 0 {
 		out = append(out, fact(ReplacesDocument, Warn, map[string]any{"namespace": ns, "documents": c.Replaced}, "replaces the whole of %s in %s", Plural(c.Replaced, "document"), ns))
 	}
-	if s.unindexed && total >= scanned {
-		sev := Info
-		if total >= 100*scanned {
-			sev = Warn
-		}
-		out = append(out, fact(CollectionScan, sev, map[string]any{"namespace": ns, "documents": total}, "no index begins with a field of the filter: the server reads all %s of %s to find them", Plural(total, "document"), ns))
-	}
+	out = append(out, s.foundFacts(ns, total)...)
 	out = append(out, s.removedFact()...)
 	out = append(out, s.findings.facts(ns, c.Matched)...)
 	out = append(out, s.valueFacts()...)

@@ -31,8 +31,10 @@ type findings struct {
 	renames    [][2]string           // fields that the statement at hand renames
 	sample     []bson.Raw            // some documents of the collection
 	sampled    bool
-	unindexed  bool   // a filter has conditions, and no index begins with a field of one
-	chunks     string // GridFS: the collection that holds what the files of this one consist of; "" if it is none
+	unindexed  bool             // a filter has conditions, and no index begins with a field of one
+	foundBy    map[string]found // by the name of an index; "" is none
+	ones       []one            // statements that take one of many
+	chunks     string           // GridFS: the collection that holds what the files of this one consist of; "" if it is none
 	bucketSeen bool
 	near       string // of a collection that does not exist: the name that differs least
 	unique     []uniqueIndex

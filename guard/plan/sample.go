@@ -22,16 +22,18 @@ type Sample struct {
 }
 
 // sampler keeps the documents that tell the most: the newest, since what was made today is what somebody is working with; the largest; the one that
-// changes in most fields; and the first, for company.
+// changes in most fields; one of each operation; and the first, for company.
 type sampler struct {
 	first                      []Sample
 	newest, largest, different Sample
+	kinds                      []Sample // the first of each operation in each namespace
 	age                        bson.RawValue
 	size, fields               int
 }
 
 const (
 	maxFirst       = 3
+	maxKinds       = 12
 	maxSampleBytes = 64 << 10 // of both images of one that is kept
 )
 
@@ -42,6 +44,10 @@ func (s *sampler) offer(it Item, asked []string, before, after bson.Raw, fields 
 		return
 	}
 	x := Sample{NS: it.NS, Op: it.Op, Before: before, After: after, Unpredictable: it.Unpredictable, Open: it.Open, Asked: asked, n: it.N}
+	if kind := func(k Sample) bool { return k.NS == x.NS && k.Op == x.Op }; len(s.kinds) < maxKinds && !slices.ContainsFunc(s.kinds, kind) {
+		s.kinds = append(s.kinds, Sample{})
+		s.kinds[len(s.kinds)-1].become(x)
+	}
 	if len(s.first) < maxFirst {
 		s.first = append(s.first, Sample{})
 		s.first[len(s.first)-1].become(x)
@@ -144,6 +150,13 @@ func (s *sampler) chosen() (out []Sample) {
 	add(&s.different, "most different")
 	add(&s.newest, "newest")
 	add(&s.largest, "largest")
+	if len(s.kinds) > 1 { // one of each comes before what is only for company
+		for i := range s.kinds {
+			if k := &s.kinds[i]; !slices.ContainsFunc(out, func(x Sample) bool { return x.NS == k.NS && x.Op == k.Op }) {
+				add(k, "")
+			}
+		}
+	}
 	for i := range s.first {
 		add(&s.first[i], "")
 	}

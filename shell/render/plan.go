@@ -185,6 +185,7 @@ type planBody struct {
 	dangers, warnings, infos [][]string // each fact with its lines
 	codes, warned            []string   // of dangers and warnings
 	changes                  []string
+	found                    []string // how the documents are found
 	samples                  [][]string
 	more                     []bool // of samples: there is one of its kind before it
 	of                       int64  // documents
@@ -199,7 +200,9 @@ func (s Style) planBody(p *plan.Plan) *planBody {
 			b.dangers, b.codes = append(b.dangers, lines), append(b.codes, f.Code)
 		case f.Severity == plan.Warn:
 			b.warnings, b.warned = append(b.warnings, lines), append(b.warned, f.Code)
-		case len(p.Changes()) > 0 && (f.Code == plan.DistinctBefore || f.Code == plan.TypeChange):
+		case f.Code == plan.FoundBy:
+			b.found = append(b.found, lines...)
+		case len(p.Changes()) > 0 && f.Code == plan.DistinctBefore:
 			// the fields below say it
 		case f.Code == plan.Matched && len(p.Counts()) == 1 && p.Counts()[0].Schema == "" && p.Documents() > 0 && p.Header().Undoes == "":
 			// the second line says it
@@ -223,6 +226,7 @@ func (b *planBody) lines() (out []string) {
 		out = append(out, slices.Concat(part...)...)
 	}
 	out = append(out, b.changes...)
+	out = append(out, b.found...)
 	out = append(out, slices.Concat(b.infos...)...)
 	if len(b.samples) > 0 {
 		out = append(out, fmt.Sprintf("%-*s%d of %s", labelWidth, "sample", len(b.samples), plan.Plural(b.of, "document")))
@@ -241,6 +245,9 @@ func (b *planBody) fit(s Style, room int) {
 	for len(b.samples) > 0 && over() > 0 {
 		b.samples = b.samples[:len(b.samples)-1]
 	}
+	for len(b.found) > 1 && over() > 0 {
+		b.found = b.found[:len(b.found)-1]
+	}
 	if n := over(); n > 0 && len(b.changes) > 2 {
 		keep := max(len(b.changes)-n-1, 1)
 		more := fmt.Sprintf("%*s… and %d more fields: details", labelWidth, "", len(b.changes)-keep)
@@ -251,6 +258,9 @@ func (b *planBody) fit(s Style, room int) {
 	}
 	for i := len(b.dangers) - 1; i >= 0 && over() > 0; i-- {
 		b.dangers[i] = oneLine(b.dangers[i], s.width())
+	}
+	if over() > 0 {
+		b.found = nil
 	}
 	if over() > 0 {
 		b.changes = nil
