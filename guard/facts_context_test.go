@@ -476,7 +476,7 @@ func TestCollectionScan(t *testing.T) {
 	b.says(`{"dropIndexes": "pets", "index": "zip_1"}`, plan.DropsIndex, "; no other index begins with zip") // but a hidden one
 	large(9_999)                                                                                             // read before anybody looks up
 	b.silent(remove(`{"n": 1}`), plan.CollectionScan)
-	b.says(remove(`{"n": 1}`), plan.FoundBy, "found by no index: the server reads all 9,999 documents of DB.pets to find them")
+	b.says(remove(`{"n": 1}`), plan.FoundBy, "found by no index: it reads all 9,999 documents of DB.pets")
 }
 
 // TestFollows: what is cut into several plans says so at the first question, and what comes behind it; and its samples show each kind of operation.
@@ -500,7 +500,9 @@ func TestFollows(t *testing.T) {
 	}
 	b.must(many, strings.Replace(many, `"seen": 1`, `"seen": 3`, 1))
 	facts := b.op.asked[len(b.op.asked)-1].Plan.Facts()
-	if !slices.ContainsFunc(facts, func(f plan.Fact) bool { return f.Code == plan.Part && strings.Contains(f.Text, "part 2 of 2, the last") }) {
+	if !slices.ContainsFunc(facts, func(f plan.Fact) bool {
+		return f.Code == plan.Part && strings.Contains(f.Text, "part 2 of 2, the last")
+	}) {
 		t.Errorf("the last question says %v", facts)
 	}
 	var kinds []string

@@ -191,7 +191,7 @@ func documents(x subject, s render.Style, whole bool, want func(plan.Item) bool,
 		if !want(it) {
 			return nil
 		}
-		lines, err := document(x, s, whole, images, left, it)
+		lines, err := documentLines(x, s, whole, images, left, it)
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func documents(x subject, s render.Style, whole bool, want func(plan.Item) bool,
 	})
 }
 
-func document(x subject, s render.Style, whole bool, images *plan.Images, left *backup.Left, it plan.Item) ([]string, error) {
+func documentLines(x subject, s render.Style, whole bool, images *plan.Images, left *backup.Left, it plan.Item) ([]string, error) {
 	before, err := images.Before(it)
 	if err != nil {
 		return nil, err

@@ -112,7 +112,9 @@ func (o *Operator) page(ctx context.Context, x subject, look look) (string, erro
 // Reason implements guard.Operator.
 func (o *Operator) Reason(ctx context.Context, env environment.Environment) (guard.Answer, error) {
 	o.line.clear(o.Err)
-	prompt := "\n" + o.style().Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket, for the record; it confirms nothing.\n> "
+	s := o.style()
+	asks := s.Columns("", 0, "What is this session for? A sentence or a ticket, for the record; it confirms nothing.")
+	prompt := "\n" + s.Banner(env, "asks once a session") + "\n" + strings.Join(asks, "\n") + "\n> "
 	a, err := o.TTY.ReadText(ctx, prompt, false)
 	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: prompt}, err
 }

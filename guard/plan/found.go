@@ -245,7 +245,10 @@ func (f *findings) foundFacts(ns string, total int64) (out []Fact) {
 		}
 		data := map[string]any{"namespace": ns, "index": index, "examined": x.examined, "total": total}
 		if index == "" {
-			text := fmt.Sprintf("found by no index: the server reads all %s of %s to find them%s", Plural(total, "document"), ns, of)
+			text := fmt.Sprintf("found by no index: it reads all %s of %s%s", Plural(total, "document"), ns, of)
+			if total == 1 {
+				text = fmt.Sprintf("found by no index: it reads the one document of %s%s", ns, of)
+			}
 			if total >= scanned {
 				out = append(out, fact(CollectionScan, Warn, map[string]any{"namespace": ns, "documents": total}, "%s", text))
 			} else {

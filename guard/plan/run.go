@@ -238,8 +238,8 @@ func shown(v any) string {
 	return s
 }
 
-// said is a value in a sentence: as the shell prints it, but a number as its digits alone.
-func said(v any) string {
+// spoken is a value in a sentence: as the shell prints it, but a number as its digits alone.
+func spoken(v any) string {
 	if t, data, err := bson.MarshalValue(v); err == nil && t == bson.TypeInt64 {
 		return fmt.Sprint(bson.RawValue{Type: t, Value: data}.Int64())
 	}
@@ -255,7 +255,7 @@ func (r *run) createView(ctx context.Context) error {
 	if was.Lookup("exists").Boolean() {
 		return &Foreseen{48, "NamespaceExists", fmt.Sprintf("Collection %s already exists.", r.s.NS)}
 	}
-	r.fact(CreatesCollection, Info, "creates the view %s on %s", r.s.NS, said(orElse(r.c.Raw(), "viewOn", nil)))
+	r.fact(CreatesCollection, Info, "creates the view %s on %s", r.s.NS, spoken(orElse(r.c.Raw(), "viewOn", nil)))
 	return r.undoneBy(bson.D{{Key: "drop", Value: r.c.Targets()[0].Collection}})
 }
 
@@ -292,7 +292,7 @@ func (r *run) dropView(ctx context.Context) error {
 		return err
 	}
 	options := was.Lookup("options").Document()
-	r.fact(DropsCollection, Warn, "drops the view %s on %s; no document goes with it", r.s.NS, said(orElse(options, "viewOn", nil)))
+	r.fact(DropsCollection, Warn, "drops the view %s on %s; no document goes with it", r.s.NS, spoken(orElse(options, "viewOn", nil)))
 	return r.undoneBy(append(bson.D{{Key: "create", Value: r.c.Targets()[0].Collection}}, kept(options, "viewOn", "pipeline", "collation")...))
 }
 
@@ -329,7 +329,7 @@ func (r *run) collMod(ctx context.Context) error {
 		inverse = append(inverse, bson.E{Key: key, Value: old})
 		if !sameValue(old, is) {
 			changed = true
-			r.fact(ChangesOptions, Info, "%s of %s: %s becomes %s", key, r.s.NS, said(old), said(is))
+			r.fact(ChangesOptions, Info, "%s of %s: %s becomes %s", key, r.s.NS, spoken(old), spoken(is))
 		}
 	}
 	defaults := map[string]any{
@@ -399,7 +399,7 @@ func (r *run) collModIndex(ctx context.Context, was bson.Raw, v bson.RawValue, i
 			was := orElse(have, "hidden", false)
 			back = append(back, bson.E{Key: "hidden", Value: was})
 			if !sameValue(was, e.Value()) {
-				r.fact(ChangesOptions, Warn, "index %s of %s: hidden becomes %s; a hidden index serves no query", name, r.s.NS, said(e.Value()))
+				r.fact(ChangesOptions, Warn, "index %s of %s: hidden becomes %s; a hidden index serves no query", name, r.s.NS, spoken(e.Value()))
 			}
 			continue
 		case "expireAfterSeconds":
@@ -410,7 +410,7 @@ func (r *run) collModIndex(ctx context.Context, was bson.Raw, v bson.RawValue, i
 				return err
 			}
 			if err == nil {
-				r.fact(ChangesOptions, Warn, "index %s of %s: expireAfterSeconds %s becomes %s", name, r.s.NS, said(orElse(have, "expireAfterSeconds", nil)), said(e.Value()))
+				r.fact(ChangesOptions, Warn, "index %s of %s: expireAfterSeconds %s becomes %s", name, r.s.NS, spoken(orElse(have, "expireAfterSeconds", nil)), spoken(e.Value()))
 			}
 		}
 		if err != nil {
@@ -535,7 +535,7 @@ func (r *run) profile(ctx context.Context) error {
 	}
 	inverse := bson.D{{Key: "profile", Value: was.Lookup("was")}}
 	if is := r.c.Raw().Index(0).Value(); !sameValue(was.Lookup("was"), is) {
-		r.fact(ChangesOptions, Info, "the profiling level of %s: %s becomes %s", r.s.NS, said(was.Lookup("was")), said(is))
+		r.fact(ChangesOptions, Info, "the profiling level of %s: %s becomes %s", r.s.NS, spoken(was.Lookup("was")), spoken(is))
 	}
 	for _, key := range []string{"slowms", "sampleRate", "filter"} {
 		v, ok := r.c.Lookup(key)
@@ -548,7 +548,7 @@ func (r *run) profile(ctx context.Context) error {
 		}
 		inverse = append(inverse, bson.E{Key: key, Value: old})
 		if !sameValue(old, v) {
-			r.fact(ChangesOptions, Info, "%s: %s becomes %s", key, said(old), said(v))
+			r.fact(ChangesOptions, Info, "%s: %s becomes %s", key, spoken(old), spoken(v))
 		}
 	}
 	if len(r.facts) == 0 {
@@ -591,7 +591,7 @@ func (r *run) setParameter(ctx context.Context) error {
 		}
 		inverse = append(inverse, bson.E{Key: n, Value: old})
 		if is, _ := r.c.Lookup(n); !sameValue(old, is) {
-			r.fact(ChangesOptions, Warn, "the parameter %s: %s becomes %s, for the whole server", n, said(old), said(is))
+			r.fact(ChangesOptions, Warn, "the parameter %s: %s becomes %s, for the whole server", n, spoken(old), spoken(is))
 		}
 	}
 	if len(r.facts) == 0 {
@@ -623,11 +623,11 @@ func (r *run) killOp(ctx context.Context) error {
 	v, err := reply.LookupErr("inprog", "0")
 	if err != nil {
 		r.nothing = true
-		r.fact(NoMatch, Info, "no operation %s is running: nothing to end", said(op))
+		r.fact(NoMatch, Info, "no operation %s is running: nothing to end", spoken(op))
 		return nil
 	}
 	doc := v.Document()
-	r.fact(Matched, Warn, "ends the operation %s: %s on %s, running for %s s, of client %s", said(op), said(orElse(doc, "op", "?")), said(orElse(doc, "ns", "?")), said(orElse(doc, "secs_running", 0)), said(orElse(doc, "client", "?")))
+	r.fact(Matched, Warn, "ends the operation %s: %s on %s, running for %s s, of client %s", spoken(op), spoken(orElse(doc, "op", "?")), spoken(orElse(doc, "ns", "?")), spoken(orElse(doc, "secs_running", 0)), spoken(orElse(doc, "client", "?")))
 	r.irreversible("what the operation has done so far stays, and it does not go on")
 	return nil
 }
@@ -658,7 +658,7 @@ func (r *run) createUser(ctx context.Context) error {
 	if !empty(was) {
 		return &Foreseen{51003, "Location51003", fmt.Sprintf("User %q already exists", r.s.NS)}
 	}
-	r.fact(ChangesAccess, Warn, "the new user %s gets the roles %s", r.s.NS, said(orElse(r.c.Raw(), "roles", bson.A{})))
+	r.fact(ChangesAccess, Warn, "the new user %s gets the roles %s", r.s.NS, spoken(orElse(r.c.Raw(), "roles", bson.A{})))
 	return r.undoneBy(bson.D{{Key: "dropUser", Value: name}})
 }
 
@@ -674,7 +674,7 @@ func (r *run) dropUser(ctx context.Context) error {
 	if empty(was) {
 		return r.noSuch(11, "User")
 	}
-	r.fact(ChangesAccess, Danger, "the user %s goes, with the roles %s", r.s.NS, said(orElse(was, "roles", bson.A{})))
+	r.fact(ChangesAccess, Danger, "the user %s goes, with the roles %s", r.s.NS, spoken(orElse(was, "roles", bson.A{})))
 	if r.s.DB != "$external" {
 		r.irreversible("nobody but the server knows the password of %s: to have the user again, create it with a new one; roles and data stay in the plan of this change", r.s.NS)
 		return nil
@@ -726,9 +726,9 @@ func (r *run) updateUser(ctx context.Context) error {
 		if is, _ := r.c.Lookup(k); verb == "" && sameValue(old, is) {
 			// as it is
 		} else if verb == "" {
-			r.fact(ChangesAccess, Danger, "%s of the user %s: %s becomes %s", k, r.s.NS, said(old), said(orElse(r.c.Raw(), k, nil)))
+			r.fact(ChangesAccess, Danger, "%s of the user %s: %s becomes %s", k, r.s.NS, spoken(old), spoken(orElse(r.c.Raw(), k, nil)))
 		} else {
-			r.fact(ChangesAccess, Danger, "the user %s %s %s; it has %s", r.s.NS, verb, said(orElse(r.c.Raw(), k, nil)), said(old))
+			r.fact(ChangesAccess, Danger, "the user %s %s %s; it has %s", r.s.NS, verb, spoken(orElse(r.c.Raw(), k, nil)), spoken(old))
 		}
 		inverse = append(inverse, bson.E{Key: k, Value: old})
 	}
@@ -747,7 +747,7 @@ func (r *run) createRole(ctx context.Context) error {
 	if !empty(was) {
 		return &Foreseen{51002, "Location51002", fmt.Sprintf("Role %q already exists", r.s.NS)}
 	}
-	r.fact(ChangesAccess, Warn, "the new role %s gets the privileges %s and the roles %s", r.s.NS, said(orElse(r.c.Raw(), "privileges", bson.A{})), said(orElse(r.c.Raw(), "roles", bson.A{})))
+	r.fact(ChangesAccess, Warn, "the new role %s gets the privileges %s and the roles %s", r.s.NS, spoken(orElse(r.c.Raw(), "privileges", bson.A{})), spoken(orElse(r.c.Raw(), "roles", bson.A{})))
 	return r.undoneBy(bson.D{{Key: "dropRole", Value: name}})
 }
 
@@ -841,7 +841,7 @@ func (r *run) updateRole(ctx context.Context) error {
 			continue
 		}
 		old := orElse(was, k, bson.A{})
-		r.fact(ChangesAccess, Danger, "%s: %s of the role %s, which all its users have: %s; it has %s", r.c.Name(), k, r.s.NS, said(v), said(old))
+		r.fact(ChangesAccess, Danger, "%s: %s of the role %s, which all its users have: %s; it has %s", r.c.Name(), k, r.s.NS, spoken(v), spoken(old))
 		inverse = append(inverse, bson.E{Key: k, Value: old})
 	}
 	return r.undoneBy(inverse)

@@ -334,12 +334,23 @@ func (u *undo) facts() []Fact {
 	return out
 }
 
+// id is the _id of a conflict as the shell prints it.
+func (c Conflict) id() string {
+	var doc struct {
+		ID bson.RawValue `bson:"_id"`
+	}
+	if err := bson.UnmarshalExtJSON([]byte(c.ID), true, &doc); err != nil {
+		return c.ID
+	}
+	return "_id " + printed(doc.ID)
+}
+
 // conflictText names the first conflicts; all of them are in the fact's data.
 func conflictText(list []Conflict) string {
 	const most = 3
 	var parts []string
 	for _, c := range list[:min(len(list), most)] {
-		parts = append(parts, c.ID+" ("+c.Why+")")
+		parts = append(parts, c.id()+" ("+c.Why+")")
 	}
 	if len(list) > most {
 		parts = append(parts, fmt.Sprintf("and %d more", len(list)-most))

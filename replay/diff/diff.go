@@ -261,25 +261,38 @@ func (d *differ) renames() {
 		data string
 	}
 	gone, come := map[value][]int{}, map[value][]int{}
+	paths := map[value]string{} // where what comes stands
+	note := func(list map[value][]int, v document.Value, i int, path string) {
+		const telling = 2 // bytes: true, false and null are found everywhere
+		if len(v.Data) >= telling {
+			k := value{v.Kind, string(v.Data)}
+			list[k], paths[k] = append(list[k], i), path
+		}
+	}
 	for i, c := range d.out {
-		v := c.Old
-		list := gone
-		if c.Kind == New {
-			v, list = c.New, come
-		} else if c.Kind != Gone {
+		if c.Kind == Gone && c.field {
+			note(gone, c.Old, i, "")
+		}
+	}
+	for i, c := range d.out {
+		if c.Kind != New || !c.field {
 			continue
 		}
-		const telling = 2 // bytes: true, false and null are found everywhere
-		if c.field && len(v.Data) >= telling {
-			k := value{v.Kind, string(v.Data)}
-			list[k] = append(list[k], i)
+		// A field may come with the document that it is in, and nothing else in that.
+		for v, path := c.New, c.Path; ; {
+			note(come, v, i, path)
+			list, err := document.Elements(v.Data)
+			if v.Kind != document.Document || err != nil || len(list) != 1 {
+				break
+			}
+			v, path = list[0].Value, path+"."+label(list[0].Name)
 		}
 	}
 	drop := map[int]bool{}
 	for k, from := range gone {
 		if to := come[k]; len(from) == 1 && len(to) == 1 {
 			c := &d.out[from[0]]
-			c.Kind, c.To, c.New = Renamed, d.out[to[0]].Path, d.out[to[0]].New
+			c.Kind, c.To, c.New = Renamed, paths[k], c.Old
 			drop[to[0]] = true
 		}
 	}

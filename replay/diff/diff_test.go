@@ -78,6 +78,8 @@ func TestBetween(t *testing.T) {
 		{`{"a.b": 1, "": 2, "x y": 3}`, `{"a.b": 2, "": 3, "x y": 4}`, "'a.b': 1 → 2\n'': 2 → 3\n'x y': 3 → 4"},
 		{`{"mail": "kim@example.net", "n": 1}`, `{"n": 1, "email": "kim@example.net"}`, "mail: renamed to email 'kim@example.net'"},
 		{`{"mail": "kim@example.net"}`, `{"contact": {"x": 1}, "email": "other"}`, "mail: gone 'kim@example.net'\ncontact: new { x: 1 }\nemail: new 'other'"},
+		{`{"mail": "kim@example.net"}`, `{"contact": {"email": "kim@example.net"}}`, "mail: renamed to contact.email 'kim@example.net'"},
+		{`{"mail": "kim@example.net"}`, `{"contact": {"email": "kim@example.net", "x": 1}}`, "mail: gone 'kim@example.net'\ncontact: new { email: 'kim@example.net', x: 1 }"},
 		{`{"a": true}`, `{"b": true}`, "a: gone true\nb: new true"},
 		{`{"a": [1]}`, `{"a": {"0": 1}}`, "a: [ 1 ] → { '0': 1 }  (array → object)"},
 		{`{"\u202ea": "\u001b[2J"}`, `{"\u202ea": "b"}`, `'\u202ea': '\x1B[2J' → 'b'`},

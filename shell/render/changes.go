@@ -58,15 +58,18 @@ func pathText(c plan.PathChange, room int) string {
 		add("renamed to "+Safe(r.Value), " "+times(r.Documents))
 	}
 	if c.Removed > 0 {
-		head := "GOES " + times(c.Removed)
-		add(head, valuesText(": it was ", values{c.Old, c.MoreOld, c.OldRange}, c.Removed, room-Width(head)))
+		head, was := "GOES "+times(c.Removed), ""
+		if c.Changed == 0 { // otherwise the values are of both
+			was = valuesText(": it was ", values{c.Old, c.MoreOld, c.OldRange}, c.Removed, room-Width(head))
+		}
+		add(head, was)
 	}
 	if c.Changed > 0 {
 		head := times(c.Changed)
 		if len(parts) > 0 {
 			head = "changes " + head
 		}
-		add(head, changedText(c, room-Width(head)))
+		add(head, changedText(c, room-Width(head)-Width(strings.Join(parts, "; "))))
 	}
 	if c.Added > 0 {
 		head := "is new " + times(c.Added)
@@ -92,17 +95,16 @@ func changedText(c plan.PathChange, room int) string {
 		return ": its elements in another order"
 	case len(c.Lost) > 0 || c.MoreLost || len(c.Gained) > 0 || c.MoreGained:
 		var parts []string
-		for _, x := range []struct {
-			word string
-			v    values
-		}{{"loses ", values{c.Lost, c.MoreLost, nil}}, {"gains ", values{c.Gained, c.MoreGained, nil}}} {
-			if text := valuesText(x.word, x.v, 0, room/2); text != "" {
-				parts = append(parts, text)
-			}
+		gains := valuesText("gains ", values{c.Gained, c.MoreGained, nil}, 0, room/2)
+		if loses := valuesText("loses ", values{c.Lost, c.MoreLost, nil}, 0, room-4-Width(gains)-Width(note)); loses != "" {
+			parts = append(parts, loses)
+		}
+		if gains != "" {
+			parts = append(parts, gains)
 		}
 		return ": " + strings.Join(parts, "; ") + note
-	case c.Removed > 0: // what it was stands there
-		return note
+	case len(c.Old) == 0 && len(c.New) == 0 && c.OldRange == nil && c.NewRange == nil:
+		return ": values too long for this line, see sample" + note
 	}
 	room -= Width(note) + len(":  → ")
 	now := valuesText("", values{c.New, c.MoreNew, c.NewRange}, c.Changed, room/2)

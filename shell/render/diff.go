@@ -1,6 +1,7 @@
 package render
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fatih/color"
@@ -168,8 +169,10 @@ func (s Style) marked(mark, text string) string {
 // Fields are some fields of a document on one line, as far as it has them.
 func (s Style) Fields(doc bson.Raw, names []string) string {
 	var parts []string
-	for _, f := range first(doc, names, false)[1:] {
-		parts = append(parts, document.Key(f.Key)+": "+Inline(f.Value, 40))
+	for _, f := range first(doc, names, false) {
+		if f.Key != "_id" || slices.Contains(names, "_id") {
+			parts = append(parts, document.Key(f.Key)+": "+Inline(f.Value, 60))
+		}
 	}
 	return strings.Join(parts, ", ")
 }

@@ -185,10 +185,13 @@ type planBody struct {
 	dangers, warnings, infos [][]string // each fact with its lines
 	codes, warned            []string   // of dangers and warnings
 	changes                  []string
+	hidden                   int // fields that changes has not any more; the last line says so, if cut
+	cut                      bool
 	found                    []string // how the documents are found
 	samples                  [][]string
-	more                     []bool // of samples: there is one of its kind before it
-	of                       int64  // documents
+	short                    []string // samples on one line each
+	more                     []bool   // of samples: there is one of its kind before it
+	of                       int64    // documents
 	style                    Style
 }
 
@@ -201,7 +204,7 @@ func (s Style) planBody(p *plan.Plan) *planBody {
 		case f.Severity == plan.Warn:
 			b.warnings, b.warned = append(b.warnings, lines), append(b.warned, f.Code)
 		case f.Code == plan.FoundBy:
-			b.found = append(b.found, lines...)
+			b.found = append(b.found, oneLine(lines, s.width())...)
 		case len(p.Changes()) > 0 && f.Code == plan.DistinctBefore:
 			// the fields below say it
 		case f.Code == plan.Matched && len(p.Counts()) == 1 && p.Counts()[0].Schema == "" && p.Documents() > 0 && p.Header().Undoes == "":
@@ -214,7 +217,7 @@ func (s Style) planBody(p *plan.Plan) *planBody {
 	kinds := map[string]bool{}
 	for _, x := range p.Samples() {
 		kind := x.NS + "\x00" + x.Op
-		b.samples, b.more = append(b.samples, s.sample(x)), append(b.more, kinds[kind])
+		b.samples, b.short, b.more = append(b.samples, s.sample(x)), append(b.short, s.short(x)), append(b.more, kinds[kind])
 		kinds[kind] = true
 	}
 	return b
@@ -242,17 +245,20 @@ func (b *planBody) fit(s Style, room int) {
 	for len(b.infos) > 0 && over() > 0 {
 		b.infos = b.infos[:len(b.infos)-1]
 	}
+	for i := len(b.found) - 1; i > 0 && over() > 0; i-- {
+		b.found = b.found[:i]
+	}
+	b.fitChanges(over, 5)
+	for i := len(b.samples) - 1; i >= 0 && over() > 0; i-- {
+		b.samples[i] = []string{b.short[i]}
+	}
+	if len(b.samples) > 1 {
+		b.fitChanges(over, 3)
+	}
 	for len(b.samples) > 0 && over() > 0 {
 		b.samples = b.samples[:len(b.samples)-1]
 	}
-	for len(b.found) > 1 && over() > 0 {
-		b.found = b.found[:len(b.found)-1]
-	}
-	if n := over(); n > 0 && len(b.changes) > 2 {
-		keep := max(len(b.changes)-n-1, 1)
-		more := fmt.Sprintf("%*s… and %d more fields: details", labelWidth, "", len(b.changes)-keep)
-		b.changes = append(b.changes[:keep:keep], more)
-	}
+	b.fitChanges(over, 2)
 	for i := len(b.warnings) - 1; i >= 0 && over() > 0; i-- {
 		b.warnings[i] = oneLine(b.warnings[i], s.width())
 	}
@@ -269,11 +275,26 @@ func (b *planBody) fit(s Style, room int) {
 	b.dangers = b.byCode(b.dangers, b.codes, "DANGER", over, color.FgHiRed, color.Bold)
 }
 
+// fitChanges leaves out fields, but for so many lines.
+func (b *planBody) fitChanges(over func() int, least int) {
+	n := over()
+	if n <= 0 || len(b.changes) <= least {
+		return
+	}
+	keep := max(len(b.changes)-n-1, least-1)
+	b.hidden += len(b.changes) - keep
+	if b.cut {
+		b.hidden--
+	}
+	b.cut = true
+	b.changes = append(b.changes[:keep:keep], fmt.Sprintf("%*s… and %s: details", labelWidth, "", plan.Plural(int64(b.hidden), "more field")))
+}
+
 // fitSamples leaves out samples that are not the first of their kind, then lines of those that are.
 func (b *planBody) fitSamples(over func() int) {
 	for i := len(b.samples) - 1; i >= 0 && over() > 0; i-- {
 		if i < len(b.more) && b.more[i] {
-			b.samples = slices.Delete(b.samples, i, i+1)
+			b.samples, b.short = slices.Delete(b.samples, i, i+1), slices.Delete(b.short, i, i+1)
 		}
 	}
 	for over() > 0 {
@@ -293,11 +314,7 @@ func (b *planBody) fitSamples(over func() int) {
 
 // shortened is a sample with one line less, and a word that there is more.
 func shortened(lines []string) []string {
-	keep := len(lines) - 2
-	if strings.HasPrefix(lines[len(lines)-1], ellipsis) {
-		keep--
-	}
-	return append(slices.Clone(lines[:max(keep, 1)]), ellipsis+" more: diff shows all of it")
+	return append(slices.Clone(lines[:len(lines)-2]), ellipsis+" more: diff shows all of it")
 }
 
 // ellipsis begins the line that says that a sample has more.

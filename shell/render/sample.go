@@ -20,7 +20,7 @@ func (s Style) sample(x plan.Sample) []string {
 	}
 	room := s.width() - 5 - Width(why)
 	one := func(mark string, doc any) []string { return []string{"  " + s.marked(mark, Inline(doc, room)) + why} }
-	title := "  ~ " + Inline(first(x.Document(), x.Asked, false), room) + why
+	title := "  ~ " + Cut(s.Fields(x.Document(), append([]string{"_id"}, x.Asked...)), room) + why
 	switch {
 	case x.Before == nil:
 		return one("+", x.After)
@@ -38,6 +38,15 @@ func (s Style) sample(x plan.Sample) []string {
 		lines = append(lines[:mostDiff-1:mostDiff-1], fmt.Sprintf(ellipsis+" %d more lines: diff %s", len(lines)-mostDiff+1, Cut(IDText(x.Document().Lookup("_id")), 30)))
 	}
 	return lines
+}
+
+// short is a sample on one line: which document, and the first difference.
+func (s Style) short(x plan.Sample) string {
+	lines := s.sample(x)
+	if x.Before == nil || x.Op == "delete" || len(lines) < 2 {
+		return lines[0]
+	}
+	return Cut("  ~ "+IDText(x.Document().Lookup("_id"))+"  "+strings.TrimSpace(lines[1]), s.width()-1)
 }
 
 // IDText is an _id as it is given to diff: what of it is not its constructor.
