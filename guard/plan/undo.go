@@ -314,7 +314,7 @@ func (u *undo) facts() []Fact {
 		c := u.stats[ns].count
 		if conflicts := u.conflicts[ns]; len(conflicts) > 0 {
 			out = append(out, fact(Conflicts, Danger, map[string]any{"namespace": ns, "documents": len(conflicts), "list": conflicts[:min(len(conflicts), 100)]},
-				"%s of %s %s left alone: %s", Plural(int64(len(conflicts)), "document"), ns, isAre(int64(len(conflicts))), conflictText(conflicts)))
+				"%s of %s left alone: %s", Plural(int64(len(conflicts)), "document"), ns, conflictText(conflicts)))
 		}
 		out = append(out, fact(Matched, Info, map[string]any{"namespace": ns, "matched": c.Matched, "total": *c.Total},
 			"%s: %s of the change, %s to put back", ns, Plural(c.Matched, "document"), Number(c.Changed())))
