@@ -117,8 +117,12 @@ func (l layout) changed(x diff.Line) (out []string) {
 		out, blank = l.fitted("", strings.TrimRight(label, " ")), "  "
 		label = blank
 	}
+	text = "+ " + now.Text
+	if !l.whole { // the types stay
+		text = Cut(text, l.room()-Width(blank)-Width(note))
+	}
 	out = append(out, l.fitted(label, l.part(old, "- "+old.Text))...)
-	return append(out, l.fitted(strings.Repeat(" ", Width(blank)), l.part(now, "+ "+now.Text)+note)...)
+	return append(out, l.fitted(strings.Repeat(" ", Width(blank)), l.part(now, text)+note)...)
 }
 
 // fitted is text behind a label, on as many lines as it takes, or cut.
