@@ -99,7 +99,7 @@ func TestWidths(t *testing.T) {
 	}{
 		{Wrap("one two three four", 9), "one two|three|four"},
 		{Wrap("2026-12-01T10:00:00Z and-so-on", 22), "2026-12-01T10:00:00Z|and-so-on"}, // at spaces, not at hyphens
-		{Wrap("aaaaaaaaaaaaaaaaaaaa b", 8), "aaaaaaaa|aaaaaaaa|aaaa b"},                  // only what is wider than a line is broken
+		{Wrap("aaaaaaaaaaaaaaaaaaaa b", 8), "aaaaaaaa|aaaaaaaa|aaaa b"},                // only what is wider than a line is broken
 		{Wrap("한국어한국어 x", 8), "한국어한|국어 x"},
 		{WrapKeeping("a  b  c   d", 8), "a  b  c   |d"},
 		{WrapKeeping("", 8), ""},
