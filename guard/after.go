@@ -72,6 +72,7 @@ func (x *execution) compare(w work, current bson.Raw) {
 	switch {
 	case h.state != afterHere:
 		h.sum, h.state = sum, afterHere
+		x.keepReading(current)
 	case h.sum != sum && !x.differs[w.item.N]:
 		// The server did something else, or somebody wrote since: that cannot be told. What was foreseen stays what undo compares with, so that it
 		// leaves this document alone.
@@ -90,6 +91,7 @@ func (x *execution) finish(ctx context.Context) {
 	if x.mismatch && !x.unknown {
 		x.readAllBack(ctx)
 	}
+	x.closeReadings()
 	if err := x.writeAfter(); err != nil {
 		x.warn("after.idx could not be written, so that undo will go by what was foreseen: %v", err)
 	}

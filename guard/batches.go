@@ -98,7 +98,7 @@ func (x *execution) rest(ctx context.Context, d time.Duration) error {
 		x.gate.wait(ctx, min(d, slice))
 		if d -= slice; d > 0 {
 			p := x.progress()
-			p.Waiting = "the server is busy"
+			p.Waiting = x.pace.resting()
 			if err := x.control(ctx, p); err != nil {
 				return err
 			}

@@ -71,7 +71,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	}
 	wish, err := s.ask(ctx, d, p, v, j) // may this run?                                     -> event: decided
 	if err != nil {
-		return nil, errors.Join(err, p.Discard())
+		return nil, errors.Join(err, s.notCarriedOut(p, err))
 	}
 	if wish.other() { // not this: another plan is made, shown and asked about
 		defer func(was bool) { s.wished = was }(s.wished)
@@ -108,6 +108,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return nil, s.refuseUnrecorded(r)
 	}
 	o := x.run(ctx)
+	g.dealtWith(d, p)
 	g.changes = append(g.changes, o.Change)
 	s.outcome = append(s.outcome, o)
 	err = g.recordSealed(replay.KindOutcome, x.outcomeEvent())
@@ -131,6 +132,16 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 // notBegun is the outcome of a change whose intent was written, and of which nothing was sent.
 func notBegun(p *plan.Plan, why error) replay.Outcome {
 	return replay.Outcome{Change: p.Change(), Status: replay.StatusRejected, Error: why.Error(), Counts: []replay.Count{}}
+}
+
+// notCarriedOut keeps the files of a plan that was declined until the next statement begins, for who looks at it again, and removes those of any other.
+func (s *Statement) notCarriedOut(p *plan.Plan, why error) error {
+	var r *Refused
+	if !errors.As(why, &r) || !r.Declined {
+		return p.Discard()
+	}
+	s.gate.previews = append(s.gate.previews, Seen{Plan: p, Text: s.text, Declined: true})
+	return nil
 }
 
 // whyEmpty tells, of a plan that changes nothing and so is not shown, what of it its author may not have meant.
@@ -230,7 +241,7 @@ func (s *Statement) ask(ctx context.Context, d *Deployment, p *plan.Plan, v poli
 	if err != nil {
 		return wish{}, err
 	}
-	answer, err := g.cfg.Operator.Ask(ctx, g.question(d, p, v, j, phrase))
+	answer, err := g.cfg.Operator.Ask(ctx, s.question(d, p, v, j, phrase))
 	return s.decided(ctx, p, phrase, answer, err)
 }
 
@@ -271,9 +282,10 @@ func (s *Statement) nobodyCanAnswer(p *plan.Plan, v policy.Verdict) *Refused {
 }
 
 // question is what the operator is asked, and records what is shown meanwhile.
-func (g *Gate) question(d *Deployment, p *plan.Plan, v policy.Verdict, j Judged, phrase string) Question {
+func (s *Statement) question(d *Deployment, p *plan.Plan, v policy.Verdict, j Judged, phrase string) Question {
+	g := s.gate
 	return Question{
-		Plan: p, Environment: j.Environment, Deployment: d.Name(), Phrase: phrase, Why: v.Why,
+		Plan: p, Environment: j.Environment, Deployment: d.Name(), Text: s.text, Phrase: phrase, Why: v.Why,
 		Shown: func(screen string) error {
 			return g.record(replay.KindAsked, replay.Asked{Change: p.Change(), Screen: replay.Uncolored(screen), Written: replay.Written(screen)})
 		},

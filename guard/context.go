@@ -23,7 +23,11 @@ type looked struct {
 	filter    bson.Raw
 	documents int64
 	cursor    int64 // that has more; 0 if all was seen
+	at        time.Time
 }
+
+// lookKept is how long what somebody looked at is what he has in mind.
+const lookKept = 30 * time.Minute
 
 // see notes what a read showed to the operator.
 func (g *Gate) see(d *Deployment, c *command.Command, reply bson.Raw) {
@@ -40,7 +44,7 @@ func (g *Gate) see(d *Deployment, c *command.Command, reply bson.Raw) {
 			delete(g.looked, key) // of everything, or of some: nothing to compare with
 			return
 		}
-		l := &looked{filter: doc}
+		l := &looked{filter: doc, at: g.cfg.Now()}
 		l.cursor, _ = plan.EachIn(reply, "firstBatch", func(bson.Raw) error { l.documents++; return nil })
 		g.looked[key] = l
 	case "getMore":
@@ -49,13 +53,13 @@ func (g *Gate) see(d *Deployment, c *command.Command, reply bson.Raw) {
 		}
 	case "aggregate": // countDocuments
 		if filter, n, ok := counted(c, reply); ok {
-			g.looked[key] = &looked{filter: filter, documents: n}
+			g.looked[key] = &looked{filter: filter, documents: n, at: g.cfg.Now()}
 		}
 	case "count":
 		query, _ := c.Lookup("query")
 		if doc, _ := query.DocumentOK(); len(doc) > 5 {
 			n, _ := reply.Lookup("n").AsInt64OK()
-			g.looked[key] = &looked{filter: doc, documents: n}
+			g.looked[key] = &looked{filter: doc, documents: n, at: g.cfg.Now()}
 		}
 	}
 }
@@ -81,10 +85,17 @@ func counted(c *command.Command, reply bson.Raw) (filter bson.Raw, n int64, ok b
 func (g *Gate) lookedAt(d *Deployment) func(ns string) (int64, bson.Raw, bool) {
 	return func(ns string) (int64, bson.Raw, bool) {
 		l := g.looked[d.Name()+"\x00"+ns]
-		if l == nil || l.cursor != 0 {
+		if l == nil || l.cursor != 0 || g.cfg.Now().Sub(l.at) > lookKept {
 			return 0, nil, false
 		}
 		return l.documents, l.filter, true
+	}
+}
+
+// dealtWith forgets what was looked at in the namespaces of a plan that was carried out: what comes next is about something else.
+func (g *Gate) dealtWith(d *Deployment, p *plan.Plan) {
+	for _, c := range p.Counts() {
+		delete(g.looked, d.Name()+"\x00"+c.Namespace)
 	}
 }
 

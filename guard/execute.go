@@ -60,6 +60,7 @@ type execution struct {
 	stop      <-chan struct{}
 	asked     context.Context // whose end stop is
 	cursors   cursors         // that the change has opened
+	readings  readings        // what was read back and could not be foreseen
 	status    replay.Status
 }
 

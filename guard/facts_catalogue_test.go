@@ -33,7 +33,7 @@ var catalogueSaid = []struct {
 		`{"collMod": "users", "validator": {}}`,
 		`{"updateUser": "ann", "roles": [{"role": "read", "db": "app"}]}`, // those that she has
 	}},
-	{"changes-options", "production", `{"collMod": "users", "validator": {"age": {"$gt": 17}}}`, `validator of DB.users: {"age":{"$gt":0}} becomes {"age":{"$gt":17}}`, []string{
+	{"changes-options", "production", `{"collMod": "users", "validator": {"age": {"$gt": 17}}}`, "validator of DB.users: { age: { '$gt': 0 } } becomes { age: { '$gt': 17 } }", []string{
 		`{"collMod": "users", "validator": {"age": {"$gt": 0}}}`,                                            // as it is
 		`{"collMod": "users", "validationLevel": "strict"}`,                                                 // as it is, since nobody said otherwise
 		`{"collMod": "users", "index": {"name": "at_1", "expireAfterSeconds": {"$numberLong": "1000000"}}}`, // by another type of number
@@ -59,8 +59,8 @@ var catalogueSaid = []struct {
 		`{"createIndexes": "users", "indexes": [{"key": {"born": 1}, "name": "born_1"}]}`,
 	}},
 	{"no-match", "production", `admin: {"killOp": 1, "op": 78}`, "nothing to end", []string{`admin: {"killOp": 1, "op": 77}`}},
-	{"matched", "production", `admin: {"killOp": 1, "op": 77}`, `ends the operation 77: "update" on "DB.users"`, []string{`admin: {"killOp": 1, "op": 78}`}},
-	{"drops-collection", "production", `{"drop": "adults"}`, `drops the view DB.adults on "users"; no document goes with it`, []string{`{"collMod": "adults", "viewOn": "users", "pipeline": []}`}},
+	{"matched", "production", `admin: {"killOp": 1, "op": 77}`, "ends the operation 77: 'update' on 'DB.users', running for 12 s", []string{`admin: {"killOp": 1, "op": 78}`}},
+	{"drops-collection", "production", `{"drop": "adults"}`, "drops the view DB.adults on 'users'; no document goes with it", []string{`{"collMod": "adults", "viewOn": "users", "pipeline": []}`}},
 	{"not-pinnable", "production", `{"delete": "adults", "deletes": [{"q": {}, "limit": 0}]}`, "adults is a view", []string{
 		`{"delete": "users", "deletes": [{"q": {}, "limit": 0}]}`,
 		`{"drop": "adults"}`,

@@ -20,6 +20,7 @@ var factsElsewhere = map[string]string{
 	"conflicts":          "TestUndoSaysWhereFrom",
 	"differs-from-find":  "TestDiffersFromFind",
 	"estimate":           "TestEstimateAndPart",
+	"found-by":           "TestCollectionScan",
 	"from-file":          "TestUndoSaysWhereFrom",
 	"large":              "TestLarge",
 	"leaves-chunks":      "TestGridFS",

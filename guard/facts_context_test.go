@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -79,7 +80,7 @@ func TestDiffersFromFind(t *testing.T) {
 		looks []string
 		said  string
 	}{
-		{[]string{`{"find": "pets", "filter": {"n": {"$gt": 2}}}`}, `you last looked at 2 documents of DB.pets, with the filter {"n":{"$gt":2}}; this touches 3`},
+		{[]string{`{"find": "pets", "filter": {"n": {"$gt": 2}}}`}, `you last looked at 2 documents of DB.pets, with the filter { n: { '$gt': 2 } }; this touches 3`},
 		{[]string{`{"count": "pets", "query": {"n": {"$gt": 2}}}`}, "looked at 2 documents"},
 		{[]string{`{"aggregate": "pets", "pipeline": [{"$match": {"n": {"$gt": 3}}}, {"$group": {"_id": 1, "n": {"$sum": 1}}}], "cursor": {}}`}, "looked at 1 document "},
 		{[]string{`{"find": "pets", "filter": {"n": {"$gt": 0}}}`, `{"find": "pets", "filter": {"n": {"$gt": 3}}}`}, "looked at 1 document "},
@@ -108,6 +109,14 @@ func TestDiffersFromFind(t *testing.T) {
 		b.silent(`{"insert": "pets", "documents": [{"_id": 7}, {"_id": 8}, {"_id": 9}]}`, plan.DiffersFromFind)
 		b.close()
 	}
+	b := s.bench(t)
+	b.must(`{"find": "pets", "filter": {"n": {"$gt": 3}}}`)
+	b.says(three, plan.DiffersFromFind, "looked at 1 document ")
+	b.must(`{"update": "pets", "updates": [{"q": {"n": {"$gt": 3}}, "u": {"$set": {"seen": 1}}}]}`)
+	b.silent(three, plan.DiffersFromFind) // that look was dealt with
+	b.must(`{"find": "pets", "filter": {"n": {"$gt": 3}}}`)
+	b.later = time.Hour
+	b.silent(three, plan.DiffersFromFind) // an hour ago
 }
 
 // TestRepeated: the same commands, carried out before, which stand.
@@ -460,10 +469,52 @@ func TestCollectionScan(t *testing.T) {
 	} {
 		b.silent(remove(filter), plan.CollectionScan)
 	}
+	// Of a filter that is served it is said by which index, and how many it examines: here name alone is asked of the index, and n of the documents.
+	b.says(remove(`{"n": 1, "name": "Rex"}`), plan.FoundBy, "found by the index name_1_n_1, as it looks: 1 of 10,000 documents examined")
+	b.silent(remove(`{}`), plan.FoundBy)
 	b.silent(`{"insert": "pets", "documents": [{"_id": 9}]}`, plan.CollectionScan)
 	b.says(`{"dropIndexes": "pets", "index": "zip_1"}`, plan.DropsIndex, "; no other index begins with zip") // but a hidden one
 	large(9_999)                                                                                             // read before anybody looks up
 	b.silent(remove(`{"n": 1}`), plan.CollectionScan)
+	b.says(remove(`{"n": 1}`), plan.FoundBy, "found by no index: it reads all 9,999 documents of DB.pets")
+}
+
+// TestFollows: what is cut into several plans says so at the first question, and what comes behind it; and its samples show each kind of operation.
+func TestFollows(t *testing.T) {
+	t.Parallel()
+	s := production(t, "plain")
+	s.setup(t, "pets", pets...)
+	b := s.bench(t)
+	update := func(q, u string, multi bool) string {
+		return fmt.Sprintf(`{"update": "pets", "updates": [{"q": %s, "u": %s, "multi": %v}]}`, q, u, multi)
+	}
+	many := update(`{"n": {"$gt": 1}}`, `{"$set": {"seen": 1}}`, true)
+	last := update(`{"n": 2}`, `{"n": 9}`, false)
+	remove := `{"delete": "pets", "deletes": [{"q": {"name": "Zoe"}, "limit": 1}]}`
+	b.says(strings.Join([]string{many, many, remove, last}, "\n"), plan.Part, "part 1 of 3, as it looks; then: updateMany 3, deleteOne, replaceOne. Each part has a question of its own")
+	b.says(strings.Join([]string{many, remove, last}, "\n"), plan.Part, "part 1 of 2, as it looks; then: deleteOne, replaceOne.")
+	b.says(strings.Join([]string{many, remove, remove, remove, many}, "\n"), plan.Part, "then: 3 deleteOne, updateMany 3.")
+	b.silent(strings.Join([]string{last, remove, update(`{"n": 1}`, `{"$set": {"seen": 1}}`, true)}, "\n"), plan.Part)
+	if last := b.op.asked; len(last) > 0 {
+		t.Fatal("a preview asked")
+	}
+	b.must(many, strings.Replace(many, `"seen": 1`, `"seen": 3`, 1))
+	facts := b.op.asked[len(b.op.asked)-1].Plan.Facts()
+	if !slices.ContainsFunc(facts, func(f plan.Fact) bool {
+		return f.Code == plan.Part && strings.Contains(f.Text, "part 2 of 2, the last")
+	}) {
+		t.Errorf("the last question says %v", facts)
+	}
+	var kinds []string
+	b.must(`{"insert": "pets", "documents": [{"_id": 5, "name": "A"}, {"_id": 6, "name": "B"}, {"_id": 7, "name": "C"}, {"_id": 8, "name": "D"}]}`, update(`{"n": {"$gt": 3}}`, `{"$set": {"seen": 2}}`, true), `{"delete": "pets", "deletes": [{"q": {"n": 3}, "limit": 1}]}`, update(`{"n": 2}`, `{"n": 9}`, false))
+	for _, x := range b.op.asked[len(b.op.asked)-1].Plan.Samples() {
+		if !slices.Contains(kinds, x.Op) {
+			kinds = append(kinds, x.Op)
+		}
+	}
+	if slices.Sort(kinds); !slices.Equal(kinds, []string{"delete", "insert", "replace", "update"}) {
+		t.Errorf("samples of %v", kinds)
+	}
 }
 
 // TestValidatorConflict: what the collection's validator would refuse, and nothing that it lets pass. The double says which one there is.

@@ -46,6 +46,11 @@ var findingsSaid = []struct {
 		`{"delete": "pets", "deletes": [{"q": {"name": {"$regularExpression": {"pattern": "^Q", "options": ""}}}, "limit": 0}]}`,
 	}},
 	{"type-mismatch", `{"delete": "pets", "deletes": [{"q": {"born": {"$lt": "2020-06-01"}}, "limit": 0}]}`, "with a string, but", nil},
+	{"type-mismatch", `{"delete": "pets", "deletes": [{"q": {"name": 5}, "limit": 0}]}`, "compares name with an int, but", nil},
+	{"type-mismatch", `{"delete": "pets", "deletes": [{"q": {"name": {"$oid": "64b0c0f1a2b3c4d5e6f70011"}}, "limit": 0}]}`, "compares name with an objectId, but", nil},
+	{"ttl-deletes", `{"createIndexes": "pets", "indexes": [{"key": {"n": 1}, "name": "x", "expireAfterSeconds": 604800000}]}`, "n holds a date in none of the 4 documents of DB.pets: the index deletes nothing, however old they get; it is for those whose n is older than 604,800,000 s (19 years), counted in seconds and not in milliseconds", nil},
+	{"ttl-deletes", `{"createIndexes": "solo", "indexes": [{"key": {"n": 1}, "name": "x", "expireAfterSeconds": 86400}]}`, "n holds no date in the one document of DB.solo", nil},
+	{"ttl-deletes", `{"createIndexes": "pets", "indexes": [{"key": {"born": 1}, "name": "x", "expireAfterSeconds": 3600000000}]}`, "once its born is older than 3,600,000,000 s (114 years), counted in seconds and not in milliseconds; none is yet", nil},
 	{"unknown-field", `{"update": "pets", "updates": [{"q": {"nmae": "Rex"}, "u": {"$set": {"n": 5}}, "multi": true}]}`, "did you mean name?", []string{
 		`{"update": "pets", "updates": [{"q": {"name": "Nobody"}, "u": {"$set": {"n": 5}}, "multi": true}]}`,
 		`{"update": "pets", "updates": [{"q": {"at.city": "Bern"}, "u": {"$set": {"n": 5}}, "multi": true}]}`,
@@ -54,6 +59,7 @@ var findingsSaid = []struct {
 		`{"delete": "many", "deletes": [{"q": {"archived": true}, "limit": 0}]}`,           // one has it, which nobody looked at
 	}},
 	{"unknown-field", `{"delete": "pets", "deletes": [{"q": {"n": {"$gt": 2}, "nmae": {"$ne": "Rex"}}, "limit": 0}]}`, "did you mean name?", nil},
+	{"unknown-field", `{"delete": "solo", "deletes": [{"q": {"absent": 1}, "limit": 0}]}`, "the one document that was looked at has no field absent", nil},
 	{"unknown-field", `{"delete": "pets", "deletes": [{"q": {"nmae": {"$regex": "^R"}}, "limit": 0}]}`, "did you mean name?", nil},
 	{"unknown-field", `{"delete": "pets", "deletes": [{"q": {"$or": [{"nmae": "Rex"}, {"name": "Mia"}]}, "limit": 0}]}`, "did you mean name?", nil},
 	{"empty-list", `{"update": "pets", "updates": [{"q": {"name": {"$in": []}}, "u": {"$set": {"n": 5}}, "multi": true, "upsert": true}]}`, "matches nothing", []string{
@@ -130,7 +136,17 @@ var findingsSaid = []struct {
 		`{"update": "solo", "updates": [{"q": {}, "u": {"$set": {"n": 2}}}]}`,                        // there is but one that it can mean
 	}},
 	{"empty-filter", `{"update": "pets", "updates": [{"q": {}, "u": {"$set": {"n": 9}}}]}`, "whichever the server finds first", nil},
-	{"all-documents", `{"delete": "pets", "deletes": [{"q": {"_id": {"$exists": true}}, "limit": 0}]}`, "EVERY document", []string{
+	{"one-of-many", `{"update": "pets", "updates": [{"q": {"n": {"$gt": 1}}, "u": {"$set": {"seen": 1}}}]}`, "3 documents of DB.pets match, and only this one is taken, whichever the server finds first: _id ObjectId('64b0c0f1a2b3c4d5e6f70002')", []string{
+		`{"update": "pets", "updates": [{"q": {"n": {"$gt": 1}}, "u": {"$set": {"seen": 1}}, "multi": true}]}`, // all of them are taken
+		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"seen": 1}}}]}`,
+		`{"delete": "pets", "deletes": [{"q": {"_id": {"$oid": "64b0c0f1a2b3c4d5e6f70001"}}, "limit": 1}]}`,
+		`{"delete": "pets", "deletes": [{"q": {"name": "Nobody"}, "limit": 1}]}`,
+		`{"insert": "pets", "documents": [{"_id": 9, "name": "Ada"}]}`,
+	}},
+	{"one-of-many", `{"delete": "pets", "deletes": [{"q": {"n": {"$lt": 3}}, "limit": 1}]}`, "2 documents of DB.pets match", nil},
+	{"one-of-many", `{"findAndModify": "pets", "query": {"n": {"$gt": 1}}, "sort": {"n": -1}, "remove": true}`, "3 documents of DB.pets match, and only this one is taken, the first by its sort: _id ObjectId('64b0c0f1a2b3c4d5e6f70004')", nil},
+	{"one-of-many", `{"update": "pets", "updates": [{"q": {"n": {"$gt": 3}}, "u": {"n": 5}}]}` + "\n" + `{"delete": "pets", "deletes": [{"q": {"n": {"$lt": 3}}, "limit": 1}]}` + "\n" + `{"update": "pets", "updates": [{"q": {"n": {"$in": [2, 3]}, "tags": []}, "u": {"$set": {"n": 3.5}}}]}`, "2 documents of DB.pets match", nil},
+	{"all-documents", `{"delete": "pets", "deletes": [{"q": {"_id": {"$exists": true}}, "limit": 0}]}`, "this is EVERY document of DB.pets: the filter excludes none of its 4 documents", []string{
 		`{"delete": "pets", "deletes": [{"q": {}, "limit": 0}]}`,                                                                                // that is the empty filter
 		`{"delete": "solo", "deletes": [{"q": {"_id": 1}, "limit": 1}]}`,                                                                        // the only one there is
 		`{"aggregate": "ranks", "pipeline": [{"$match": {"rank": 1}}, {"$out": "pets"}], "cursor": {}}`,                                         // that is what $out does
@@ -138,7 +154,7 @@ var findingsSaid = []struct {
 		`{"update": "pets", "updates": [{"q": {"n": {"$gt": 0}}, "u": {"$unset": {"absent": ""}}, "multi": true}]}`,                             // none of them is changed
 		`{"insert": "pets", "documents": [{"_id": 6, "name": "A"}, {"_id": 7, "name": "B"}, {"_id": 8, "name": "C"}, {"_id": 9, "name": "D"}]}`, // as many as there are
 	}},
-	{"all-documents", `{"delete": "pets", "deletes": [{"q": {"n": {"$lt": 3}}, "limit": 0}]}` + "\n" + `{"delete": "pets", "deletes": [{"q": {"n": {"$gte": 3}}, "limit": 0}]}`, "EVERY document", nil},
+	{"all-documents", `{"delete": "pets", "deletes": [{"q": {"n": {"$lt": 3}}, "limit": 0}]}` + "\n" + `{"delete": "pets", "deletes": [{"q": {"n": {"$gte": 3}}, "limit": 0}]}`, "this is EVERY document of DB.pets: the 2 statements select all 4, together", nil},
 	{"no-match", `{"delete": "pets", "deletes": [{"q": {"name": "Nobody"}, "limit": 0}]}`, "nothing there will change", []string{
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": 1}}}]}`,                 // it matches, and is as asked
 		`{"update": "pets", "updates": [{"q": {"name": "Ada"}, "u": {"$set": {"n": 5}}, "upsert": true}]}`, // nothing matches, and something changes
@@ -161,13 +177,21 @@ var findingsSaid = []struct {
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"owner": null}}}]}`,
 		`{"delete": "pets", "deletes": [{"q": {"name": "Nobody"}, "limit": 0}]}`,
 	}},
-	{"removes-fields", `{"update": "pets", "updates": [{"q": {"n": {"$lt": 3}}, "u": {"$unset": {"at.zip": "", "absent": ""}}, "multi": true}]}`, "from up to 2 documents: at.zip", []string{
+	{"removes-fields", `{"update": "pets", "updates": [{"q": {"n": {"$lt": 3}}, "u": {"$unset": {"at.zip": "", "absent": ""}}, "multi": true}]}`, "removes fields from 2 documents: at.zip", []string{
 		`{"update": "pets", "updates": [{"q": {}, "u": {"$unset": {"absent": ""}}, "multi": true}]}`,
 		`{"update": "pets", "updates": [{"q": {}, "u": {"$pull": {"tags": "a"}}, "multi": true}]}`,                   // elements are no fields
+		`{"update": "pets", "updates": [{"q": {}, "u": {"$rename": {"n": "number"}}, "multi": true}]}`,               // it has another name
 		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"at": {"zip": 1, "city": "Bern"}}}}]}`, // all of them, in another order
 		`{"update": "pets", "updates": [{"q": {"name": "Zoe"}, "u": {"$set": {"owner": null}}}]}`,                    // it had none
 		`{"delete": "pets", "deletes": [{"q": {"name": "Rex"}, "limit": 0}]}`,                                        // the whole document goes
 	}},
+	{"renames-field", `{"update": "pets", "updates": [{"q": {"n": {"$lt": 3}}, "u": {"$rename": {"n": "number"}}, "multi": true}]}`, "renames n to number, in 2 documents", []string{
+		`{"update": "pets", "updates": [{"q": {}, "u": {"$rename": {"absent": "present"}}, "multi": true}]}`,
+		`{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$unset": {"n": ""}, "$set": {"number": 1}}}]}`, // it goes, and another one comes
+	}},
+	{"renames-field", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$rename": {"at": "home.now"}}}]}`, "renames at to home.now, in 1 document", nil},
+	{"type-change", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"n": {"$numberLong": "1"}}}}]}`, "n changes its type from int to long, in 1 document", nil},
+	{"type-change", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"$set": {"tags.1": 2}}}]}`, "tags.1 changes its type from string to int, in 1 document", nil},
 	{"replaces-document", `{"update": "pets", "updates": [{"q": {"name": "Rex"}, "u": {"name": "Rex"}}]}`, "replaces the whole of 1 document", []string{
 		`{"update": "solo", "updates": [{"q": {"_id": 1}, "u": {"n": 1}}]}`,                             // by what it is already
 		`{"update": "pets", "updates": [{"q": {"name": "Ada"}, "u": {"name": "Ada"}, "upsert": true}]}`, // by nothing: it is new

@@ -56,6 +56,7 @@ type Question struct {
 	Plan        *plan.Plan
 	Environment environment.Environment
 	Deployment  string // its name
+	Text        string // the statement, secrets redacted
 	Phrase      string // what must be typed, with the random code if there is one
 	Why         string // which rule asks
 	// Shown must be called with what stands on the screen, colours and all, each time before an answer is waited for, and Looked with what was looked at in
@@ -157,8 +158,8 @@ type Config struct {
 type Gate struct {
 	cfg      Config
 	reason   string
-	changes  []string     // carried out in this session, oldest first
-	previews []*plan.Plan // of the last statement, whose files are still there
+	changes  []string // carried out in this session, oldest first
+	previews []Seen   // of the last statement, whose files are still there
 	looked   map[string]*looked
 	shown    shown
 	loaded   map[string]bool // hashes of the files whose text is recorded
@@ -182,12 +183,19 @@ func New(cfg Config) (*Gate, error) {
 	return g, nil
 }
 
-// Previews are the plans that the last statement only previewed; their files go when the next one begins.
-func (g *Gate) Previews() []*plan.Plan { return g.previews }
+// Seen is a plan that somebody saw and that was not carried out.
+type Seen struct {
+	Plan     *plan.Plan
+	Text     string // the statement, secrets redacted
+	Declined bool   // it was asked about; otherwise it was only previewed
+}
+
+// Previews are the plans that the last statement only previewed, or that were declined; their files go when the next one begins.
+func (g *Gate) Previews() []Seen { return g.previews }
 
 func (g *Gate) forgetPreviews() {
-	for _, p := range g.previews {
-		_ = p.Discard() // files that nobody refers to
+	for _, s := range g.previews {
+		_ = s.Plan.Discard() // files that nobody refers to
 	}
 	g.previews = nil
 }

@@ -317,6 +317,7 @@ type bench struct {
 	witness string              // of the record
 	wait    func(time.Duration) // nil: a hundredth of it
 	now     func() time.Time    // the gate's clock; nil: the real one
+	later   time.Duration       // what the gate's clock is ahead
 }
 
 // bench is one whose state directory is in memory. Its plans say so, of what changes documents.
@@ -356,7 +357,7 @@ func (b *bench) open() (err error) {
 		now = time.Now
 	}
 	b.gate, err = guard.New(guard.Config{
-		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: now, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
+		FS: b.fs, StateDir: b.dir, Journal: b.log, Now: func() time.Time { return now().Add(b.later) }, Rand: rand.Reader, Who: "tester@here", Operator: b.op, Reason: b.reason, NewID: bson.NewObjectID, Policy: b.policy,
 		Wait: func(_ context.Context, d time.Duration) {
 			if b.wait != nil {
 				b.wait(d)

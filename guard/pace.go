@@ -80,3 +80,11 @@ func (p *pacer) took(n int, d time.Duration) (rest time.Duration) {
 	busy := min(max(p.pace.Busy, 1), 100)
 	return d*time.Duration(100-busy)/time.Duration(busy) + min(time.Duration(float64(d)*p.nice), maxRest)
 }
+
+// resting is why there is a rest behind the last batch. That the server is busy is said only where it takes longer than it did.
+func (p *pacer) resting() string {
+	if p.nice > 0 {
+		return "the server is busy: it takes longer for each document than it did"
+	}
+	return "making room for others between two batches, as policy wants it"
+}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -101,4 +102,19 @@ func TestPacer(t *testing.T) {
 			t.Errorf("size %d", p.size)
 		}
 	})
+}
+
+// TestResting: the server is said to be busy only where it takes longer than it did.
+func TestResting(t *testing.T) {
+	t.Parallel()
+	p := newPacer(policy.Pace{Batch: 100 * time.Millisecond, Busy: 50}, 1000)
+	for _, c := range []struct {
+		took time.Duration
+		busy bool
+	}{{50 * time.Millisecond, false}, {60 * time.Millisecond, false}, {900 * time.Millisecond, true}} {
+		rest := p.took(100, c.took)
+		if got := strings.Contains(p.resting(), "busy"); rest == 0 || got != c.busy {
+			t.Errorf("after %v it rests %v: %s", c.took, rest, p.resting())
+		}
+	}
 }

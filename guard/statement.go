@@ -57,6 +57,7 @@ type Statement struct {
 	wished      bool  // the plan at hand is one that an answer wished for
 	stopped     error // after it the statement runs nothing more
 	manner      string
+	text        string                     // as it was recorded
 	whole       bool                       // previews look at everything, however much it is
 	sent        []string                   // writes that needed no plan and reached a server, as "insert famigo.families"
 	wrote       Wrote                      // what they did
@@ -119,7 +120,7 @@ func (g *Gate) Begin(in Input) (*Statement, error) {
 	}
 	g.forgetPreviews()
 	g.wrote = g.Wrote()
-	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, whole: in.Full, asked: map[string]int{}, confirmedAt: map[confirmation]time.Time{}}
+	g.last = &Statement{gate: g, mode: in.Mode, manner: in.Manner, text: in.Text, whole: in.Full, asked: map[string]int{}, confirmedAt: map[confirmation]time.Time{}}
 	return g.last, nil
 }
 
@@ -626,9 +627,14 @@ func (s *Statement) Settle(ctx context.Context) error {
 	if s.stopped != nil {
 		return s.stopped
 	}
-	for len(s.queue) > 0 {
+	for part := 1; len(s.queue) > 0; part++ {
 		if err := s.take(ctx, nil); err != nil {
 			return s.fail(err)
+		}
+		if s.cut || part > 1 {
+			if err := s.builder.Follows(ctx, part, s.untaken()); err != nil {
+				return s.fail(err)
+			}
 		}
 		if err := s.settleBuilt(ctx); err != nil {
 			return s.fail(err)
@@ -710,6 +716,16 @@ func (s *Statement) take(ctx context.Context, until *queued) error {
 		q.took, n = q.took+k, n-k
 	}
 	return nil
+}
+
+// untaken are the statements of the queue that no plan has taken.
+func (s *Statement) untaken() (ps []plan.Pending) {
+	for _, q := range s.queue {
+		for i := q.took; i < len(q.cmd.Writes()); i++ {
+			ps = append(ps, plan.Pending{Command: q.cmd, Index: i})
+		}
+	}
+	return ps
 }
 
 func (s *Statement) newBuilder() error {
@@ -814,7 +830,7 @@ func (s *Statement) keep(p *plan.Plan, j Judged) error {
 		}
 	}
 	s.shift(func(q *queued, i int) { q.sums[i] = planSum(p.Result(plan.Pending{Command: q.cmd, Index: i})) })
-	s.gate.previews = append(s.gate.previews, p)
+	s.gate.previews = append(s.gate.previews, Seen{Plan: p, Text: s.text})
 	return nil
 }
 

@@ -466,6 +466,7 @@ func (x *execution) one(ctx context.Context, ns command.Namespace, w work) error
 		case ok && w.derived.ReturnsNew:
 			x.applied(w)
 			x.after[w.item.N] = afterHash{sha256.Sum256(old), afterHere}
+			x.keepReading(old)
 			x.asForeseen(w, old)
 		case !ok:
 			w.current = nil

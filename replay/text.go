@@ -68,3 +68,36 @@ func EscapeRune(r rune) string {
 	}
 	return fmt.Sprintf(`\u{%x}`, r)
 }
+
+// HarmlessJSON writes hostile characters and invalid bytes in JSON as escapes. What this program recorded has none.
+func HarmlessJSON(b []byte) []byte {
+	var out []byte
+	done := 0
+	for i := 0; i < len(b); {
+		if b[i] < 0x7f {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		if !Hostile(r) && (r != utf8.RuneError || n > 1) {
+			i += n
+			continue
+		}
+		out = append(out, b[done:i]...)
+		switch {
+		case r == utf8.RuneError:
+			out = append(out, `\ufffd`...)
+		case r > 0xffff:
+			r -= 0x10000
+			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		i += n
+		done = i
+	}
+	if done == 0 {
+		return b
+	}
+	return append(out, b[done:]...)
+}

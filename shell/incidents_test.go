@@ -75,7 +75,7 @@ var wording = map[string]string{
 	"issued from a loop over find()":                             "operations issued by one statement",
 	"issued from a loop":                                         "6 operations issued by one statement",
 	"replaces the whole document":                                "replaces the whole of",
-	"removes fields: name, price, supplier, images":              "removes fields from up to 3 documents: images, name, price, supplier",
+	"removes fields: name, price, supplier, images":              "removes fields from 3 documents: images, name, price, supplier",
 	"3 of 3 documents":                                           "replaces 3 of 3 in",
 	"tax changes type string -> number":                          "tax changes its type from string to double",
 	"filter value customerId is null":                            "customerId: null",
@@ -85,7 +85,7 @@ var wording = map[string]string{
 	"filter is empty":                                            "the filter is {}: every document",
 	"modifies 2 of 4 documents":                                  "updates 2 of 4 in",
 	"array roles becomes empty in 1 document":                    "roles loses 2 elements in 2 documents, and becomes empty in 1 document",
-	"removes fields: email, passwordHash, roles, profile":        "removes fields from up to 1 document: email, passwordHash, profile, roles",
+	"removes fields: email, passwordHash, roles, profile":        "removes fields from 1 document: email, passwordHash, profile, roles",
 	"1 of 3 documents":                                           " 1 of 3 in",
 	"drops the collection products":                              ".products: 4 documents",
 	"4 documents":                                                "4 documents and",
@@ -102,7 +102,7 @@ var wording = map[string]string{
 	"no other index begins with merchant":                        "no other index begins with merchant",
 	"matches 0 of 3 documents":                                   "0 of 3 documents",
 	"_id is ObjectId in this collection, the filter has strings": "compares _id with a string, but in the documents that were looked at it is objectId",
-	"removes fields: some_key.param1":                            "removes fields from up to 1 document: some_key.param1",
+	"removes fields: some_key.param1":                            "removes fields from 1 document: some_key.param1",
 	"1 of 2 documents":                                           "updates 1 of 2 in",
 	"deletes 0 of 3 documents in apps":                           ".apps: 0 of 3 documents",
 	"deletes 3 of 4 documents in sites":                          ".sites: 3 of 4 documents",
@@ -110,7 +110,7 @@ var wording = map[string]string{
 	"drops the collection issues":                                ".issues: 2 documents",
 	"drops the existing collection users":                        "drops the collection",
 	"3 documents are lost":                                       ".users: 3 documents",
-	"age: 22 -> 30":                                              "age changes in 1: 22 → 30",
+	"age: 22 -> 30":                                              "age 1×: 22 → 30",
 }
 
 // checkWording previews each statement as people see it, and looks for what must be mentioned. It returns how much that is.

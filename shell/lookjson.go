@@ -9,18 +9,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard/plan"
+	"respect/replay/backup"
+	"respect/replay/diff"
 	"respect/shell/render"
 )
 
 // What is looked at, as --json prints it: one JSON object a plan, whose documents are written one after the other, since there may be many.
 //
-//	{"change", "summary", "facts", "documents": [{"op", "namespace", "id", "before", "after", "open"}]}
+//	{"change", "state", "statement", "summary", "facts", "documents": [{"op", "namespace", "id", "before", "after", "open", "diff"}]}
 
 // lookHead is what stands before the documents.
 type lookHead struct {
-	Change  string      `json:"change"`
-	Summary string      `json:"summary"`
-	Facts   []plan.Fact `json:"facts"`
+	Change    string      `json:"change"`
+	State     string      `json:"state"` // what became of it, in words
+	Statement string      `json:"statement,omitempty"`
+	Summary   string      `json:"summary"`
+	Facts     []plan.Fact `json:"facts"`
 }
 
 // lookedDocument is one of them. before and after are relaxed Extended JSON, null where there is none or it is not known.
@@ -30,16 +34,17 @@ type lookedDocument struct {
 	ID        json.RawMessage `json:"id"` // {"_id": …}
 	Before    json.RawMessage `json:"before"`
 	After     json.RawMessage `json:"after"`
-	Open      []string        `json:"open,omitempty"`          // paths of after that are not known beforehand
+	Open      []string        `json:"open,omitempty"`          // paths of after that are not known
+	Diff      []diff.Change   `json:"diff,omitempty"`          // where there is a before and an after
 	Unknown   string          `json:"unpredictable,omitempty"` // why after is not known, or not in all fields
 }
 
 // lookJSON prints what details, sample or diff show of the last preview, or of a change.
 func (s *Shell) lookJSON(id, word, args string) int {
-	plans, code := s.lookedAt(id)
+	subjects, code := s.subjects(id)
 	found := false
-	for _, p := range plans {
-		err := s.planLook(p, chooser(p, word, args, &found))
+	for _, x := range subjects {
+		err := s.planLook(x, chooser(x.plan, word, args, &found))
 		if err != nil {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
@@ -50,24 +55,6 @@ func (s *Shell) lookJSON(id, word, args string) int {
 		return ExitError
 	}
 	return code
-}
-
-// lookedAt are the plans that somebody looks at: of the last preview, or of a change.
-func (s *Shell) lookedAt(id string) ([]*plan.Plan, int) {
-	plans := s.cfg.Gate.Previews()
-	if id == "" && len(plans) > 0 {
-		return plans, ExitDone
-	}
-	c, code := s.changeNamed(id)
-	if c == nil {
-		return nil, code
-	}
-	p, err := plan.Open(changeDir(s.cfg.StateDir, c.ID), c.Intent.Digest)
-	if err != nil {
-		s.say("error: " + render.SafeLines(err.Error()) + "\n")
-		return nil, ExitError
-	}
-	return []*plan.Plan{p}, ExitDone
 }
 
 // chooser says which documents of a plan are wanted.
@@ -106,20 +93,25 @@ func isDocument(it plan.Item, id string) bool {
 	return shown == id || strings.Trim(shown, `"'`) == want || strings.Contains(shown, "('"+want+"')") || string(it.ID) == id
 }
 
-func (s *Shell) planLook(p *plan.Plan, want func(plan.Item) bool) (err error) {
-	head, err := IndentJSON(lookHead{p.Change(), p.Summary(), notNil(p.Facts())})
+func (s *Shell) planLook(x subject, want func(plan.Item) bool) (err error) {
+	p := x.plan
+	head, err := IndentJSON(lookHead{p.Change(), x.state, x.text, p.Summary(), notNil(p.Facts())})
 	if err != nil {
 		return err
 	}
 	s.out(strings.TrimSuffix(head, "\n}\n") + ",\n  \"documents\": [")
 	images := p.Images()
-	defer func() { err = errors.Join(err, images.Close()) }()
+	left, err := backup.OpenLeft(p.Dir(), x.after)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, images.Close(), left.Close()) }()
 	before := "\n    "
 	err = p.Items(func(it plan.Item) error {
 		if !want(it) {
 			return nil
 		}
-		doc, err := looked(p, images, it)
+		doc, err := looked(p, images, left, it)
 		if err != nil {
 			return err
 		}
@@ -138,18 +130,21 @@ func (s *Shell) planLook(p *plan.Plan, want func(plan.Item) bool) (err error) {
 	return err
 }
 
-func looked(p *plan.Plan, images *plan.Images, it plan.Item) (lookedDocument, error) {
+func looked(p *plan.Plan, images *plan.Images, left *backup.Left, it plan.Item) (lookedDocument, error) {
 	out := lookedDocument{Op: it.Op, Namespace: it.NS, ID: it.ID, Before: json.RawMessage("null"), After: json.RawMessage("null"), Open: it.Open, Unknown: it.Unpredictable}
 	before, err := images.Before(it)
 	if err != nil {
 		return out, err
 	}
-	after, err := images.After(it)
-	if err == nil && after == nil && it.Op == "update" {
-		after, out.Open, err = p.Foresee(it, before)
-	}
+	after, open, err := p.AfterOf(images, left, it, before)
 	if err != nil {
 		return out, err
+	}
+	if out.Open = open; after != nil && len(open) == 0 {
+		out.Unknown = ""
+	}
+	if before != nil && after != nil {
+		out.Diff = diff.Between(before, after, open...)
 	}
 	if out.Before, err = extended(before); err == nil {
 		out.After, err = extended(after)

@@ -40,17 +40,18 @@ func (o *Operator) style() render.Style {
 	return render.Style{Color: o.Color, Width: min(w, 200), Height: h}
 }
 
-// Ask implements guard.Operator. The text that is returned as Screen is what was shown. What is looked at meanwhile confirms nothing: the
-// question is shown again, and everything before its answer is flushed as before.
+// Ask implements guard.Operator. The text that is returned as Screen is what was shown first. What is looked at meanwhile confirms nothing: what is asked stands there
+// again behind it, and everything before its answer is flushed as before.
 func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, error) {
 	o.line.clear(o.Err)
+	text := "\n" + o.style().Plan(q.Plan, q.Environment, q.Phrase)
+	screen := text
 	for {
-		text := "\n" + o.style().Plan(q.Plan, q.Environment, q.Phrase)
 		if err := q.Shown(text); err != nil {
-			return guard.Answer{Screen: text, Manner: guard.Aborted}, err
+			return guard.Answer{Screen: screen, Manner: guard.Aborted}, err
 		}
 		a, err := o.TTY.Confirm(ctx, text, "> ")
-		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: text}
+		answer := guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Note: a.Note, Screen: screen}
 		if err != nil || a.Manner != terminal.Typed {
 			answer.Text = RedactInput(answer.Text) // what was pasted may be anything
 			return answer, err
@@ -63,18 +64,19 @@ func (o *Operator) Ask(ctx context.Context, q guard.Question) (guard.Answer, err
 			return answer, nil
 		}
 		at := time.Now()
-		seen, err := o.page(ctx, q.Plan, look)
+		seen, err := o.page(ctx, subject{plan: q.Plan, text: q.Text, state: stateAsked}, look)
 		if err == nil {
 			err = q.Looked(guard.Look{Asked: a.Text, Screen: seen, At: at})
 		}
 		if err != nil {
 			return answer, err
 		}
+		text = "\n" + o.style().Again(q.Plan, q.Environment, q.Phrase)
 	}
 }
 
 // page shows what somebody wants to look at, a screen at a time, and returns what was shown, with the answers between two screens.
-func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, error) {
+func (o *Operator) page(ctx context.Context, x subject, look look) (string, error) {
 	style := o.style()
 	room := max(style.Height-3, 5)
 	var shown strings.Builder
@@ -83,7 +85,7 @@ func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, e
 		fmt.Fprintln(o.TTY, line)
 		shown.WriteString(line + "\n")
 	}
-	err := look(p, style, func(line string) error {
+	err := look(x, style, func(line string) error {
 		rows := 1 + max(render.Width(line)-1, 0)/style.Width
 		if n > 0 && n+rows > room {
 			n = 0
@@ -110,7 +112,9 @@ func (o *Operator) page(ctx context.Context, p *plan.Plan, look look) (string, e
 // Reason implements guard.Operator.
 func (o *Operator) Reason(ctx context.Context, env environment.Environment) (guard.Answer, error) {
 	o.line.clear(o.Err)
-	prompt := "\n" + o.style().Banner(env, "asks once a session") + "\nWhat is this session for? A sentence or a ticket, for the record; it confirms nothing.\n> "
+	s := o.style()
+	asks := s.Columns("", 0, "What is this session for? A sentence or a ticket, for the record; it confirms nothing.")
+	prompt := "\n" + s.Banner(env, "asks once a session") + "\n" + strings.Join(asks, "\n") + "\n> "
 	a, err := o.TTY.ReadText(ctx, prompt, false)
 	return guard.Answer{Text: a.Text, Manner: guard.Manner(a.Manner), Screen: prompt}, err
 }

@@ -15,6 +15,8 @@ import (
 	"respect/guard/plan"
 	"respect/guard/policy"
 	"respect/replay"
+	"respect/replay/diff"
+	"respect/replay/document"
 	"respect/shell/js"
 	"respect/shell/render"
 )
@@ -42,7 +44,34 @@ type PlannedJSON struct {
 	Backup     plan.Backup     `json:"backup"`
 	Undo       UndoJSON        `json:"undo"`
 	Asks       AsksJSON        `json:"asks"`
-	Confirm    *string         `json:"confirm"` // null where nothing would be asked, or where no answer of one person would do
+	// The following are beyond the contract.
+	Summary string            `json:"summary"`
+	Fields  []plan.PathChange `json:"fields,omitempty"` // what happens to each, the most important first
+	Samples []SampleJSON      `json:"samples,omitempty"`
+
+	Confirm *string `json:"confirm"` // null where nothing would be asked, or where no answer of one person would do
+}
+
+// SampleJSON is one document of a question: what differs, or, of one that comes or goes, all of it. Values are Extended JSON.
+type SampleJSON struct {
+	Namespace     string          `json:"namespace"`
+	Op            string          `json:"op"`
+	ID            json.RawMessage `json:"_id"`
+	Why           string          `json:"why,omitempty"`
+	Diff          []diff.Change   `json:"diff,omitempty"`
+	Document      json.RawMessage `json:"document,omitempty"`
+	Unpredictable string          `json:"unpredictable,omitempty"`
+}
+
+func sampleJSON(x plan.Sample) SampleJSON {
+	id := x.Document().Lookup("_id")
+	out := SampleJSON{Namespace: x.NS, Op: x.Op, ID: document.Value{Kind: byte(id.Type), Data: id.Value}.Extended(), Why: x.Why, Unpredictable: x.Unpredictable}
+	if x.Before != nil && x.After != nil && x.Op != "delete" {
+		out.Diff = diff.Between(x.Before, x.After, x.Open...)
+		return out
+	}
+	out.Document = document.Value{Kind: document.Document, Data: x.Document()}.Extended()
+	return out
 }
 
 // AsksJSON is what policy asks of a change.
@@ -181,6 +210,10 @@ func plannedJSON(p *plan.Plan, j guard.Judged) PlannedJSON {
 		out.Backup, out.Undo = plan.Backup{}, UndoJSON{false, render.AtOnce}
 	}
 	out.Asks = AsksJSON{actionWords[j.Action], j.Why}
+	out.Summary, out.Fields = p.Summary(), p.Changes()
+	for _, x := range p.Samples() {
+		out.Samples = append(out.Samples, sampleJSON(x))
+	}
 	if phrase := confirmPhrase(p, j); phrase != "" {
 		out.Confirm = &phrase
 	}

@@ -491,28 +491,40 @@ func diffWordRun(s *Shell, _ context.Context, args, _, _ string) int {
 	return s.look("", l)
 }
 
+// subjects are the plans that somebody looks at: of the last preview, the one that was declined, or of a change.
+func (s *Shell) subjects(id string) (out []subject, code int) {
+	for _, seen := range s.cfg.Gate.Previews() {
+		state := statePreviewed
+		if seen.Declined {
+			state = stateDeclined
+		}
+		out = append(out, subject{plan: seen.Plan, text: seen.Text, state: state})
+	}
+	if id == "" && len(out) > 0 {
+		return out, ExitDone
+	}
+	c, code := s.changeNamed(id)
+	if c == nil {
+		return nil, code
+	}
+	p, err := plan.Open(changeDir(s.cfg.StateDir, c.ID), c.Intent.Digest)
+	if err != nil {
+		s.say("error: " + render.SafeLines(err.Error()) + "\n")
+		return nil, ExitError
+	}
+	return []subject{{plan: p, text: c.Statement, state: stateOf(c), after: c.AfterHash()}}, ExitDone
+}
+
 // look shows something of the last preview, or of a change.
 func (s *Shell) look(id string, l look) int {
-	plans := s.cfg.Gate.Previews()
-	if id != "" || len(plans) == 0 {
-		c, code := s.changeNamed(id)
-		if c == nil {
-			return code
-		}
-		p, err := plan.Open(changeDir(s.cfg.StateDir, c.ID), c.Intent.Digest)
-		if err != nil {
-			s.say("error: " + render.SafeLines(err.Error()) + "\n")
-			return ExitError
-		}
-		plans = []*plan.Plan{p}
-	}
-	for _, p := range plans {
-		if err := l(p, s.cfg.Style, func(line string) error { s.out(line + "\n"); return nil }); err != nil {
+	subjects, code := s.subjects(id)
+	for _, x := range subjects {
+		if err := l(x, s.cfg.Style, func(line string) error { s.out(line + "\n"); return nil }); err != nil {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}
 	}
-	return ExitDone
+	return code
 }
 
 // fullWord previews the last previewed statement once more, of all documents.

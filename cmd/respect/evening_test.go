@@ -470,7 +470,7 @@ func (e *evening) html(t *testing.T) {
 	body := p.Eval(`document.getElementById('changes').innerText`)
 	for _, want := range []string{
 		"NOT CARRIED OUT", "UNDONE by", "APPLIED", "Looked at before the answer: details", "Preview as the operator saw it", "ACCEPTED", "Receipt", "updated 68 (predicted 68)",
-		`- plan: "trial"`, `+ plan: "trail"`, "(5 field(s) unchanged)", `- {"_id": {"$oid": "64b0c0f10000000000000004"}`,
+		`plan: 'trial' → 'trail'`, `- { _id: ObjectId('64b0c0f10000000000000004')`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the changes are without %q", want)

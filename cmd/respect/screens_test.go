@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +29,10 @@ var screens = []struct {
 	script string   // of -e
 	typed  []string // or what is typed at the prompt; all but the last have no question
 	answer []string // to questions; <phrase> is what is asked for
+	then   string   // what is typed at the prompt after them
 	until  string   // the last line then, where that is not a question
+	before string   // -e of a session before, whose question is answered with its phrase
+	others bson.D   // what somebody else sets in one document of stock between the two, which is found by its n
 	asks   bool     // the last thing on the screen is a question: all its dangers, the environment and the phrase are on it
 }{
 	{name: "update", script: updateMany, asks: true},
@@ -43,6 +47,22 @@ var screens = []struct {
 	{name: "full", policy: "policy: {production: {documents: {full-preview: 20}}}\n", script: updateMany, answer: []string{"full"}, asks: true},
 	{name: "receipt", typed: []string{`db.spares.deleteMany({kind: "tablet"})`}, answer: []string{"<phrase>"}, until: "PRODUCTION famigo>"},
 	{name: "declined", typed: []string{`db.families.drop()`}, answer: []string{"yes"}, until: "PRODUCTION famigo>"},
+	{name: "array", script: `db.orders.updateOne({_id: 1, "items.sku": "SKU-044"}, {$set: {"items.44.qty": 4}, $push: {tags: "rush"}})`, asks: true},
+	{name: "arrays", script: `db.orders.updateMany({}, {$pull: {items: {sku: "SKU-007"}}, $push: {tags: "seen"}})`, asks: true},
+	{name: "text", script: `db.notes.updateOne({title: "evening"}, {$set: {body: db.notes.findOne().body.replace("lazy dog", "lazy cat").replace("slept", "woke")}})`, asks: true},
+	{name: "prices", script: `db.stock.updateMany({}, {$mul: {price: 0.5, n: 1.5}})`, asks: true},
+	{name: "pipeline", script: `db.stock.updateMany({n: {$gt: 30}}, [{$set: {label: {$concat: ["no ", "$name"]}}}])`, asks: true},
+	{name: "rename", script: `db.families.updateMany({plan: "trial"}, {$rename: {email: "contact.email"}})`, asks: true},
+	{name: "replace", script: `db.families.replaceOne({name: "Family 7"}, {name: "Family 7", plan: "gone"})`, asks: true},
+	{name: "bulk", script: `db.families.bulkWrite([{insertOne: {document: {_id: 1, name: "new"}}}, {updateMany: {filter: {plan: "trial"}, update: {$set: {days: 9}}}}, {deleteOne: {filter: {name: "Family 1"}}}, {replaceOne: {filter: {name: "Family 2"}, replacement: {name: "Two"}}}])`, asks: true},
+	{name: "cut", script: `db.families.bulkWrite([{updateMany: {filter: {plan: "trial"}, update: {$set: {days: 9}}}}, {updateMany: {filter: {days: {$gt: 1}}, update: {$set: {plan: "old"}}}}, {deleteOne: {filter: {name: "Family 1"}}}, {replaceOne: {filter: {name: "Family 2"}, replacement: {name: "Two"}}}])`, asks: true},
+	{name: "one-of-many", script: `db.families.deleteOne({plan: "trial"})`, asks: true},
+	{name: "insert", script: `db.families.insertMany([{_id: 1, name: "Ada", pets: ["cat"]}, {_id: 2, name: "Bob"}])`, asks: true},
+	{name: "ttl", script: `db.notes.createIndex({title: 1}, {expireAfterSeconds: 7 * 24 * 3600 * 1000})`, asks: true},
+	{name: "undo", before: `db.ledger.updateMany({n: {$lt: 3}}, {$set: {paid: true, "lines.1.sum": 0}})`, typed: []string{"undo"}, asks: true},
+	{name: "conflict", before: `db.stock2.updateMany({n: {$lt: 3}}, {$set: {paid: true}})`, others: bson.D{{Key: "paid", Value: "no"}}, typed: []string{"undo"}, asks: true},
+	{name: "help", script: updateMany, answer: []string{"help"}, asks: true},
+	{name: "look-declined", typed: []string{`db.families.updateOne({name: "Family 7"}, {$set: {plan: "gone"}})`}, answer: []string{"no"}, then: "details", until: "PRODUCTION famigo>"},
 	{name: "prompt", typed: []string{`db.families.find({plan: "trial"}).limit(2)`, `use other`}, until: "PRODUCTION other>"},
 }
 
@@ -94,6 +114,25 @@ func seed(t *testing.T, s *embeddedtest.Server) {
 			t.Fatal(err)
 		}
 	}
+	items := bson.A{}
+	for n := range 50 {
+		items = append(items, bson.D{{Key: "sku", Value: fmt.Sprintf("SKU-%03d", n)}, {Key: "qty", Value: int32(5)}, {Key: "name", Value: fmt.Sprintf("product %d", n)}})
+	}
+	orders := []any{}
+	for n := range 4 {
+		orders = append(orders, bson.D{{Key: "_id", Value: int32(n + 1)}, {Key: "items", Value: items}, {Key: "tags", Value: bson.A{"new", "web"}}})
+	}
+	var stock []any
+	for n := range 40 {
+		stock = append(stock, bson.D{{Key: "_id", Value: int32(n)}, {Key: "n", Value: int32(n)}, {Key: "name", Value: fmt.Sprintf("Article %d", n)}, {Key: "price", Value: 1100.5 + float64(n)*500},
+			{Key: "lines", Value: bson.A{bson.D{{Key: "sum", Value: int32(7)}}, bson.D{{Key: "sum", Value: int32(n)}}}}})
+	}
+	body := strings.Repeat("The quick brown fox jumps over the fence. ", 9) + "The quick brown fox jumps over the lazy dog. " + strings.Repeat("It rained. ", 20) + "Nobody slept that night. The end."
+	for name, docs := range map[string][]any{"orders": orders, "stock": stock, "stock2": stock, "ledger": stock, "notes": {bson.D{{Key: "_id", Value: "n1"}, {Key: "title", Value: "evening"}, {Key: "body", Value: body}}}} {
+		if _, err := db.Collection(name).InsertMany(t.Context(), docs); err != nil {
+			t.Fatal(err)
+		}
+	}
 	index := bson.D{{Key: "createIndexes", Value: "families"}, {Key: "indexes", Value: bson.A{
 		bson.D{{Key: "key", Value: bson.D{{Key: "email", Value: 1}}}, {Key: "name", Value: "email_1"}, {Key: "unique", Value: true}},
 		bson.D{{Key: "key", Value: bson.D{{Key: "plan", Value: 1}}}, {Key: "name", Value: "plan_1"}},
@@ -120,6 +159,7 @@ func TestScreens(t *testing.T) {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
 					p := newProgram(t, binary, c.policy)
+					p.prepare(t, s, c.before, c.others)
 					tty := p.start(t, s, c.script, size.width, size.height)
 					for i, text := range c.typed {
 						must(t, tty.Last("PRODUCTION famigo>"))
@@ -137,6 +177,12 @@ func TestScreens(t *testing.T) {
 							a = phrase
 						}
 						must(t, tty.Type(a))
+						must(t, tty.Enter())
+					}
+					if c.then != "" {
+						must(t, tty.Last("PRODUCTION famigo>"))
+						must(t, tty.Send("\x0c"))
+						must(t, tty.TypeFast(c.then))
 						must(t, tty.Enter())
 					}
 					if c.until != "" {
@@ -218,6 +264,30 @@ func (p *program) start(t *testing.T, server *embeddedtest.Server, script string
 	return s
 }
 
+// prepare makes a change in a session of its own, and then one by somebody else.
+func (p *program) prepare(t *testing.T, s *embeddedtest.Server, script string, others bson.D) {
+	t.Helper()
+	if script == "" {
+		return
+	}
+	tty := p.start(t, s, script, 80, 24)
+	must(t, tty.Last(asked))
+	must(t, tty.Ready())
+	phrase, err := tty.Phrase()
+	must(t, err)
+	must(t, tty.Type(phrase))
+	must(t, tty.Enter())
+	must(t, tty.Expect("to take it back"))
+	if _, err := tty.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if others == nil {
+		return
+	}
+	_, err = s.Client(t).Database("famigo").Collection("stock2").UpdateOne(t.Context(), bson.D{{Key: "n", Value: 1}}, bson.D{{Key: "$set", Value: others}})
+	must(t, err)
+}
+
 // checkQuestion: what must be known before an answer stands on the screen at once. Of a danger that is the beginning of its sentence, or its code.
 func (p *program) checkQuestion(t *testing.T, tty *terminaltest.Session, height int) {
 	t.Helper()
@@ -262,10 +332,11 @@ func (p *program) checkQuestion(t *testing.T, tty *terminaltest.Session, height 
 func (p *program) planned(t *testing.T) (last replay.Planned) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(p.state, "sessions", "*", "journal.jsonl"))
-	if err != nil || len(files) != 1 {
+	if err != nil || len(files) == 0 {
 		t.Fatalf("there are %d journals: %v", len(files), err)
 	}
-	text, err := os.ReadFile(files[0])
+	slices.Sort(files) // the last session
+	text, err := os.ReadFile(files[len(files)-1])
 	must(t, err)
 	for _, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
 		var e struct {

@@ -14,6 +14,7 @@ import (
 	"respect/guard/policy"
 	"respect/guard/update"
 	"respect/replay"
+	"respect/replay/backup"
 	"respect/replay/durable"
 )
 
@@ -113,17 +114,22 @@ type Builder struct {
 		st      *stats
 		res     *Result
 		seen    idSet
+		asked   []string // paths that its filter asks about
 	}
 	made struct { // by a pipeline, of the documents at hand
 		after map[IDHash]bson.Raw
 		why   string // not
 	}
-	secret     bson.Raw     // the command of schema work, if it has secrets: never written
-	expected   int64        // documents that the statements so far were expected to select
-	read       Looked       // so far
-	sampled    *sampledPart // of a statement that selects more than is looked at; nil if none does
-	part       int64        // of how many documents this plans some again; 0 if it plans afresh
-	unselected int64        // documents of those that the statement does not select any more
+	secret     bson.Raw      // the command of schema work, if it has secrets: never written
+	expected   int64         // documents that the statements so far were expected to select
+	read       Looked        // so far
+	sampled    *sampledPart  // of a statement that selects more than is looked at; nil if none does
+	part       int64         // of how many documents this plans some again; 0 if it plans afresh
+	unselected int64         // documents of those that the statement does not select any more
+	explained  int           // statements of which it was asked how their documents are found
+	extra      time.Duration // that this took
+	lastID     bson.RawValue // of the document that was planned last
+	follows    *follows      // of a statement that is cut into several plans; nil if it is not
 }
 
 // afterImages are kept to see whether a later statement could match one.
@@ -144,6 +150,7 @@ type stats struct {
 	created   []bson.Raw          // by upserts
 	filters   map[string]int      // shape of filters: empty-many, empty-one, other
 	validator *validator
+	serial    int64 // of the document at hand
 	findings
 }
 
@@ -258,6 +265,9 @@ func (b *Builder) doubt(ctx context.Context, ps []Pending) error {
 		}
 		if _, byID := onlyID(w); !byID && info.exists {
 			st.scan(w, info)
+			if err := b.howFound(ctx, p); err != nil {
+				return fmt.Errorf("look how the documents of %s are found: %w", w.NS, err)
+			}
 		}
 		if r := b.Result(p); wantsSample(w) || (r != nil && r.Matched == 0) {
 			if err := b.look(ctx, w.NS); err != nil {
@@ -586,7 +596,7 @@ func (b *Builder) begin(p Pending) error {
 	w := p.write()
 	ns := w.NS.String()
 	st := b.stats[ns]
-	b.at.p, b.at.w, b.at.ns, b.at.st, b.at.res, b.at.seen = p, w, ns, st, &Result{}, b.pinned(ns)
+	b.at.p, b.at.w, b.at.ns, b.at.st, b.at.res, b.at.seen, b.at.asked = p, w, ns, st, &Result{}, b.pinned(ns), askedFields(w)
 	b.at.ordinal++
 	b.results[resultKey{p.Command, p.Index}] = b.at.res
 	switch empty := w.Op != command.Insert && len(w.Filter) == 5; {
@@ -609,6 +619,10 @@ func (b *Builder) document(p Pending, before bson.Raw, f foreseen) error {
 	st.count.Matched++
 	res.Matched++
 	st.findings.matched(before)
+	if !w.Multi {
+		id := before.Lookup("_id")
+		b.lastID = bson.RawValue{Type: id.Type, Value: bytes.Clone(id.Value)}
+	}
 	if f.err != nil {
 		return f.err
 	}
@@ -732,6 +746,11 @@ func (b *Builder) item(p Pending, it Item, before bson.Raw, f foreseen, fields i
 	} else {
 		b.keepAfter(it, f.after)
 	}
+	if it.Op == "update" && b.at.w.Pipeline() && b.made.why == "" && f.after != nil && !spoolAfter { // what the server said cannot be computed again
+		if _, err := b.sp.append(backup.ForeseenFile, f.after); err != nil {
+			return err
+		}
+	}
 	return b.put(it, before, f, spoolAfter, fields)
 }
 
@@ -759,7 +778,7 @@ func (b *Builder) put(it Item, before bson.Raw, f foreseen, spoolAfter bool, fie
 	if err := b.sendable(it, before, after, spoolAfter); err != nil {
 		return err
 	}
-	b.samples.offer(it, before, after, fields)
+	b.samples.offer(it, b.at.asked, before, after, fields)
 	return b.sp.item(&it)
 }
 

@@ -53,10 +53,13 @@ const (
 	EmptyList             = "empty-list"
 	OverwritesSubdocument = "overwrites-subdocument"
 	TypeChange            = "type-change"
+	RenamesField          = "renames-field"
 	ArrayShrinks          = "array-shrinks"
 	DistinctBefore        = "distinct-before"
 	UniqueConflict        = "unique-conflict"
 	CollectionScan        = "collection-scan"
+	FoundBy               = "found-by"    // the index by which the documents are found, and how many are examined
+	OneOfMany             = "one-of-many" // others match as well, and one is taken
 	Recalled              = "recalled"
 
 	TTLDeletes        = "ttl-deletes"

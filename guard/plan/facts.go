@@ -25,6 +25,7 @@ func (b *Builder) facts() []Fact {
 		out = append(out, b.differsFromFind(ns)...)
 	}
 	out = append(out, b.leavesChunks()...)
+	out = append(out, b.followFacts()...)
 	out = append(out, b.partFacts()...)
 	out = append(out, b.recalled()...)
 	if n := len(b.commands); n > 1 {
@@ -62,7 +63,7 @@ func (b *Builder) differsFromFind(ns string) []Fact {
 		return nil
 	}
 	return []Fact{fact(DiffersFromFind, Warn, map[string]any{"namespace": ns, "looked": saw, "matched": matched, "filter": shown(filter)},
-		"you last looked at %s of %s, with the filter %s; this touches %s", Plural(saw, "document"), ns, shown(filter), Number(matched))}
+		"you last looked at %s of %s, with the filter %s; this touches %s", Plural(saw, "document"), ns, printed(filter), Number(matched))}
 }
 
 // general are the facts that are not about documents: of a plan that changes anything.
@@ -160,7 +161,7 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 		out = append(out, fact(EmptyFilter, Warn, onNS, "the filter is {}: one document of %s, whichever the server finds first", ns))
 	}
 	if s.filters["empty-many"] == 0 && total > 1 && c.Matched >= total && c.Changed() > 0 {
-		out = append(out, fact(AllDocuments, Danger, onNS, "this is EVERY document of %s, and no filter asks for that", ns))
+		out = append(out, fact(AllDocuments, Danger, onNS, "%s", s.everyDocument(ns, c.Matched)))
 	}
 	if c.Matched == 0 && c.Inserted == 0 && !info.exists {
 		out = append(out, noCollection(ns, s.near))
@@ -173,13 +174,7 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 	if c.Replaced > 0 {
 		out = append(out, fact(ReplacesDocument, Warn, map[string]any{"namespace": ns, "documents": c.Replaced}, "replaces the whole of %s in %s", Plural(c.Replaced, "document"), ns))
 	}
-	if s.unindexed && total >= scanned {
-		sev := Info
-		if total >= 100*scanned {
-			sev = Warn
-		}
-		out = append(out, fact(CollectionScan, sev, map[string]any{"namespace": ns, "documents": total}, "no index begins with a field of the filter: the server reads all %s of %s to find them", Plural(total, "document"), ns))
-	}
+	out = append(out, s.foundFacts(ns, total)...)
 	out = append(out, s.removedFact()...)
 	out = append(out, s.findings.facts(ns, c.Matched)...)
 	out = append(out, s.valueFacts()...)
@@ -207,6 +202,14 @@ func (s *stats) facts(info *collectionInfo, c replay.Count, part bool) (out []Fa
 	return out
 }
 
+// everyDocument says that all of a collection is selected, though no filter is empty: by one that excludes nothing, or by several together.
+func (s *stats) everyDocument(ns string, matched int64) string {
+	if n := s.filters["other"]; n > 1 {
+		return fmt.Sprintf("this is EVERY document of %s: the %s select all %s, together", ns, Plural(int64(n), "statement"), Number(matched))
+	}
+	return fmt.Sprintf("this is EVERY document of %s: the filter excludes none of its %s", ns, Plural(matched, "document"))
+}
+
 // noCollection: what is not there is changed by nothing. near is the name that differs least, "" if none differs little.
 func noCollection(ns, near string) Fact {
 	text := "there is no collection " + ns
@@ -219,9 +222,9 @@ func noCollection(ns, near string) Fact {
 func (s *stats) removedFact() []Fact {
 	removed := map[string]int64{}
 	var most int64
-	for path, p := range s.paths.by {
+	for key, p := range s.paths.by {
 		if p.removed > 0 {
-			removed[path] = p.removed
+			removed[p.path(key)] = p.removed
 			most = max(most, p.removed)
 		}
 	}
@@ -239,15 +242,23 @@ func (s *stats) removedFact() []Fact {
 	if s.byReplace {
 		severity = Danger
 	}
+	upTo := ""
+	for _, n := range removed {
+		if n != most {
+			upTo = "up to "
+		}
+	}
 	return []Fact{fact(RemovesFields, severity, map[string]any{"namespace": s.count.Namespace, "fields": removed},
-		"removes fields from up to %s: %s", Plural(most, "document"), strings.Join(shown, ", "))}
+		"removes fields from %s%s: %s", upTo, Plural(most, "document"), strings.Join(shown, ", "))}
 }
 
-func are(n int64, one string) string {
+func are(n int64, one string) string { return Plural(n, one) + " " + isAre(n) }
+
+func isAre(n int64) string {
 	if n == 1 {
-		return "1 " + one + " is"
+		return "is"
 	}
-	return Plural(n, one) + " are"
+	return "are"
 }
 
 func percent(n, total int64) string {

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -29,10 +28,13 @@ type findings struct {
 	elements   map[string]int64      // array that $set replaced as a whole by one no shorter -> documents that lost elements of it
 	nulls      [][]string            // paths that the statement at hand compares with null
 	wholes     []string              // paths that the statement at hand sets as a whole
+	renames    [][2]string           // fields that the statement at hand renames
 	sample     []bson.Raw            // some documents of the collection
 	sampled    bool
-	unindexed  bool   // a filter has conditions, and no index begins with a field of one
-	chunks     string // GridFS: the collection that holds what the files of this one consist of; "" if it is none
+	unindexed  bool             // a filter has conditions, and no index begins with a field of one
+	foundBy    map[string]found // by the name of an index; "" is none
+	ones       []one            // statements that take one of many
+	chunks     string           // GridFS: the collection that holds what the files of this one consist of; "" if it is none
 	bucketSeen bool
 	near       string // of a collection that does not exist: the name that differs least
 	unique     []uniqueIndex
@@ -46,54 +48,6 @@ type askedPath struct {
 	path  string
 	parts []string
 	found bool // in a document that was matched
-}
-
-// oldValues are the values that a field has, as far as there are few: by type and bytes.
-type oldValues struct {
-	counts map[string]int64
-	more   bool
-}
-
-const (
-	maxOldValues     = 6
-	maxOldValueBytes = 300 // of a value that is kept; longer ones are all different, as far as anybody will read
-)
-
-func (o *oldValues) add(v bson.RawValue) {
-	if o.counts == nil {
-		o.counts = map[string]int64{}
-	}
-	if len(v.Value) > maxOldValueBytes {
-		o.more = true
-		return
-	}
-	var buf [maxOldValueBytes + 1]byte
-	key := append(append(buf[:0], byte(v.Type)), v.Value...)
-	if _, has := o.counts[string(key)]; !has && len(o.counts) == maxOldValues {
-		o.more = true
-		return
-	}
-	o.counts[string(key)]++
-}
-
-// readable are the values as they are shown.
-func (o *oldValues) readable() map[string]int64 {
-	out := map[string]int64{}
-	for key, n := range o.counts {
-		out[shown(bson.RawValue{Type: bson.Type(key[0]), Value: []byte(key[1:])})] += n
-	}
-	return out
-}
-
-// sorted are the values as they are shown, the commonest first.
-func (o *oldValues) sorted() (out []ValueCount) {
-	for v, n := range o.readable() {
-		out = append(out, ValueCount{v, n})
-	}
-	slices.SortFunc(out, func(a, b ValueCount) int {
-		return cmp.Or(cmp.Compare(b.Documents, a.Documents), strings.Compare(a.Value, b.Value))
-	})
-	return out
 }
 
 func newFindings() findings {
@@ -181,7 +135,7 @@ func (c condition) absence() bool {
 
 // ask notes the conditions of a statement.
 func (f *findings) ask(w command.Write) {
-	f.nulls, f.wholes, f.unseen = nil, wholesOf(w), nil
+	f.nulls, f.wholes, f.renames, f.unseen = nil, wholesOf(w), renamesOf(w), nil
 	for _, c := range conditionsOf(w.Filter) {
 		f.wants(c)
 		if slices.ContainsFunc(c.wanted(), func(v bson.RawValue) bool { return v.Type == bson.TypeNull }) && (c.op == "$eq" || c.op == "$in") {
@@ -435,46 +389,6 @@ func (f *findings) facts(ns string, matched int64) (out []Fact) {
 	return out
 }
 
-// valueFacts are what there is to say of values that change their type, and of those that are overwritten.
-func (s *stats) valueFacts() (out []Fact) {
-	ns := s.count.Namespace
-	names := slices.Sorted(maps.Keys(s.paths.by))
-	for _, path := range names {
-		p := s.paths.by[path]
-		for _, t := range slices.SortedFunc(maps.Keys(p.types), func(a, b [2]bson.Type) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
-			if t[0] == bson.TypeNull {
-				continue // it was waiting for a value
-			}
-			from, to := update.TypeName(t[0]), update.TypeName(t[1])
-			sev := Warn
-			if numeric[from] && numeric[to] {
-				sev = Info
-			}
-			out = append(out, fact(TypeChange, sev, map[string]any{"namespace": ns, "field": path, "from": from, "to": to, "documents": p.types[t]},
-				"%s changes its type from %s to %s, in %s", path, from, to, Plural(p.types[t], "document")))
-		}
-	}
-	for _, path := range names {
-		p := s.paths.by[path]
-		if !p.plain {
-			continue
-		}
-		counts := map[string]int64{}
-		var parts []string
-		for _, v := range p.old.sorted() {
-			counts[v.Value] = v.Documents
-			parts = append(parts, fmt.Sprintf("%s (%s)", v.Value, Number(v.Documents)))
-		}
-		if p.old.more {
-			parts = append(parts, "and others")
-		}
-		out = append(out, fact(DistinctBefore, Info, map[string]any{"namespace": ns, "field": path, "values": counts, "more": p.old.more}, "%s is overwritten; it was %s", path, strings.Join(parts, ", ")))
-	}
-	return out
-}
-
-var numeric = map[string]bool{"int": true, "long": true, "double": true, "decimal": true}
-
 // compared sets the filter beside the sampled documents: fields that none has, values of a type that none has there.
 func (f *findings) compared(ns string, matched int64) (out []Fact) {
 	if len(f.sample) == 0 {
@@ -488,6 +402,9 @@ func (f *findings) compared(ns string, matched int64) (out []Fact) {
 		}
 		unknown[path] = true
 		text := fmt.Sprintf("none of %s that were looked at has the field %s", Plural(int64(len(f.sample)), "document"), path)
+		if len(f.sample) == 1 {
+			text = fmt.Sprintf("the one document that was looked at has no field %s", path)
+		}
 		if near := nearest(path, f.names()); near != "" {
 			text += "; did you mean " + near + "?"
 		}
@@ -507,7 +424,7 @@ func (f *findings) compared(ns string, matched int64) (out []Fact) {
 		}
 		if asked, types := f.mismatch(path, compared[path]); asked != "" {
 			out = append(out, fact(TypeMismatch, Danger, map[string]any{"namespace": ns, "field": path, "asked": asked, "types": types},
-				"the filter compares %s with a %s, but in the documents that were looked at it is %s: that matches none of them", path, asked, strings.Join(slices.Sorted(maps.Keys(types)), ", ")))
+				"the filter compares %s with %s, but in the documents that were looked at it is %s: that matches none of them", path, article(asked), strings.Join(slices.Sorted(maps.Keys(types)), ", ")))
 		}
 	}
 	return out
@@ -594,4 +511,14 @@ func distance(a, b string) int {
 		}
 	}
 	return d[len(x)][len(y)]
+}
+
+var numeric = map[string]bool{"int": true, "long": true, "double": true, "decimal": true}
+
+// article is the name of a type with its article.
+func article(name string) string {
+	if strings.ContainsRune("aeio", rune(name[0])) {
+		return "an " + name
+	}
+	return "a " + name
 }

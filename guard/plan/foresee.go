@@ -16,8 +16,8 @@ import (
 // known; after is nil where nothing is, and for a delete.
 func (p *Plan) Foresee(it Item, before bson.Raw) (after bson.Raw, open []string, err error) {
 	w, typed, err := p.write(it)
-	if err != nil || !typed || w.Op == command.Delete || before == nil {
-		return nil, nil, err
+	if err != nil || !typed || w.Op == command.Delete || before == nil || it.After == nil && len(it.Open) == 0 {
+		return nil, nil, err // what was not known when it was planned is not known now
 	}
 	var img update.Image
 	switch {
@@ -42,6 +42,9 @@ func (p *Plan) Foresee(it Item, before bson.Raw) (after bson.Raw, open []string,
 	}
 	for _, u := range img.Unknown {
 		open = append(open, u.Path)
+	}
+	if len(open) < len(it.Open) {
+		open = it.Open
 	}
 	if it.After != nil && len(open) == 0 && !it.After.Is(img.After) {
 		return nil, nil, nil // a collation, for example: what was planned was known by other means

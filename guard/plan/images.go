@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"respect/replay/backup"
 	"respect/replay/durable"
 	"strings"
 
@@ -23,6 +24,8 @@ type Images struct {
 	dir     string
 	version int
 	files   map[string]*imageFile
+	// foreseen is what the server foresaw; nil until it is asked for.
+	foreseen *backup.Documents
 }
 
 // imageFile is a spool while it is read.
@@ -128,6 +131,9 @@ func (f *imageFile) read(doc []byte, at int64) error {
 // Close closes the spools.
 func (im *Images) Close() error {
 	var err error
+	if im.foreseen != nil {
+		err = im.foreseen.Close()
+	}
 	for _, f := range im.files {
 		err = errors.Join(err, f.f.Close())
 	}
@@ -192,4 +198,30 @@ func splitDocuments(r io.Reader, each func(bson.Raw) error) error {
 func documentLength(b []byte) (int, bool) {
 	n := int(int32(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24))
 	return n, n >= 5 && n <= maxImage
+}
+
+// AfterOf is what a document is, or will be, after the change, for people: as it was spooled, as it can be foreseen from before, as the server foresaw it, or, if some
+// of it nobody could foresee, as it was read back. left may be nil, of a change that was not carried out. open are the paths of it that are not known; after is nil
+// where nothing is, and for a delete.
+func (p *Plan) AfterOf(im *Images, left *backup.Left, it Item, before bson.Raw) (after bson.Raw, open []string, err error) {
+	if after, err = im.After(it); err != nil || after != nil || it.Op != "update" {
+		return after, nil, err
+	}
+	after, open, err = p.Foresee(it, before)
+	if err != nil || after != nil && len(open) == 0 {
+		return after, open, err
+	}
+	if it.After != nil {
+		if im.foreseen == nil {
+			im.foreseen = backup.Foreseen(p.dir)
+		}
+		doc, err := im.foreseen.Find(it.After.SHA256)
+		return doc, nil, err
+	}
+	if left != nil {
+		if doc, err := left.Document(it.N); err != nil || doc != nil {
+			return doc, nil, err
+		}
+	}
+	return after, open, nil
 }

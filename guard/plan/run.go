@@ -238,6 +238,14 @@ func shown(v any) string {
 	return s
 }
 
+// spoken is a value in a sentence: as the shell prints it, but a number as its digits alone.
+func spoken(v any) string {
+	if t, data, err := bson.MarshalValue(v); err == nil && t == bson.TypeInt64 {
+		return fmt.Sprint(bson.RawValue{Type: t, Value: data}.Int64())
+	}
+	return printed(v)
+}
+
 // createView: https://www.mongodb.com/docs/manual/core/views/
 func (r *run) createView(ctx context.Context) error {
 	was, err := r.look(ctx, lookCollection, "")
@@ -247,7 +255,7 @@ func (r *run) createView(ctx context.Context) error {
 	if was.Lookup("exists").Boolean() {
 		return &Foreseen{48, "NamespaceExists", fmt.Sprintf("Collection %s already exists.", r.s.NS)}
 	}
-	r.fact(CreatesCollection, Info, "creates the view %s on %s", r.s.NS, shown(orElse(r.c.Raw(), "viewOn", nil)))
+	r.fact(CreatesCollection, Info, "creates the view %s on %s", r.s.NS, spoken(orElse(r.c.Raw(), "viewOn", nil)))
 	return r.undoneBy(bson.D{{Key: "drop", Value: r.c.Targets()[0].Collection}})
 }
 
@@ -284,7 +292,7 @@ func (r *run) dropView(ctx context.Context) error {
 		return err
 	}
 	options := was.Lookup("options").Document()
-	r.fact(DropsCollection, Warn, "drops the view %s on %s; no document goes with it", r.s.NS, shown(orElse(options, "viewOn", nil)))
+	r.fact(DropsCollection, Warn, "drops the view %s on %s; no document goes with it", r.s.NS, spoken(orElse(options, "viewOn", nil)))
 	return r.undoneBy(append(bson.D{{Key: "create", Value: r.c.Targets()[0].Collection}}, kept(options, "viewOn", "pipeline", "collation")...))
 }
 
@@ -321,7 +329,7 @@ func (r *run) collMod(ctx context.Context) error {
 		inverse = append(inverse, bson.E{Key: key, Value: old})
 		if !sameValue(old, is) {
 			changed = true
-			r.fact(ChangesOptions, Info, "%s of %s: %s becomes %s", key, r.s.NS, shown(old), shown(is))
+			r.fact(ChangesOptions, Info, "%s of %s: %s becomes %s", key, r.s.NS, spoken(old), spoken(is))
 		}
 	}
 	defaults := map[string]any{
@@ -391,7 +399,7 @@ func (r *run) collModIndex(ctx context.Context, was bson.Raw, v bson.RawValue, i
 			was := orElse(have, "hidden", false)
 			back = append(back, bson.E{Key: "hidden", Value: was})
 			if !sameValue(was, e.Value()) {
-				r.fact(ChangesOptions, Warn, "index %s of %s: hidden becomes %s; a hidden index serves no query", name, r.s.NS, shown(e.Value()))
+				r.fact(ChangesOptions, Warn, "index %s of %s: hidden becomes %s; a hidden index serves no query", name, r.s.NS, spoken(e.Value()))
 			}
 			continue
 		case "expireAfterSeconds":
@@ -402,7 +410,7 @@ func (r *run) collModIndex(ctx context.Context, was bson.Raw, v bson.RawValue, i
 				return err
 			}
 			if err == nil {
-				r.fact(ChangesOptions, Warn, "index %s of %s: expireAfterSeconds %s becomes %s", name, r.s.NS, shown(orElse(have, "expireAfterSeconds", nil)), shown(e.Value()))
+				r.fact(ChangesOptions, Warn, "index %s of %s: expireAfterSeconds %s becomes %s", name, r.s.NS, spoken(orElse(have, "expireAfterSeconds", nil)), spoken(e.Value()))
 			}
 		}
 		if err != nil {
@@ -455,11 +463,68 @@ func ttlFact(ctx context.Context, b *Builder, ns command.Namespace, index bson.R
 	}
 	gone, _ := reply.Lookup("n").AsInt64OK()
 	data := map[string]any{"namespace": ns.String(), "documents": gone, "field": field}
-	f := fact(TTLDeletes, Danger, data, "the server would delete %s of %s soon, since %s is older than %s s, and then each that gets as old; undo does not bring them back", Plural(gone, "document"), ns, field, shown(seconds))
-	if gone == 0 {
-		f = fact(TTLDeletes, Info, data, "the server deletes each document of %s once its %s is older than %s s; none is yet", ns, field, shown(seconds))
+	if gone > 0 {
+		f := fact(TTLDeletes, Danger, data, "the server would delete %s of %s soon, since %s is older than %s, and then each that gets as old; undo does not bring them back", Plural(gone, "document"), ns, field, lasting(n))
+		return &f, nil
+	}
+	none, err := b.noDates(ctx, ns, field)
+	if err != nil {
+		return nil, err
+	}
+	f := fact(TTLDeletes, Info, data, "the server deletes each document of %s once its %s is older than %s; none is yet", ns, field, lasting(n))
+	if none > 0 {
+		data["dates"] = 0
+		where := "holds a date in none of the " + Plural(none, "document")
+		if none == 1 {
+			where = "holds no date in the one document"
+		}
+		f = fact(TTLDeletes, Warn, data, "%s %s of %s: the index deletes nothing, however old they get; it is for those whose %s is older than %s", field, where, ns, field, lasting(n))
 	}
 	return &f, nil
+}
+
+// noDates is how many documents a collection has, if a field is a date in none of them; otherwise 0.
+func (b *Builder) noDates(ctx context.Context, ns command.Namespace, field string) (int64, error) {
+	cmd, err := bson.Marshal(bson.D{{Key: "count", Value: ns.Collection}, {Key: "query", Value: bson.D{{Key: field, Value: bson.D{{Key: "$type", Value: "date"}}}}}, {Key: "limit", Value: int64(1)}})
+	if err != nil {
+		return 0, err
+	}
+	reply, err := b.cfg.Reader.Read(ctx, ns.DB, cmd)
+	if err != nil {
+		return 0, fmt.Errorf("look for dates: %w", err)
+	}
+	if n, _ := reply.Lookup("n").AsInt64OK(); n > 0 {
+		return 0, nil
+	}
+	return countAll(ctx, b.cfg.Reader, ns)
+}
+
+// lasting is a number of seconds as it is read: with what it comes to, where nobody counts so far.
+func lasting(seconds float64) string {
+	text := readableNumber(printable(seconds)) + " s"
+	const minute, hour, day, year = 60, 3600, 86_400, 365.2425 * 86_400
+	for _, u := range []struct {
+		name string
+		of   float64
+	}{{"year", year}, {"day", day}, {"hour", hour}, {"minute", minute}} {
+		if n := int64(seconds / u.of); n >= 2 || n == 1 && u.of != year {
+			text += fmt.Sprintf(" (%s)", Plural(n, u.name))
+			break
+		}
+	}
+	const long = 10 * year
+	if seconds >= long {
+		text += ", counted in seconds and not in milliseconds"
+	}
+	return text
+}
+
+func printable(f float64) bson.RawValue {
+	t, data, err := bson.MarshalValue(f)
+	if err != nil { // a float always can be
+		return bson.RawValue{}
+	}
+	return bson.RawValue{Type: t, Value: data}
 }
 
 // profile: https://www.mongodb.com/docs/manual/reference/command/profile/
@@ -470,7 +535,7 @@ func (r *run) profile(ctx context.Context) error {
 	}
 	inverse := bson.D{{Key: "profile", Value: was.Lookup("was")}}
 	if is := r.c.Raw().Index(0).Value(); !sameValue(was.Lookup("was"), is) {
-		r.fact(ChangesOptions, Info, "the profiling level of %s: %s becomes %s", r.s.NS, shown(was.Lookup("was")), shown(is))
+		r.fact(ChangesOptions, Info, "the profiling level of %s: %s becomes %s", r.s.NS, spoken(was.Lookup("was")), spoken(is))
 	}
 	for _, key := range []string{"slowms", "sampleRate", "filter"} {
 		v, ok := r.c.Lookup(key)
@@ -483,7 +548,7 @@ func (r *run) profile(ctx context.Context) error {
 		}
 		inverse = append(inverse, bson.E{Key: key, Value: old})
 		if !sameValue(old, v) {
-			r.fact(ChangesOptions, Info, "%s: %s becomes %s", key, shown(old), shown(v))
+			r.fact(ChangesOptions, Info, "%s: %s becomes %s", key, spoken(old), spoken(v))
 		}
 	}
 	if len(r.facts) == 0 {
@@ -526,7 +591,7 @@ func (r *run) setParameter(ctx context.Context) error {
 		}
 		inverse = append(inverse, bson.E{Key: n, Value: old})
 		if is, _ := r.c.Lookup(n); !sameValue(old, is) {
-			r.fact(ChangesOptions, Warn, "the parameter %s: %s becomes %s, for the whole server", n, shown(old), shown(is))
+			r.fact(ChangesOptions, Warn, "the parameter %s: %s becomes %s, for the whole server", n, spoken(old), spoken(is))
 		}
 	}
 	if len(r.facts) == 0 {
@@ -558,11 +623,11 @@ func (r *run) killOp(ctx context.Context) error {
 	v, err := reply.LookupErr("inprog", "0")
 	if err != nil {
 		r.nothing = true
-		r.fact(NoMatch, Info, "no operation %s is running: nothing to end", shown(op))
+		r.fact(NoMatch, Info, "no operation %s is running: nothing to end", spoken(op))
 		return nil
 	}
 	doc := v.Document()
-	r.fact(Matched, Warn, "ends the operation %s: %s on %s, running for %s s, of client %s", shown(op), shown(orElse(doc, "op", "?")), shown(orElse(doc, "ns", "?")), shown(orElse(doc, "secs_running", 0)), shown(orElse(doc, "client", "?")))
+	r.fact(Matched, Warn, "ends the operation %s: %s on %s, running for %s s, of client %s", spoken(op), spoken(orElse(doc, "op", "?")), spoken(orElse(doc, "ns", "?")), spoken(orElse(doc, "secs_running", 0)), spoken(orElse(doc, "client", "?")))
 	r.irreversible("what the operation has done so far stays, and it does not go on")
 	return nil
 }
@@ -593,7 +658,7 @@ func (r *run) createUser(ctx context.Context) error {
 	if !empty(was) {
 		return &Foreseen{51003, "Location51003", fmt.Sprintf("User %q already exists", r.s.NS)}
 	}
-	r.fact(ChangesAccess, Warn, "the new user %s gets the roles %s", r.s.NS, shown(orElse(r.c.Raw(), "roles", bson.A{})))
+	r.fact(ChangesAccess, Warn, "the new user %s gets the roles %s", r.s.NS, spoken(orElse(r.c.Raw(), "roles", bson.A{})))
 	return r.undoneBy(bson.D{{Key: "dropUser", Value: name}})
 }
 
@@ -609,7 +674,7 @@ func (r *run) dropUser(ctx context.Context) error {
 	if empty(was) {
 		return r.noSuch(11, "User")
 	}
-	r.fact(ChangesAccess, Danger, "the user %s goes, with the roles %s", r.s.NS, shown(orElse(was, "roles", bson.A{})))
+	r.fact(ChangesAccess, Danger, "the user %s goes, with the roles %s", r.s.NS, spoken(orElse(was, "roles", bson.A{})))
 	if r.s.DB != "$external" {
 		r.irreversible("nobody but the server knows the password of %s: to have the user again, create it with a new one; roles and data stay in the plan of this change", r.s.NS)
 		return nil
@@ -661,9 +726,9 @@ func (r *run) updateUser(ctx context.Context) error {
 		if is, _ := r.c.Lookup(k); verb == "" && sameValue(old, is) {
 			// as it is
 		} else if verb == "" {
-			r.fact(ChangesAccess, Danger, "%s of the user %s: %s becomes %s", k, r.s.NS, shown(old), shown(orElse(r.c.Raw(), k, nil)))
+			r.fact(ChangesAccess, Danger, "%s of the user %s: %s becomes %s", k, r.s.NS, spoken(old), spoken(orElse(r.c.Raw(), k, nil)))
 		} else {
-			r.fact(ChangesAccess, Danger, "the user %s %s %s; it has %s", r.s.NS, verb, shown(orElse(r.c.Raw(), k, nil)), shown(old))
+			r.fact(ChangesAccess, Danger, "the user %s %s %s; it has %s", r.s.NS, verb, spoken(orElse(r.c.Raw(), k, nil)), spoken(old))
 		}
 		inverse = append(inverse, bson.E{Key: k, Value: old})
 	}
@@ -682,7 +747,7 @@ func (r *run) createRole(ctx context.Context) error {
 	if !empty(was) {
 		return &Foreseen{51002, "Location51002", fmt.Sprintf("Role %q already exists", r.s.NS)}
 	}
-	r.fact(ChangesAccess, Warn, "the new role %s gets the privileges %s and the roles %s", r.s.NS, shown(orElse(r.c.Raw(), "privileges", bson.A{})), shown(orElse(r.c.Raw(), "roles", bson.A{})))
+	r.fact(ChangesAccess, Warn, "the new role %s gets the privileges %s and the roles %s", r.s.NS, spoken(orElse(r.c.Raw(), "privileges", bson.A{})), spoken(orElse(r.c.Raw(), "roles", bson.A{})))
 	return r.undoneBy(bson.D{{Key: "dropRole", Value: name}})
 }
 
@@ -776,7 +841,7 @@ func (r *run) updateRole(ctx context.Context) error {
 			continue
 		}
 		old := orElse(was, k, bson.A{})
-		r.fact(ChangesAccess, Danger, "%s: %s of the role %s, which all its users have: %s; it has %s", r.c.Name(), k, r.s.NS, shown(v), shown(old))
+		r.fact(ChangesAccess, Danger, "%s: %s of the role %s, which all its users have: %s; it has %s", r.c.Name(), k, r.s.NS, spoken(v), spoken(old))
 		inverse = append(inverse, bson.E{Key: k, Value: old})
 	}
 	return r.undoneBy(inverse)
@@ -824,5 +889,5 @@ func (u *undo) unrun(ctx context.Context, s Step) ([]Step, []Fact, error) {
 		}
 		steps = append(steps, back)
 	}
-	return steps, []Fact{fact(ChangesOptions, Info, map[string]any{"namespace": s.NS}, "%s is now %s; before the change it was %s", s.NS, shown(bson.Raw(now)), shown(bson.Raw(s.Was)))}, nil
+	return steps, []Fact{fact(ChangesOptions, Info, map[string]any{"namespace": s.NS}, "%s is now %s; before the change it was %s", s.NS, printed(bson.Raw(now)), printed(bson.Raw(s.Was)))}, nil
 }

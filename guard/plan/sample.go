@@ -2,8 +2,11 @@ package plan
 
 import (
 	"bytes"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/guard/command"
 )
 
 // Sample is a document as it is shown, before and after; nil where it is not there.
@@ -14,30 +17,37 @@ type Sample struct {
 	Before, After bson.Raw
 	Unpredictable string
 	Open          []string // paths of After that cannot be foreseen
+	Asked         []string // paths that the statement's filter asks about, besides _id
 	n             int64
 }
 
 // sampler keeps the documents that tell the most: the newest, since what was made today is what somebody is working with; the largest; the one that
-// changes in most fields; and the first, for company.
+// changes in most fields; one of each operation; and the first, for company.
 type sampler struct {
 	first                      []Sample
 	newest, largest, different Sample
+	kinds                      []Sample // the first of each operation in each namespace
 	age                        bson.RawValue
 	size, fields               int
 }
 
 const (
 	maxFirst       = 3
+	maxKinds       = 12
 	maxSampleBytes = 64 << 10 // of both images of one that is kept
 )
 
 // offer looks at one document of the plan.
-func (s *sampler) offer(it Item, before, after bson.Raw, fields int) {
+func (s *sampler) offer(it Item, asked []string, before, after bson.Raw, fields int) {
 	size := len(before) + len(after)
 	if size > maxSampleBytes {
 		return
 	}
-	x := Sample{NS: it.NS, Op: it.Op, Before: before, After: after, Unpredictable: it.Unpredictable, Open: it.Open, n: it.N}
+	x := Sample{NS: it.NS, Op: it.Op, Before: before, After: after, Unpredictable: it.Unpredictable, Open: it.Open, Asked: asked, n: it.N}
+	if kind := func(k Sample) bool { return k.NS == x.NS && k.Op == x.Op }; len(s.kinds) < maxKinds && !slices.ContainsFunc(s.kinds, kind) {
+		s.kinds = append(s.kinds, Sample{})
+		s.kinds[len(s.kinds)-1].become(x)
+	}
 	if len(s.first) < maxFirst {
 		s.first = append(s.first, Sample{})
 		s.first[len(s.first)-1].become(x)
@@ -54,6 +64,31 @@ func (s *sampler) offer(it Item, before, after bson.Raw, fields int) {
 		s.different.become(x)
 		s.fields = fields
 	}
+}
+
+// mostAsked fields of a filter are shown with a document.
+const mostAsked = 4
+
+// askedFields are the paths that a statement's filter asks about, besides _id: by them its author knows a document.
+func askedFields(w command.Write) (out []string) {
+	if w.Op == command.Insert {
+		return nil
+	}
+	for _, c := range conditionsOf(w.Filter) {
+		if c.path != "_id" && !slices.Contains(out, c.path) && len(out) < mostAsked {
+			out = append(out, c.path)
+		}
+	}
+	return out
+}
+
+// Asked are the paths that the statement of a document asks about, besides _id.
+func (p *Plan) Asked(it Item) []string {
+	w, typed, err := p.write(it)
+	if err != nil || !typed {
+		return nil
+	}
+	return askedFields(w)
 }
 
 // become copies a sample into the memory that this one has: the newest document may be the last of a million, each newer than the one before.
@@ -115,6 +150,13 @@ func (s *sampler) chosen() (out []Sample) {
 	add(&s.different, "most different")
 	add(&s.newest, "newest")
 	add(&s.largest, "largest")
+	if len(s.kinds) > 1 { // one of each comes before what is only for company
+		for i := range s.kinds {
+			if k := &s.kinds[i]; !slices.ContainsFunc(out, func(x Sample) bool { return x.NS == k.NS && x.Op == k.Op }) {
+				add(k, "")
+			}
+		}
+	}
 	for i := range s.first {
 		add(&s.first[i], "")
 	}

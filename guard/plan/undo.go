@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -112,15 +113,17 @@ func (u *undo) plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := totals{Documents: u.n, Saved: Backup{Possible: true, Documents: u.saved(), Bytes: u.bytes}, Facts: append(facts, u.facts()...)}
+	last, more := u.uncreated()
+	t := totals{Documents: u.n, Saved: Backup{Possible: true, Documents: u.saved(), Bytes: u.bytes}, Facts: slices.Concat(facts, more, u.facts())}
 	sortFacts(t.Facts)
 	for _, ns := range u.order {
 		t.Counts = append(t.Counts, u.stats[ns].count)
+		t.Changes = append(t.Changes, u.stats[ns].pathChanges()...)
 		if err := u.metadata(ns); err != nil {
 			return nil, err
 		}
 	}
-	return u.finish(t, append(steps, u.uncreated()...))
+	return u.finish(t, append(steps, last...))
 }
 
 // items are the documents of the change: those it inserted first, since deleting them frees unique values that others had; then the
@@ -184,7 +187,11 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 // restored puts one document into the plan.
 func (u *undo) restored(r restore) error {
 	u.count(r.item)
-	return u.put(r.item, r.now, foreseen{after: r.target}, r.target != nil, 0)
+	fields := 0
+	if r.now != nil && r.target != nil {
+		fields = u.stats[r.item.NS].changed(&command.Write{Op: command.Update}, r.now, r.target, nil)
+	}
+	return u.put(r.item, r.now, foreseen{after: r.target}, r.target != nil, fields)
 }
 
 // restore is one document to put back.
@@ -332,7 +339,7 @@ func (u *undo) facts() []Fact {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.nothing}, "%s already as before the change", are(u.nothing, "document")))
 	}
 	if u.others > 0 {
-		out = append(out, fact(Part, Info, map[string]any{"documents": u.others}, "%s of the change left as they are, since they do not match %s", Plural(u.others, "document"), shown(u.asked)))
+		out = append(out, fact(Part, Info, map[string]any{"documents": u.others}, "%s of the change %s left, not being what %s asks for", Plural(u.others, "document"), isAre(u.others), printed(u.asked)))
 	}
 	if u.unapplied > 0 {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.unapplied}, "%s never touched by the change", are(u.unapplied, "document")))
@@ -341,6 +348,17 @@ func (u *undo) facts() []Fact {
 		out = append(out, fact(PartialUndo, Warn, nil, "the change was cut off: a document that another client deleted in the same moment cannot be told from one that the change deleted"))
 	}
 	return out
+}
+
+// id is the _id of a conflict as the shell prints it.
+func (c Conflict) id() string {
+	var doc struct {
+		ID bson.RawValue `bson:"_id"`
+	}
+	if err := bson.UnmarshalExtJSON([]byte(c.ID), true, &doc); err != nil {
+		return c.ID
+	}
+	return "_id " + printed(doc.ID)
 }
 
 // conflictText names the first conflicts; all of them are in the fact's data.
@@ -352,7 +370,7 @@ func conflictText(list []Conflict) string {
 		if len(c.Since) > 0 {
 			why += ": " + sinceText(c.Since)
 		}
-		parts = append(parts, c.ID+" ("+why+")")
+		parts = append(parts, c.id()+" ("+why+")")
 	}
 	if len(list) > most {
 		parts = append(parts, fmt.Sprintf("and %d more", len(list)-most))

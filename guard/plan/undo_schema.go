@@ -45,13 +45,14 @@ func (u *undo) deletes(ns string) int64 {
 }
 
 // uncreated are the last steps: a collection that the change's inserts created goes with them, if it holds nothing else.
-func (u *undo) uncreated() (steps []Step) {
+func (u *undo) uncreated() (steps []Step, facts []Fact) {
 	for _, ns := range u.of.totals.Creates {
 		if now := u.infos[ns]; now != nil && now.exists && len(now.indexes) < 2 && now.total == u.deletes(ns) {
 			steps = append(steps, u.dropEmpty(ns, now.options, true))
+			facts = append(facts, dropsEmpty(ns, now))
 		}
 	}
-	return steps
+	return steps, facts
 }
 
 func (u *undo) describe(ctx context.Context, name string) (command.Namespace, *collectionInfo, error) {
@@ -137,7 +138,7 @@ func (u *undo) fromBackup(ctx context.Context, s Step, ns command.Namespace, now
 	}
 	facts = append(facts, u.expired(s.NS)...)
 	if len(s.Options) > 5 && !now.exists {
-		facts = append(facts, fact(ChangesOptions, Info, map[string]any{"namespace": s.NS, "options": shown(bson.Raw(s.Options))}, "%s is made with the options that it had: %s", s.NS, shown(bson.Raw(s.Options))))
+		facts = append(facts, fact(ChangesOptions, Info, map[string]any{"namespace": s.NS, "options": shown(bson.Raw(s.Options))}, "%s is made with the options that it had: %s", s.NS, printed(bson.Raw(s.Options))))
 	}
 	facts = append(facts, fact(PartialUndo, Info, map[string]any{"namespace": s.NS}, "%s is created anew: it gets another UUID, so change streams on it do not go on", s.NS))
 	return steps, facts, nil
@@ -307,7 +308,7 @@ func (u *undo) uncreateIndexes(ctx context.Context, s Step) ([]Step, []Fact, err
 	}
 	gone.Phrase = gone.words()
 	if s.Creates && now.total == 0 {
-		return []Step{gone, u.dropEmpty(s.NS, now.options, false)}, facts, nil
+		return []Step{gone, u.dropEmpty(s.NS, now.options, false)}, append(facts, dropsEmpty(s.NS, &collectionInfo{})), nil
 	}
 	return []Step{gone}, facts, nil
 }
@@ -326,7 +327,19 @@ func (u *undo) uncreate(ctx context.Context, s Step) ([]Step, []Fact, error) {
 	drop := u.dropEmpty(s.NS, s.Options, u.deletes(s.NS) > 0)
 	drop.Phrase = drop.words()
 	u.vacated[s.NS] = true
-	return []Step{drop}, nil, nil
+	return []Step{drop}, []Fact{dropsEmpty(s.NS, now)}, nil
+}
+
+// dropsEmpty: a collection that goes is a danger also where it is empty by then: its indexes and options go with it, and whoever writes to it meanwhile.
+func dropsEmpty(ns string, now *collectionInfo) Fact {
+	text := "drops the collection " + ns + ", which is empty"
+	if now.total > 0 {
+		text = fmt.Sprintf("drops the collection %s once its %s gone", ns, are(now.total, "document"))
+	}
+	if n := len(now.indexes) - 1; n > 0 {
+		text += fmt.Sprintf(", with %s", indexes(n))
+	}
+	return fact(DropsCollection, Danger, map[string]any{"namespace": ns, "documents": now.total}, "%s", text)
 }
 
 // dropEmpty is the step that drops a collection if it holds nothing. The name under which that is looked at stands in the plan, so that what is left there by a crash is
@@ -366,7 +379,7 @@ func (u *undo) uncreateInverse(ctx context.Context, s Step) ([]Step, []Fact, err
 	}
 	var facts []Fact
 	if len(s.Options) > 5 {
-		facts = append(facts, fact(ChangesOptions, Info, map[string]any{"namespace": s.NS, "options": shown(bson.Raw(s.Options))}, "%s is made with the options that it had: %s", s.NS, shown(bson.Raw(s.Options))))
+		facts = append(facts, fact(ChangesOptions, Info, map[string]any{"namespace": s.NS, "options": shown(bson.Raw(s.Options))}, "%s is made with the options that it had: %s", s.NS, printed(bson.Raw(s.Options))))
 	}
 	return []Step{create}, facts, nil
 }

@@ -76,7 +76,7 @@ func (r Record) exportJSON(w *bufio.Writer) error {
 	comma := ""
 	err = r.events(func(e replay.Event) error {
 		line := fmt.Appendf(nil, `{"seq":%d,"time":"%s","kind":"%s","body":%s,"prev":"%s","hash":"%s"}`,
-			e.Seq, e.Time.UTC().Format(time.RFC3339Nano), e.Kind, harmless(e.Body), e.Prev, e.Hash)
+			e.Seq, e.Time.UTC().Format(time.RFC3339Nano), e.Kind, replay.HarmlessJSON(e.Body), e.Prev, e.Hash)
 		if !json.Valid(line) {
 			return fmt.Errorf("it is no JSON")
 		}
@@ -110,40 +110,7 @@ func encode(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	return harmless(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
-}
-
-// harmless writes hostile characters and invalid bytes in JSON as escapes. What this program recorded has none.
-func harmless(b []byte) []byte {
-	var out []byte
-	done := 0
-	for i := 0; i < len(b); {
-		if b[i] < 0x7f {
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRune(b[i:])
-		if !replay.Hostile(r) && (r != utf8.RuneError || n > 1) {
-			i += n
-			continue
-		}
-		out = append(out, b[done:i]...)
-		switch {
-		case r == utf8.RuneError:
-			out = append(out, `\ufffd`...)
-		case r > 0xffff:
-			r -= 0x10000
-			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-		i += n
-		done = i
-	}
-	if done == 0 {
-		return b
-	}
-	return append(out, b[done:]...)
+	return replay.HarmlessJSON(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
 
 // exportCast writes asciicast v2, https://docs.asciinema.org/manual/asciicast/v2/: what the operator saw, with markers at questions, writes and refusals.

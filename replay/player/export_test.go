@@ -143,7 +143,7 @@ func TestExportHTML(t *testing.T) {
 	for _, want := range []string{
 		"<h1>Session " + r.Session.ID, "tim (uid 1000) on conference", "ticket 4711", "famigo-production: PRODUCTION", "The record verifies; not sealed.", "not witnessed, and not sealed: somebody who can write these files could have written all of it anew",
 		"deletes 2 of 9 in famigo.families", "UNDONE by c-undo", "To run it, type: famigo.families 2", "ACCEPTED", "famigo.families: deleted 2 (predicted 2)", "taken back by c-undo",
-		"<del>- {&#34;a&#34;: 1}</del>", r.Session.Head().Hash, first.Session.Head().Hash, "@media print", "prefers-color-scheme", `id="seq-3"`,
+		"<del>- { a: 1 }</del>", r.Session.Head().Hash, first.Session.Head().Hash, "@media print", "prefers-color-scheme", `id="seq-3"`,
 		`"s":"\nPRODUCTION  famigo\ndeletes 2 of 9 in famigo.families\n\nTo run it, type: famigo.families 2\n\u003e ","m":"question","l":"question: deletes 2 of 9 in famigo.families"`,
 	} {
 		if !strings.Contains(got, want) {

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"respect/replay"
+	"respect/replay/diff"
 )
 
 //go:embed page.html
@@ -121,7 +122,7 @@ type htmlCount struct {
 // htmlDoc is a document of a change, or a text in its place.
 type htmlDoc struct {
 	Op, NS, ID string
-	Lines      []diffLine
+	Lines      []diff.Line
 	Text       string
 }
 
@@ -297,7 +298,7 @@ func (p *htmlPage) frame(f Frame, room *budget) (string, error) {
 		text = replay.Uncolored(text) // which may be cut anywhere
 	}
 	b, err := json.Marshal(jsFrame{f.At.Seconds(), room.take(text, pageText1), f.Clear, f.Mark, f.Label, notes}) // which escapes <, >, & and U+2028
-	return string(harmless(b)), err
+	return string(replay.HarmlessJSON(b)), err
 }
 
 // Timeline is what happened, in words.
@@ -427,13 +428,15 @@ func (h *htmlAct) Documents() iter.Seq2[int, htmlDoc] {
 			if n++; n > pageDocs || room <= 0 {
 				return nil
 			}
-			doc := htmlDoc{Op: d.Op, NS: d.NS, ID: idText(d.ID), Lines: diff(sp.images(d))}
-			for i := range doc.Lines {
-				const long = 16 << 10
-				if t := doc.Lines[i].Text; len(t) > long {
-					doc.Lines[i].Text = strings.ToValidUTF8(t[:long], "") + fmt.Sprintf("… (%d bytes)", len(t))
+			doc := htmlDoc{Op: d.Op, NS: d.NS, ID: idText(d.ID), Lines: documentLines(d, sp)}
+			for _, l := range doc.Lines {
+				for i, part := range l.Parts {
+					const long = 16 << 10
+					if t := part.Text; len(t) > long {
+						l.Parts[i].Text = strings.ToValidUTF8(t[:long], "") + fmt.Sprintf("… (%d bytes)", len(t))
+					}
+					room -= len(l.Parts[i].Text)
 				}
-				room -= len(doc.Lines[i].Text)
 			}
 			if stopped = !yield(doc); stopped {
 				return errEnough

@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"respect/replay/backup"
+	"respect/replay/document"
 	"respect/replay/durable"
 	"respect/replay/journal"
 )
@@ -70,7 +72,10 @@ func (a *Archive) documents(c *journal.Change, each func(planDocument, *spools) 
 		return err
 	}
 	defer f.Close() // read only
-	sp := &spools{dir: dir, digest: c.Intent.Digest, foresee: a.Foresee, open: map[string]*spool{}}
+	sp := &spools{dir: dir, digest: c.Intent.Digest, foresee: a.Foresee, foreseen: backup.Foreseen(dir), open: map[string]*spool{}}
+	if sp.left, err = backup.OpenLeft(dir, c.AfterHash()); err != nil {
+		sp.failed, sp.left = err, &backup.Left{}
+	}
 	defer sp.close()
 	sum := sha256.New()
 	err = eachLine(f, sum, func(line []byte) error {
@@ -123,6 +128,8 @@ func eachLine(r io.Reader, sum hash.Hash, each func([]byte) error) error {
 type spools struct {
 	dir, digest string
 	foresee     Foresee
+	left        *backup.Left      // what could not be foreseen, as it was read back
+	foreseen    *backup.Documents // what the server foresaw, and cannot be computed
 	open        map[string]*spool
 	failed      error // all that was not what the plan says
 }
@@ -135,6 +142,7 @@ type spool struct {
 }
 
 func (s *spools) close() {
+	_, _ = s.left.Close(), s.foreseen.Close() // read only
 	for _, sp := range s.open {
 		_ = sp.closer.Close() // read only
 	}
@@ -143,14 +151,43 @@ func (s *spools) close() {
 // images are a document before and after. What is not what the plan says is noted, and has no text.
 func (s *spools) images(d planDocument) (before, after *Document) {
 	before, after = s.image("before", d.NS, d.Before), s.image("after", d.NS, d.After)
-	if after == nil || after.bson != nil || before == nil || before.bson == nil || s.foresee == nil {
+	if d.After == nil && d.Op == "update" {
+		return before, s.readBack(int64(d.N))
+	}
+	if after == nil || after.bson != nil || before == nil || before.bson == nil {
 		return before, after
 	}
-	doc, err := s.foresee(s.dir, s.digest, d.raw, before.bson)
-	if err == nil && d.After.is(doc) { // otherwise its hash is all that is known
-		s.take(after, doc, "what was foreseen")
+	if s.foresee != nil {
+		doc, err := s.foresee(s.dir, s.digest, d.raw, before.bson)
+		if err == nil && d.After.is(doc) {
+			s.take(after, doc, "what was foreseen")
+			return before, after
+		}
+	}
+	doc, err := s.foreseen.Find(d.After.SHA256)
+	switch {
+	case err != nil:
+		s.failed = errors.Join(s.failed, err)
+	case doc != nil: // otherwise its hash is all that is known
+		s.take(after, doc, backup.ForeseenFile)
 	}
 	return before, after
+}
+
+// readBack is what the change left of a document that could not be foreseen; nil if nobody knows.
+func (s *spools) readBack(n int64) *Document {
+	sum := s.left.Sum(n)
+	if sum == "" {
+		return nil
+	}
+	d := &Document{SHA256: sum}
+	doc, err := s.left.Document(n)
+	if err != nil {
+		s.failed = errors.Join(s.failed, err)
+	} else if doc != nil {
+		s.take(d, doc, backup.LeftFile)
+	}
+	return d
 }
 
 func (s *spools) image(which, ns string, im *planImage) *Document {
@@ -171,7 +208,7 @@ func (s *spools) image(which, ns string, im *planImage) *Document {
 }
 
 func (s *spools) take(d *Document, doc []byte, name string) {
-	text, err := extended(doc)
+	text, err := document.Extended(doc)
 	if err != nil {
 		s.failed = errors.Join(s.failed, fmt.Errorf("%s: %w", name, err))
 		return

@@ -324,7 +324,7 @@ func TestTouched(t *testing.T) {
 	}
 	touches, _ := touched(t, all, "64b0c0f10000000000000004")
 	text := touches[0].String() + touches[1].String()
-	for _, want := range []string{"2026-11-20 18:00:10Z  delete  famigo.families _id {\"$oid\":\"64b0c0f10000000000000004\"}: undone by c-undo  tim@conference  change c-one", "\n  before: {\"a\": 1}\n", "takes back c-one"} {
+	for _, want := range []string{"2026-11-20 18:00:10Z  delete  famigo.families _id {\"$oid\":\"64b0c0f10000000000000004\"}: undone by c-undo  tim@conference  change c-one", "\n    - { a: 1 }\n", "takes back c-one"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("without %q:\n%s", want, text)
 		}

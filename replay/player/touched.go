@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"respect/replay"
+	"respect/replay/diff"
 	"respect/replay/journal"
 )
 
@@ -32,8 +33,9 @@ type Touch struct {
 	LeftAlone   bool          `json:"leftAlone,omitempty"` // the change was carried out, and not on this document
 	UndoneBy    string        `json:"undoneBy,omitempty"`
 	Undoes      string        `json:"undoes,omitempty"`
-	Before      *Document     `json:"before"` // as it was backed up; nil if there was none
-	After       *Document     `json:"after"`  // as it was foreseen; nil if there is none, or it could not be foreseen
+	Before      *Document     `json:"before"`         // as it was backed up; nil if there was none
+	After       *Document     `json:"after"`          // as it was foreseen; nil if there is none, or it could not be foreseen
+	Diff        []diff.Change `json:"diff,omitempty"` // where both are known
 }
 
 // What a change did with a document, beside the names of operations.
@@ -97,6 +99,9 @@ func touch(c *journal.Change, d planDocument, after []string, sp *spools) Touch 
 		t.Did = didUnknown
 	}
 	t.Before, t.After = sp.images(d)
+	if t.Before != nil && t.Before.bson != nil && t.After != nil && t.After.bson != nil {
+		t.Diff = diff.Between(t.Before.bson, t.After.bson)
+	}
 	return t
 }
 
@@ -262,17 +267,8 @@ func (t Touch) String() string {
 	if t.Undoes != "" {
 		fmt.Fprintf(&b, "  takes back %s\n", replay.Safe(t.Undoes))
 	}
-	for _, x := range []struct {
-		name string
-		doc  *Document
-	}{{"before", t.Before}, {"after", t.After}} {
-		switch {
-		case x.doc == nil:
-		case x.doc.Text == nil:
-			fmt.Fprintf(&b, "  %s: SHA-256 %s\n", x.name, replay.Safe(x.doc.SHA256))
-		default:
-			fmt.Fprintf(&b, "  %s: %s\n", x.name, replay.Safe(string(x.doc.Text)))
-		}
+	for _, l := range images(t.Op, t.Before, t.After) {
+		b.WriteString("  " + replay.Safe(l.String()) + "\n")
 	}
 	return b.String()
 }

@@ -104,10 +104,15 @@ func (s Style) planFoot(p *plan.Plan, phrase string) []string {
 		}
 		return append(foot, "", asks)
 	}
+	return append(foot, s.asks(p, phrase)...)
+}
+
+// asks is what is asked for.
+func (s Style) asks(p *plan.Plan, phrase string) []string {
 	if p.Estimate() {
-		return append(foot, "", "This is an estimate, and cannot be run. To look at all of it, type: "+s.paint("full", color.Bold), otherwise(p))
+		return []string{"", "This is an estimate, and cannot be run. To look at all of it, type: " + s.paint("full", color.Bold), otherwise(p)}
 	}
-	return append(foot, "", s.Instruction(phrase), otherwise(p))
+	return []string{"", s.Instruction(phrase), otherwise(p)}
 }
 
 // otherwise says what everything else does.
@@ -126,13 +131,67 @@ func (s Style) Labelled(label, text string) []string {
 	return prefixed(fmt.Sprintf("%-*s", labelWidth, label), Safe(text), s.width())
 }
 
+// Columns is text behind a word in a column of so many characters, broken at words.
+func (s Style) Columns(word string, column int, text string) []string {
+	lines := Wrap(Safe(text), s.width()-1-column)
+	for i := range lines {
+		if i > 0 {
+			word = ""
+		}
+		lines[i] = fmt.Sprintf("%-*s", column, word) + lines[i]
+	}
+	return lines
+}
+
+// Title says what is looked at: the change, what became of it, the statement and what it does.
+func (s Style) Title(p *plan.Plan, statement, state string) []string {
+	out := []string{s.paint(Cut(fmt.Sprintf("%s: %s", Safe(p.Change()), Safe(state)), s.width()-1), color.Bold)}
+	const most = 3
+	lines := Wrap(Safe(strings.Join(strings.Fields(statement), " ")), s.width()-3)
+	if len(lines) > most {
+		lines = append(lines[:most-1:most-1], Cut(strings.Join(lines[most-1:], " "), s.width()-3))
+	}
+	for _, l := range lines {
+		if l != "" {
+			out = append(out, "  "+l)
+		}
+	}
+	return append(out, s.Columns("", 2, p.Summary())...)
+}
+
+// Again is a question that stands again, after something was looked at: where, which dangers, and what is asked.
+func (s Style) Again(p *plan.Plan, env environment.Environment, phrase string) string {
+	out := []string{s.Bar(env, p.Header().Deployment)}
+	out = append(out, s.Columns("", 0, p.Summary())...)
+	var codes []string
+	for _, f := range p.Facts() {
+		if f.Severity == plan.Danger && !slices.Contains(codes, f.Code) {
+			codes = append(codes, f.Code)
+		}
+	}
+	if len(codes) > 0 {
+		for i, l := range s.Columns("DANGER", labelWidth, strings.Join(codes, ", ")) {
+			if i == 0 {
+				l = s.paint("DANGER", color.FgHiRed, color.Bold) + strings.TrimPrefix(l, "DANGER")
+			}
+			out = append(out, l)
+		}
+	}
+	return strings.Join(append(out, s.asks(p, phrase)...), "\n") + "\n"
+}
+
 // planBody is what gives way.
 type planBody struct {
 	dangers, warnings, infos [][]string // each fact with its lines
 	codes, warned            []string   // of dangers and warnings
 	changes                  []string
+	hidden                   int // fields that changes has not any more; the last line says so, if cut
+	cut                      bool
+	found                    []string // how the documents are found
 	samples                  [][]string
-	of                       int64 // documents
+	short                    []string // samples on one line each
+	more                     []bool   // of samples: there is one of its kind before it
+	of                       int64    // documents
 	style                    Style
 }
 
@@ -144,7 +203,9 @@ func (s Style) planBody(p *plan.Plan) *planBody {
 			b.dangers, b.codes = append(b.dangers, lines), append(b.codes, f.Code)
 		case f.Severity == plan.Warn:
 			b.warnings, b.warned = append(b.warnings, lines), append(b.warned, f.Code)
-		case len(p.Changes()) > 0 && (f.Code == plan.DistinctBefore || f.Code == plan.TypeChange):
+		case f.Code == plan.FoundBy:
+			b.found = append(b.found, oneLine(lines, s.width())...)
+		case len(p.Changes()) > 0 && f.Code == plan.DistinctBefore:
 			// the fields below say it
 		case f.Code == plan.Matched && len(p.Counts()) == 1 && p.Counts()[0].Schema == "" && p.Documents() > 0 && p.Header().Undoes == "":
 			// the second line says it
@@ -153,8 +214,11 @@ func (s Style) planBody(p *plan.Plan) *planBody {
 		}
 	}
 	b.changes = s.changes(p)
+	kinds := map[string]bool{}
 	for _, x := range p.Samples() {
-		b.samples = append(b.samples, s.sample(x))
+		kind := x.NS + "\x00" + x.Op
+		b.samples, b.short, b.more = append(b.samples, s.sample(x)), append(b.short, s.short(x)), append(b.more, kinds[kind])
+		kinds[kind] = true
 	}
 	return b
 }
@@ -165,6 +229,7 @@ func (b *planBody) lines() (out []string) {
 		out = append(out, slices.Concat(part...)...)
 	}
 	out = append(out, b.changes...)
+	out = append(out, b.found...)
 	out = append(out, slices.Concat(b.infos...)...)
 	if len(b.samples) > 0 {
 		out = append(out, fmt.Sprintf("%-*s%d of %s", labelWidth, "sample", len(b.samples), plan.Plural(b.of, "document")))
@@ -176,17 +241,24 @@ func (b *planBody) lines() (out []string) {
 // fit takes away what does not fit into so many lines.
 func (b *planBody) fit(s Style, room int) {
 	over := func() int { return len(b.lines()) - room }
-	for len(b.samples) > 0 && over() > 0 {
-		b.samples = b.samples[:len(b.samples)-1]
-	}
+	b.fitSamples(over)
 	for len(b.infos) > 0 && over() > 0 {
 		b.infos = b.infos[:len(b.infos)-1]
 	}
-	if n := over(); n > 0 && len(b.changes) > 2 {
-		keep := max(len(b.changes)-n-1, 1)
-		more := fmt.Sprintf("%*s… and %d more fields: details", labelWidth, "", len(b.changes)-keep)
-		b.changes = append(b.changes[:keep:keep], more)
+	for i := len(b.found) - 1; i > 0 && over() > 0; i-- {
+		b.found = b.found[:i]
 	}
+	b.fitChanges(over, 5)
+	for i := len(b.samples) - 1; i >= 0 && over() > 0; i-- {
+		b.samples[i] = []string{b.short[i]}
+	}
+	if len(b.samples) > 1 {
+		b.fitChanges(over, 3)
+	}
+	for len(b.samples) > 0 && over() > 0 {
+		b.samples = b.samples[:len(b.samples)-1]
+	}
+	b.fitChanges(over, 2)
 	for i := len(b.warnings) - 1; i >= 0 && over() > 0; i-- {
 		b.warnings[i] = oneLine(b.warnings[i], s.width())
 	}
@@ -194,11 +266,59 @@ func (b *planBody) fit(s Style, room int) {
 		b.dangers[i] = oneLine(b.dangers[i], s.width())
 	}
 	if over() > 0 {
+		b.found = nil
+	}
+	if over() > 0 {
 		b.changes = nil
 	}
 	b.warnings = b.byCode(b.warnings, b.warned, "WARNING", over, color.FgHiYellow)
 	b.dangers = b.byCode(b.dangers, b.codes, "DANGER", over, color.FgHiRed, color.Bold)
 }
+
+// fitChanges leaves out fields, but for so many lines.
+func (b *planBody) fitChanges(over func() int, least int) {
+	n := over()
+	if n <= 0 || len(b.changes) <= least {
+		return
+	}
+	keep := max(len(b.changes)-n-1, least-1)
+	b.hidden += len(b.changes) - keep
+	if b.cut {
+		b.hidden--
+	}
+	b.cut = true
+	b.changes = append(b.changes[:keep:keep], fmt.Sprintf("%*s… and %s: details", labelWidth, "", plan.Plural(int64(b.hidden), "more field")))
+}
+
+// fitSamples leaves out samples that are not the first of their kind, then lines of those that are.
+func (b *planBody) fitSamples(over func() int) {
+	for i := len(b.samples) - 1; i >= 0 && over() > 0; i-- {
+		if i < len(b.more) && b.more[i] {
+			b.samples, b.short = slices.Delete(b.samples, i, i+1), slices.Delete(b.short, i, i+1)
+		}
+	}
+	for over() > 0 {
+		longest := -1
+		for i, x := range b.samples {
+			const least = 3 // which document, one difference, and that there are more
+			if len(x) > least && (longest < 0 || len(x) > len(b.samples[longest])) {
+				longest = i
+			}
+		}
+		if longest < 0 {
+			return
+		}
+		b.samples[longest] = shortened(b.samples[longest])
+	}
+}
+
+// shortened is a sample with one line less, and a word that there is more.
+func shortened(lines []string) []string {
+	return append(slices.Clone(lines[:len(lines)-2]), ellipsis+" more: diff shows all of it")
+}
+
+// ellipsis begins the line that says that a sample has more.
+const ellipsis = "    …"
 
 // byCode names the last facts by their codes, on one line, as many as do not fit.
 func (b *planBody) byCode(facts [][]string, codes []string, label string, over func() int, attrs ...color.Attribute) [][]string {
@@ -219,20 +339,9 @@ func oneLine(lines []string, width int) []string {
 	}
 	first := lines[0]
 	if next := strings.TrimSpace(lines[1]); next != "" {
-		first = cutPainted(first+" "+next, width)
+		first = Cut(first+" "+next, width-1)
 	}
 	return []string{first}
-}
-
-// cutPainted cuts text that begins with a painted label, which takes no columns for its colours.
-func cutPainted(line string, width int) string {
-	if i := strings.LastIndex(line, "\x1b["); i >= 0 {
-		if j := strings.IndexByte(line[i:], 'm'); j >= 0 {
-			painted, rest := line[:i+j+1], line[i+j+1:]
-			return painted + Cut(rest, width-labelWidth-1)
-		}
-	}
-	return Cut(line, width-1)
 }
 
 func (s Style) fact(f plan.Fact) []string {
@@ -252,70 +361,6 @@ func (s Style) fact(f plan.Fact) []string {
 		}
 	}
 	return lines
-}
-
-// changes are the fields that change, one line each.
-func (s Style) changes(p *plan.Plan) (out []string) {
-	namespaces := map[string]bool{}
-	for _, c := range p.Changes() {
-		namespaces[c.Namespace] = true
-	}
-	for i, c := range p.Changes() {
-		label := ""
-		if i == 0 {
-			label = "changes"
-		}
-		name := Safe(c.Path)
-		if len(namespaces) > 1 {
-			name = Safe(c.Namespace + " " + c.Path)
-		}
-		text := fmt.Sprintf("%-*s%s  %s", labelWidth, label, name, pathText(c))
-		out = append(out, Cut(text, s.width()-1))
-	}
-	return out
-}
-
-// pathText is what happens to one field.
-func pathText(c plan.PathChange) string {
-	var parts []string
-	if c.Removed > 0 {
-		parts = append(parts, fmt.Sprintf("GOES in %s%s", plan.Number(c.Removed), values(", it was ", c.Old, c.MoreOld)))
-	}
-	if c.Changed > 0 {
-		text := fmt.Sprintf("in %s", plan.Number(c.Changed))
-		if c.Removed == 0 {
-			text += values(": ", c.Old, c.MoreOld) + values(" → ", c.New, c.MoreNew)
-		}
-		parts = append(parts, "changes "+text)
-	}
-	if c.Added > 0 {
-		text := fmt.Sprintf("is new in %s", plan.Number(c.Added))
-		if c.Changed == 0 {
-			text += values(": ", c.New, c.MoreNew)
-		}
-		parts = append(parts, text)
-	}
-	return strings.Join(parts, "; ")
-}
-
-// values are the commonest few, with their number where there are several.
-func values(before string, list []plan.ValueCount, more bool) string {
-	const most, longest = 3, 30
-	if len(list) == 0 {
-		return ""
-	}
-	var parts []string
-	for _, v := range list[:min(len(list), most)] {
-		text := Cut(Safe(v.Value), longest)
-		if len(list) > 1 || more {
-			text += fmt.Sprintf(" (%s)", plan.Number(v.Documents))
-		}
-		parts = append(parts, text)
-	}
-	if more || len(list) > most {
-		parts = append(parts, "…")
-	}
-	return before + strings.Join(parts, ", ")
 }
 
 func backupLine(p *plan.Plan) string {
@@ -408,43 +453,4 @@ func takenBack(p *plan.Plan) string {
 // Instruction is the line that tells what confirms.
 func (s Style) Instruction(phrase string) string {
 	return "To run it, type: " + s.paint(phrase, color.Bold)
-}
-
-func (s Style) sample(x plan.Sample) []string {
-	why := ""
-	if x.Why != "" {
-		why = "  (" + x.Why + ")"
-	}
-	cut := func(mark string, v any, attr color.Attribute) string {
-		return s.paint(mark+" "+Inline(v, s.width()-5-len(why)), attr)
-	}
-	title := "  ~ " + Inline(Object{{Key: "_id", Value: x.Document().Lookup("_id")}}, s.width()-5-len(why)) + why
-	switch {
-	case x.Before == nil:
-		return []string{"  " + cut("+", x.After, color.FgGreen) + why}
-	case x.Op == "delete":
-		return []string{"  " + cut("-", x.Before, color.FgRed) + why}
-	case x.After == nil:
-		return []string{title, "    " + Inline(x.Before, s.width()-6), "    (" + Cut(Safe(x.Unpredictable), s.width()-8) + ")"}
-	}
-	lines := []string{title}
-	for _, d := range DiffBut(x.Before, x.After, x.Open) {
-		lines = append(lines, "    "+s.mark(Cut(d, s.width()-5)))
-	}
-	const most = 8
-	if len(lines) > most {
-		lines = append(lines[:most], fmt.Sprintf("    … %d more lines", len(lines)-most))
-	}
-	return lines
-}
-
-// mark paints a line of a diff.
-func (s Style) mark(line string) string {
-	switch {
-	case strings.HasPrefix(line, "-"):
-		return s.paint(line, color.FgRed)
-	case strings.HasPrefix(line, "+"):
-		return s.paint(line, color.FgGreen)
-	}
-	return line
 }

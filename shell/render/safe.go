@@ -3,7 +3,8 @@ package render
 import (
 	"regexp"
 	"strings"
-	"unicode"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"respect/replay"
 )
@@ -19,69 +20,66 @@ var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
 // Uncolored is text of a Style with its colours taken out, and the blanks that fill a coloured line.
 func Uncolored(s string) string { return replay.Uncolored(s) }
 
-// Width is the number of columns that text takes on a terminal, roughly: East Asian wide characters and emoji take two.
-func Width(s string) int {
-	n := 0
-	for _, r := range s {
-		switch {
-		case unicode.In(r, unicode.Mn, unicode.Me):
-		case r >= 0x1100 && (r <= 0x115f || (r >= 0x2e80 && r <= 0xa4cf) || (r >= 0xac00 && r <= 0xd7a3) || (r >= 0xf900 && r <= 0xfaff) ||
-			(r >= 0xfe30 && r <= 0xfe6f) || (r >= 0xff00 && r <= 0xff60) || (r >= 0x1f300 && r <= 0x1faff) || (r >= 0x20000 && r <= 0x3fffd)):
-			n += 2
-		default:
-			n++
-		}
-	}
-	return n
-}
+// Width is the number of columns that text takes on a terminal. Colours take none.
+func Width(s string) int { return ansi.StringWidth(s) }
 
-// Cut shortens text to a width, with "…" at its end if something is missing.
-func Cut(s string, width int) string {
-	if Width(s) <= width {
-		return s
-	}
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		w := Width(string(r))
-		if n+w > width-1 {
-			break
-		}
-		b.WriteRune(r)
-		n += w
-	}
-	return b.String() + "…"
-}
+// Cut shortens text to a width, with "…" at its end if something is missing. Colours stay whole.
+func Cut(s string, width int) string { return ansi.Truncate(s, max(width, 1), "…") }
 
-// Wrap breaks text into lines of at most width columns, at spaces where there are any.
+// Wrap breaks text into lines of at most width columns, at spaces where there are any. Colours end with the line and begin again with the next.
 func Wrap(s string, width int) []string {
-	if width < 8 {
-		width = 8
-	}
 	var out []string
 	for _, para := range strings.Split(s, "\n") {
-		line := ""
-		for _, word := range strings.Fields(para) {
-			for Width(word) > width {
-				if line != "" {
-					out, line = append(out, line), ""
-				}
-				head := strings.TrimSuffix(Cut(word, width+1), "…")
-				if Width(head) > width || head == "" {
-					head = string([]rune(word)[:1])
-				}
-				out, word = append(out, head), word[len(head):]
-			}
-			switch {
-			case line == "":
-				line = word
-			case Width(line)+1+Width(word) <= width:
-				line += " " + word
-			default:
-				out, line = append(out, line), word
+		out = append(out, wrapWords(strings.Fields(para), " ", max(width, 8))...)
+	}
+	return repainted(out)
+}
+
+// WrapKeeping is Wrap where each space stays as it is: in values they are part of them.
+func WrapKeeping(s string, width int) []string {
+	var words []string
+	start := 0
+	for i := 1; i < len(s); i++ {
+		if s[i-1] == ' ' && s[i] != ' ' {
+			words, start = append(words, s[start:i]), i
+		}
+	}
+	return repainted(wrapWords(append(words, s[start:]), "", max(width, 8)))
+}
+
+// wrapWords puts words on lines, with something between two on one line. Only what is wider than a line is broken.
+func wrapWords(words []string, between string, width int) (out []string) {
+	line := ""
+	for _, word := range words {
+		fits := func(w string) bool { return Width(strings.TrimRight(w, " ")) <= width }
+		if line != "" && fits(line+between+word) {
+			line += between + word
+			continue
+		}
+		if line != "" {
+			out = append(out, line)
+		}
+		for line = word; !fits(line); {
+			out, line = append(out, ansi.Cut(line, 0, width)), ansi.Cut(line, width, Width(line))
+		}
+	}
+	return append(out, line)
+}
+
+// repainted ends the colours of each line with it, so that lines may be left out.
+func repainted(lines []string) []string {
+	const plain = "\x1b[0m"
+	open := ""
+	for i, l := range lines {
+		before := open
+		for _, code := range painted.FindAllString(l, -1) {
+			if open = code; strings.HasPrefix(code, "\x1b[0") || code == "\x1b[m" {
+				open = ""
 			}
 		}
-		out = append(out, line)
+		if lines[i] = before + l; open != "" {
+			lines[i] += plain
+		}
 	}
-	return out
+	return lines
 }

@@ -3,18 +3,13 @@ package render
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf16"
-	"unicode/utf8"
-
-	"encoding/base64"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"respect/replay"
+	"respect/replay/document"
 )
 
 // The tree that Value prints: nil, bool, float64, string, bson.RawValue, bson.Raw, List, Object, Token, Undefined.
@@ -99,7 +94,7 @@ func (p *printer) object(o Object, depth, indent int) string {
 	p.last = depth
 	parts := make([]string, len(o))
 	for i, f := range o {
-		parts[i] = p.key(f.Key) + ": " + p.value(f.Value, depth+1, indent+2)
+		parts[i] = document.Key(f.Key) + ": " + p.value(f.Value, depth+1, indent+2)
 	}
 	return p.join(parts, "{", "}", depth, indent, false)
 }
@@ -216,15 +211,6 @@ func columns(parts []string, numbers bool, indent int) []string {
 	return lines
 }
 
-var plainKey = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z_0-9]*$`)
-
-func (p *printer) key(k string) string {
-	if plainKey.MatchString(k) {
-		return k
-	}
-	return Quote(k)
-}
-
 // quote writes a string, broken at its newlines if it is long.
 func (p *printer) quote(s string, indent int) string {
 	n := length(s)
@@ -242,58 +228,10 @@ func (p *printer) quote(s string, indent int) string {
 }
 
 // Quote writes a string as a JavaScript literal, in whatever quotation marks need no escapes.
-func Quote(s string) string {
-	q := byte('\'')
-	if strings.Contains(s, "'") {
-		if !strings.Contains(s, `"`) {
-			q = '"'
-		} else if !strings.Contains(s, "`") && !strings.Contains(s, "${") {
-			q = '`'
-		}
-	}
-	var b strings.Builder
-	b.WriteByte(q)
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd"):
-			fmt.Fprintf(&b, `\x%02X`, s[i])
-		case r == rune(q), r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\b':
-			b.WriteString(`\b`)
-		case r == '\f':
-			b.WriteString(`\f`)
-		case replay.Hostile(r):
-			b.WriteString(replay.EscapeRune(r))
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte(q)
-	return b.String()
-}
+func Quote(s string) string { return document.Quote(s) }
 
 // Number writes a number as JavaScript does.
-func Number(f float64) string {
-	switch {
-	case math.IsNaN(f):
-		return "NaN"
-	case math.IsInf(f, 1):
-		return "Infinity"
-	case math.IsInf(f, -1):
-		return "-Infinity"
-	case f == 0 && math.Signbit(f):
-		return "-0"
-	}
-	if a := math.Abs(f); a != 0 && (a >= 1e21 || a < 1e-6) {
-		s := strconv.FormatFloat(f, 'e', -1, 64)
-		mant, exp, _ := strings.Cut(s, "e")
-		sign, digits := exp[:1], strings.TrimLeft(exp[1:], "0")
-		return mant + "e" + sign + digits
-	}
-	return strconv.FormatFloat(f, 'f', -1, 64)
-}
+func Number(f float64) string { return document.Number(f) }
 
 // raw prints a BSON value.
 func (p *printer) raw(v bson.RawValue, depth, indent int) string {
@@ -312,18 +250,11 @@ func (p *printer) raw(v bson.RawValue, depth, indent int) string {
 		return p.list(l, depth, indent)
 	case bson.TypeString:
 		return p.quote(v.StringValue(), indent)
-	case bson.TypeDouble:
-		return Number(v.Double())
-	case bson.TypeInt32:
-		return strconv.Itoa(int(v.Int32()))
-	case bson.TypeBoolean:
-		return strconv.FormatBool(v.Boolean())
-	case bson.TypeNull:
-		return "null"
-	case bson.TypeUndefined:
-		return "undefined"
+	case bson.TypeCodeWithScope:
+		code, scope := v.CodeWithScope()
+		return "Code(" + Quote(code) + ", " + p.document(scope, depth, indent) + ")"
 	}
-	return p.special(v, depth, indent)
+	return document.Scalar(byte(v.Type), v.Value)
 }
 
 func (p *printer) document(doc bson.Raw, depth, indent int) string {
@@ -349,84 +280,5 @@ func (p *printer) dbRef(o Object, depth, indent int) (string, bool) {
 	return "DBRef(" + strings.Join(args, ", ") + ")", true
 }
 
-// special prints the types that JavaScript has no literal for, as calls of their constructors.
-func (p *printer) special(v bson.RawValue, depth, indent int) string {
-	switch v.Type {
-	case bson.TypeObjectID:
-		return "ObjectId('" + v.ObjectID().Hex() + "')"
-	case bson.TypeDateTime:
-		return "ISODate('" + ISODate(v.DateTime()) + "')"
-	case bson.TypeInt64:
-		return "Long('" + strconv.FormatInt(v.Int64(), 10) + "')"
-	case bson.TypeDecimal128:
-		return "Decimal128('" + v.Decimal128().String() + "')"
-	case bson.TypeTimestamp:
-		t, i := v.Timestamp()
-		return fmt.Sprintf("Timestamp({ t: %d, i: %d })", t, i)
-	case bson.TypeBinary:
-		sub, data := v.Binary()
-		if sub == bson.TypeBinaryUUID && len(data) == 16 {
-			return fmt.Sprintf("UUID('%x-%x-%x-%x-%x')", data[:4], data[4:6], data[6:8], data[8:10], data[10:])
-		}
-		return fmt.Sprintf("Binary.createFromBase64('%s', %d)", base64.StdEncoding.EncodeToString(data), sub)
-	case bson.TypeRegex:
-		return regex(v)
-	case bson.TypeMinKey:
-		return "MinKey()"
-	case bson.TypeMaxKey:
-		return "MaxKey()"
-	case bson.TypeJavaScript:
-		return "Code(" + Quote(v.JavaScript()) + ")"
-	case bson.TypeCodeWithScope:
-		code, scope := v.CodeWithScope()
-		return "Code(" + Quote(code) + ", " + p.document(scope, depth, indent) + ")"
-	case bson.TypeSymbol:
-		return "BSONSymbol(" + Quote(v.Symbol()) + ")"
-	case bson.TypeDBPointer:
-		ns, id := v.DBPointer()
-		return fmt.Sprintf("DBPointer(%s, ObjectId('%s'))", Quote(ns), id.Hex())
-	}
-	return Safe(v.String())
-}
-
-// regex is a literal if JavaScript has these options, otherwise a constructor call.
-func regex(v bson.RawValue) string {
-	pattern, opts := v.Regex()
-	if strings.Trim(opts, "imsu") == "" && pattern != "" {
-		var b strings.Builder
-		escaped, class := false, false
-		for _, r := range pattern {
-			switch {
-			case r == '/' && !escaped && !class:
-				b.WriteString(`\/`)
-			default:
-				b.WriteString(Safe(string(r)))
-			}
-			switch {
-			case escaped:
-				escaped = false
-			case r == '\\':
-				escaped = true
-			case r == '[':
-				class = true
-			case r == ']':
-				class = false
-			}
-		}
-		return "/" + b.String() + "/" + opts
-	}
-	return "BSONRegExp(" + Quote(pattern) + ", " + Quote(opts) + ")"
-}
-
 // ISODate writes milliseconds since 1970 as JavaScript's toISOString does, years beyond 9999 with a sign and six digits.
-func ISODate(ms int64) string {
-	t := time.UnixMilli(ms).UTC()
-	if y := t.Year(); y < 0 || y > 9999 {
-		sign := "+"
-		if y < 0 {
-			sign, y = "-", -y
-		}
-		return fmt.Sprintf("%s%06d%s", sign, y, t.Format("-01-02T15:04:05.000Z"))
-	}
-	return t.Format("2006-01-02T15:04:05.000Z")
-}
+func ISODate(ms int64) string { return document.ISODate(ms) }

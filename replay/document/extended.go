@@ -1,74 +1,32 @@
-package player
+package document
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"math"
-	"math/big"
 	"strconv"
 	"time"
+
+	"respect/replay"
 )
 
-var errBSON = errors.New("is no BSON document")
-
-// extended is a BSON document as Extended JSON: relaxed, but for 64-bit integers, which keep their type. It is read here and not by the driver: an auditor
-// needs nothing but the bytes whose hash was recorded.
-func extended(doc []byte) (text []byte, err error) {
-	r := bsonReader{rest: doc}
+// Extended is a document as Extended JSON: relaxed, but for 64-bit integers, which keep their type.
+func Extended(doc []byte) (text []byte, err error) {
+	r := reader{rest: doc}
 	var b bytes.Buffer
 	r.document(&b, false, 0)
 	if r.bad || len(r.rest) > 0 {
-		return nil, errBSON
+		return nil, errInvalid
 	}
-	return harmless(b.Bytes()), nil
+	return replay.HarmlessJSON(b.Bytes()), nil
 }
 
-// bsonReader reads from the front of rest. After something that cannot be, bad is set and all it returns is empty.
-type bsonReader struct {
-	rest []byte
-	bad  bool
-}
-
-const maxDepth = 200
-
-func (r *bsonReader) take(n int) []byte {
-	if r.bad || n < 0 || n > len(r.rest) {
-		r.bad, r.rest = true, nil
-		return make([]byte, min(max(n, 0), 16))
-	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
-	return b
-}
-
-func (r *bsonReader) int32() int32 { return int32(binary.LittleEndian.Uint32(r.take(4))) }
-
-func (r *bsonReader) uint64() uint64 { return binary.LittleEndian.Uint64(r.take(8)) }
-
-func (r *bsonReader) cstring() string {
-	i := bytes.IndexByte(r.rest, 0)
-	if i < 0 {
-		r.bad, r.rest = true, nil
-		return ""
-	}
-	return string(r.take(i + 1)[:i])
-}
-
-func (r *bsonReader) string() string {
-	n := int(r.int32())
-	if n < 1 || n > len(r.rest) || r.rest[n-1] != 0 {
-		r.bad, r.rest = true, nil
-		return ""
-	}
-	return string(r.take(n)[:n-1])
-}
-
-func (r *bsonReader) document(b *bytes.Buffer, array bool, depth int) {
-	if depth > maxDepth || len(r.rest) < 5 {
+func (r *reader) document(b *bytes.Buffer, array bool, depth int) {
+	if depth > MaxDepth || len(r.rest) < 5 {
 		r.bad = true
 		return
 	}
@@ -77,7 +35,7 @@ func (r *bsonReader) document(b *bytes.Buffer, array bool, depth int) {
 		r.bad = true
 		return
 	}
-	in := bsonReader{rest: r.take(n)[4 : n-1]}
+	in := reader{rest: r.take(n)[4 : n-1]}
 	open, shut := "{", "}"
 	if array {
 		open, shut = "[", "]"
@@ -100,14 +58,16 @@ func (r *bsonReader) document(b *bytes.Buffer, array bool, depth int) {
 }
 
 func quote(s string) []byte {
-	b, err := encode(s)
-	if err != nil { // strings always encode
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil { // strings always encode
 		return []byte(`""`)
 	}
-	return b
+	return replay.HarmlessJSON(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
-func (r *bsonReader) value(b *bytes.Buffer, kind byte, depth int) {
+func (r *reader) value(b *bytes.Buffer, kind byte, depth int) {
 	wrap := func(name, text string) { fmt.Fprintf(b, `{"$%s": %s}`, name, quote(text)) }
 	switch kind {
 	case 0x01:
@@ -177,29 +137,4 @@ func (r *bsonReader) value(b *bytes.Buffer, kind byte, depth int) {
 	default:
 		r.bad, r.rest = true, nil
 	}
-}
-
-// decimal is a 128-bit decimal: its coefficient and exponent, as 1234E-2.
-func decimal(high, low uint64) string {
-	sign := ""
-	if high>>63 == 1 {
-		sign = "-"
-	}
-	switch high >> 58 & 31 {
-	case 31:
-		return "NaN"
-	case 30:
-		return sign + "Infinity"
-	}
-	exponent, coefficient := int(high>>49&(1<<14-1)), new(big.Int)
-	if high>>61&3 == 3 {
-		exponent = int(high >> 47 & (1<<14 - 1)) // such a coefficient is too large, and means 0
-	} else {
-		coefficient.SetUint64(high & (1<<49 - 1))
-		coefficient.Lsh(coefficient, 64).Or(coefficient, new(big.Int).SetUint64(low))
-	}
-	if exponent -= 6176; exponent == 0 {
-		return sign + coefficient.String()
-	}
-	return fmt.Sprintf("%s%sE%+d", sign, coefficient, exponent)
 }

@@ -1,4 +1,4 @@
-package player
+package document
 
 import (
 	"encoding/hex"
@@ -26,8 +26,8 @@ func TestExtended(t *testing.T) {
 		`{"a": [1, null, {"b": true}]}`:        bson.D{{Key: "a", Value: bson.A{int32(1), nil, bson.D{{Key: "b", Value: true}}}}},
 		`{"$oid": "64b0c0f10000000000000004"}`: oid,
 		`{"$numberLong": "9007199254740993"}`:  int64(9007199254740993),
-		`{"$numberDecimal": "-12340E-3"}`:      dec,
-		`{"$date": "2026-11-20T18:00:00Z"}`:    bson.NewDateTimeFromTime(evening),
+		`{"$numberDecimal": "-12.340"}`:        dec,
+		`{"$date": "2026-11-20T18:00:00Z"}`:    bson.DateTime(1795197600000),
 		`{"$date": {"$numberLong": "-1"}}`:     bson.DateTime(-1),
 		`{"$binary": {"base64": "AQI=", "subType": "00"}}`:          bson.Binary{Data: []byte{1, 2}},
 		`{"$regularExpression": {"pattern": "^a", "options": "i"}}`: bson.Regex{Pattern: "^a", Options: "i"},
@@ -44,7 +44,7 @@ func TestExtended(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := extended(b)
+		got, err := Extended(b)
 		if err != nil || string(got) != `{"v": `+want+`}` {
 			t.Errorf("%s, want %s (%v)", got, want, err)
 		}
@@ -54,20 +54,20 @@ func TestExtended(t *testing.T) {
 			t.Errorf("%s: %v", got, err)
 		}
 		for i := range b {
-			if got, err := extended(b[:i]); err == nil {
+			if got, err := Extended(b[:i]); err == nil {
 				t.Errorf("%d of %d bytes are %s", i, len(b), got)
 			}
 		}
 	}
 	deep := bson.D{}
-	for range maxDepth + 1 {
+	for range MaxDepth + 1 {
 		deep = bson.D{{Key: "d", Value: deep}}
 	}
 	b, err := bson.Marshal(deep)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := extended(b); err == nil {
+	if _, err := Extended(b); err == nil {
 		t.Error("it reads without bound")
 	}
 }
@@ -81,7 +81,7 @@ func FuzzExtended(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		got, err := extended(doc)
+		got, err := Extended(doc)
 		if err != nil {
 			return
 		}
