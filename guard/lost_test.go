@@ -24,7 +24,11 @@ func TestLostReplies(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			eachRoad(t, func(t *testing.T, s *server) {
+			roads := []string{"proxy", "set", "double"}
+			if schemaWork(c.phrase) {
+				roads = roads[:2] // no document of it is compared, which is what the double can
+			}
+			each(t, func(t *testing.T, s *server) {
 				for _, fault := range []wiretest.Fault{wiretest.LoseReply, wiretest.Drop} {
 					for n := 0; ; n++ {
 						if done := loseOne(t, s, in(s.db, c.cmds), fault, n); done {
@@ -35,7 +39,7 @@ func TestLostReplies(t *testing.T) {
 						}
 					}
 				}
-			})
+			}, roads...)
 		})
 	}
 }

@@ -62,7 +62,8 @@ func until(change *Signal, ok func() bool, patience time.Duration, processes []i
 			continue
 		case <-time.After(min(sample, patience)):
 		}
-		now, worked := time.Now(), Worked(processes...)
+		ran, waited := Worked(processes...)
+		now, worked := time.Now(), ran+waited
 		if passed := now.Sub(before); work >= 0 && (worked-work).Abs() < passed/10 {
 			idle += min(passed, longest)
 		}

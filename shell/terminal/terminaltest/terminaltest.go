@@ -197,6 +197,22 @@ func (s *Session) Ready() error {
 	})
 }
 
+// Works waits until the program has been on a processor for so long from now on, with something that writes nothing.
+func (s *Session) Works(long time.Duration) error {
+	if !known {
+		time.Sleep(long)
+		return nil
+	}
+	begun, _ := Worked(s.cmd.Process.Pid)
+	for ran := begun; ran-begun < long; ran, _ = Worked(s.cmd.Process.Pid) {
+		if s.ended() {
+			return fmt.Errorf("the program ended (%v) after %s of work; the screen:\n%s", s.err, ran-begun, s.Screen())
+		}
+		time.Sleep(long / 10)
+	}
+	return nil
+}
+
 // Last waits until one of some texts is the last line of the screen.
 func (s *Session) Last(texts ...string) error {
 	return s.Until(fmt.Sprintf("%q as the last line", texts), func() bool {

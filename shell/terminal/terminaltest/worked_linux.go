@@ -10,12 +10,15 @@ import (
 	"time"
 )
 
-// Worked is for how long processes have been on a processor or waiting for their turn, all threads together: those that are named, and all others of the
+// known says whether Worked is.
+const known = true
+
+// Worked is for how long processes have been on a processor, and waiting for their turn, all threads together: those that are named, and all others of the
 // sessions that they lead. What has ended is no longer counted.
-func Worked(processes ...int) (sum time.Duration) {
+func Worked(processes ...int) (ran, waited time.Duration) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	for _, name := range stats {
 		b, err := os.ReadFile(name)
@@ -31,29 +34,30 @@ func Worked(processes ...int) (sum time.Duration) {
 		}
 		session, err := strconv.Atoi(w[3])
 		if err == nil && (slices.Contains(processes, pid) || slices.Contains(processes, session)) {
-			sum += worked(pid, w[11:13])
+			r, w := worked(pid, w[11:13])
+			ran, waited = ran+r, waited+w
 		}
 	}
-	return sum
+	return ran, waited
 }
 
 // worked is that of one process; times are its processor times in ticks, for kernels that do not tell for how long a thread waited.
-func worked(pid int, times []string) (sum time.Duration) {
+func worked(pid int, times []string) (ran, waited time.Duration) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err == nil && len(threads) > 0 {
 		for _, name := range threads {
 			b, err := os.ReadFile(name)
 			if w := strings.Fields(string(b)); err == nil && len(w) == 3 {
-				sum += nanoseconds(w[0]) + nanoseconds(w[1])
+				ran, waited = ran+nanoseconds(w[0]), waited+nanoseconds(w[1])
 			}
 		}
-		return sum
+		return ran, waited
 	}
 	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
 	for _, t := range times {
-		sum += nanoseconds(t) * tick
+		ran += nanoseconds(t) * tick
 	}
-	return sum
+	return ran, 0
 }
 
 func nanoseconds(s string) time.Duration {
