@@ -18,6 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"respect/guard"
+	"respect/guard/environment"
 	"respect/guard/internal/wiretest"
 	"respect/guard/plan"
 	"respect/replay"
@@ -482,4 +483,149 @@ func TestAttackOtherThanForeseen(t *testing.T) {
 	if len(r.Alarm) != 3 || r.ReadBack != most {
 		t.Errorf("alarms %v, read back %d; want 3 alarms, and all %d read back", r.Alarm, r.ReadBack, most)
 	}
+}
+
+// TestAttackUndoIntoADroppedCollection: the collection of a change was dropped since. Undo makes it as it was, with its unique index and its options, and says so.
+func TestAttackUndoIntoADroppedCollection(t *testing.T) {
+	t.Parallel()
+	s := production(t, "proxy")
+	s.setup(t, "mails", `{"_id": 1, "a": "x"}`, `{"_id": 2, "a": "y"}`)
+	s.command(t, `{"createIndexes": "mails", "indexes": [{"key": {"a": 1}, "name": "a_1", "unique": true}]}`)
+	was := s.state(t)
+	b := s.bench(t)
+	if _, _, err := b.run(`{"delete": "mails", "deletes": [{"q": {}, "limit": 0}]}`); err != nil {
+		t.Fatal(err)
+	}
+	c := b.last()
+	s.command(t, `{"drop": "mails"}`)
+	if _, err := b.undo(c); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "after undo", was, s.state(t))
+	said := false
+	for _, f := range b.op.asked[len(b.op.asked)-1].Plan.Facts() {
+		said = said || f.Code == plan.CreatesCollection && strings.Contains(f.Text, "was dropped since")
+	}
+	if !said {
+		t.Errorf("the preview says %v", b.op.asked[len(b.op.asked)-1].Plan.Facts())
+	}
+}
+
+// TestAttackLongPhrase: what is to be typed stays short enough to be typed, however many namespaces a plan has.
+func TestAttackLongPhrase(t *testing.T) {
+	t.Parallel()
+	s := production(t, "proxy")
+	var cmds []string
+	for i := range 30 {
+		s.setup(t, fmt.Sprintf("a_rather_long_name_%d", i), `{"_id": 1}`)
+		cmds = append(cmds, fmt.Sprintf(`{"delete": "a_rather_long_name_%d", "deletes": [{"q": {}, "limit": 0}]}`, i))
+	}
+	b := s.bench(t)
+	if _, _, err := b.run(cmds...); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.op.asked) != 1 {
+		t.Fatalf("%d questions", len(b.op.asked))
+	}
+	phrase := b.op.asked[0].Phrase
+	if !strings.HasPrefix(phrase, "30 namespaces 30 ") || len(phrase) > 60 {
+		t.Errorf("the phrase is %q", phrase)
+	}
+	// One name, however long, is typed.
+	s.setup(t, strings.Repeat("x", 90), `{"_id": 1}`)
+	if _, _, err := b.run(`{"update": "` + strings.Repeat("x", 90) + `", "updates": [{"q": {"_id": 1}, "u": {"$set": {"a": 1}}}]}`); err != nil {
+		t.Fatal(err)
+	}
+	if phrase := b.op.asked[1].Phrase; !strings.Contains(phrase, strings.Repeat("x", 90)+" 1") {
+		t.Errorf("the phrase is %q", phrase)
+	}
+}
+
+// TestAttackMarkedMeanwhile: a session is open on development, and somebody else marks the server production. Nothing more is written unasked, from the next write on.
+func TestAttackMarkedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, where := range []string{"respect", ""} { // the marker of the deployment, and that of the database
+		srv, err := start("development")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &server{uri: srv.URI, db: fmt.Sprintf("marked%d", nextDatabase.Add(1)), double: wiretest.NewDouble(t, srv.Address, false)}
+		s.uri = s.double.URI()
+		s.client(t)
+		s.people(t)
+		b := s.bench(t)
+		if _, _, err := b.run(`{"delete": "people", "deletes": [{"q": {"_id": 1}, "limit": 1}]}`); err != nil || len(b.op.asked) > 0 {
+			t.Fatalf("on development: %v, %d questions", err, len(b.op.asked))
+		}
+		db, coll := where, "environment"
+		if where == "" {
+			db, coll = s.db, "respect.environment"
+		}
+		if _, err := s.other.Database(db).Collection(coll).DeleteMany(t.Context(), bson.D{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.other.Database(db).Collection(coll).InsertOne(t.Context(), environment.MarkerDocument(environment.Production, "any", "somebody", markedAt)); err != nil {
+			t.Fatal(err)
+		}
+		s.forget()
+		_, _, err = b.run(`{"delete": "people", "deletes": [{"q": {}, "limit": 0}]}`)
+		var r *guard.Refused
+		if !errors.As(err, &r) || !strings.Contains(r.Text, "production") {
+			t.Errorf("marker in %q: %v, want a refusal that says what it is now", db, err)
+		}
+		s.quiet(t, "marked meanwhile")
+		b.op.answer = func(guard.Question) guard.Answer { return guard.Answer{Manner: guard.Aborted} }
+		for _, cmd := range []string{`{"delete": "people", "deletes": [{"q": {}, "limit": 0}]}`, `{"drop": "people"}`} {
+			if _, _, err := b.run(cmd); err == nil {
+				t.Errorf("marker in %q: %s ran", db, cmd)
+			}
+		}
+		if len(b.op.asked) != 2 {
+			t.Errorf("marker in %q: %d questions, want 2", db, len(b.op.asked))
+		}
+		s.quiet(t, "declined")
+		srv.Stop()
+	}
+}
+
+// TestAttackSpool: what is in the place of a backup's file must be that file. A link leads elsewhere, and a pipe would never answer.
+func TestAttackSpool(t *testing.T) {
+	t.Parallel()
+	s := production(t, "double")
+	s.people(t)
+	was := s.state(t)
+	for name, attack := range map[string]func(file string) error{
+		"a link": func(file string) error { return errors.Join(os.Rename(file, file+".1"), os.Symlink(file+".1", file)) },
+		"a pipe": func(file string) error { return errors.Join(os.Rename(file, file+".1"), syscall.Mkfifo(file, 0o600)) },
+		"a linked directory": func(file string) error {
+			dir := filepath.Dir(file)
+			return errors.Join(os.Rename(dir, dir+".1"), os.Symlink(dir+".1", dir))
+		},
+		"nothing": os.Remove,
+	} {
+		for _, which := range []string{"before/*/people.bson.gz", "plan.jsonl"} {
+			b := s.bench(t)
+			if which == "plan.jsonl" && name == "a linked directory" {
+				continue
+			}
+			b.op.answer = func(q guard.Question) guard.Answer {
+				files, err := filepath.Glob(filepath.Join(b.dir, "changes", "*", which))
+				if err != nil || len(files) != 1 {
+					t.Fatalf("%v, %v", files, err)
+				}
+				if err := attack(files[0]); err != nil {
+					t.Fatal(err)
+				}
+				return typed(q)
+			}
+			s.forget()
+			_, _, err := b.run(`{"delete": "people", "deletes": [{"q": {}, "limit": 0}]}`)
+			var r *guard.Refused
+			if !errors.As(err, &r) {
+				t.Errorf("%s in the place of %s: %v, want a refusal", name, which, err)
+			}
+			s.quiet(t, name)
+		}
+	}
+	same(t, "afterwards", was, s.state(t))
 }

@@ -368,7 +368,7 @@ func (g *Gate) phrase(p *plan.Plan) (string, error) {
 	if phrase == "" {
 		return "", errors.New("internal error: a plan that changes something has no phrase")
 	}
-	if !p.Danger() {
+	if !p.Coded() {
 		return phrase, nil
 	}
 	for {

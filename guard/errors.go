@@ -94,7 +94,7 @@ func (d *Deployment) fromWire(err error, write bool) error {
 	case write && e.Sent:
 		return fmt.Errorf("%w (%s)", ErrUnknownOutcome, e.Message)
 	case d.software.embedded && e.Sent:
-		return fmt.Errorf("the embedded server (FerretDB) dropped the connection; it does so for values that it cannot store, such as Decimal128 or NaN, which MongoDB can: %s", e.Message)
+		return fmt.Errorf("the connection to the embedded server (FerretDB) was closed before it answered: %s; if it still runs, this may be a value that it cannot store, such as Decimal128 or NaN", e.Message)
 	}
 	return fmt.Errorf("the server at %s cannot be reached: %s", d.server.Address(), e.Message)
 }

@@ -225,7 +225,7 @@ func confirmPhrase(p *plan.Plan, j guard.Judged) string {
 	if p.Empty() || p.Estimate() || j.Action != policy.Confirm {
 		return ""
 	}
-	if p.Danger() {
+	if p.Coded() {
 		return p.Phrase() + " <code>"
 	}
 	return p.Phrase()

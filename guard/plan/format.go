@@ -428,10 +428,41 @@ func typeable(s string) string {
 	return b.String()
 }
 
+// typedLength is how long a phrase for several namespaces may become: nobody types a longer one without a mistake.
+const typedLength = 60
+
 // Phrase is what must be typed to confirm: each namespace with the number of documents that would change, schema work as verb,
-// namespace and number; without the random code.
+// namespace and number; without the random code. Where that would be long it is how many namespaces and how many documents: see Coded.
 func (p *Plan) Phrase() string {
-	var words []string
+	words := p.phraseWords()
+	phrase := strings.Join(words, " ")
+	if len(words) < 2 || len(phrase) <= typedLength {
+		return phrase
+	}
+	documents := int64(0)
+	names := map[string]bool{}
+	for _, s := range p.steps {
+		if s.Phrase != "" {
+			documents += s.Documents
+			names[s.NS] = true
+		}
+	}
+	for _, c := range p.totals.Counts {
+		if n := c.Changed(); n > 0 && c.Schema == "" {
+			documents += n
+			names[c.Namespace] = true
+		}
+	}
+	return fmt.Sprintf("%d namespaces %d", max(len(names), len(words)), documents)
+}
+
+// Coded says that a random code stands behind the phrase: a danger is shown, or the phrase does not name what changes.
+func (p *Plan) Coded() bool {
+	words := p.phraseWords()
+	return p.Danger() || len(words) > 1 && len(strings.Join(words, " ")) > typedLength
+}
+
+func (p *Plan) phraseWords() (words []string) {
 	for _, s := range p.steps {
 		if s.Phrase != "" {
 			words = append(words, s.Phrase)
@@ -442,5 +473,5 @@ func (p *Plan) Phrase() string {
 			words = append(words, fmt.Sprintf("%s %d", typeable(c.Namespace), n))
 		}
 	}
-	return strings.Join(words, " ")
+	return words
 }

@@ -43,7 +43,7 @@ func Undo(ctx context.Context, cfg Config, change *Plan, after []string, saved [
 	if err != nil {
 		return nil, err
 	}
-	u := &undo{Builder: b, asked: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, setBack: map[string][]FieldsSetBack{}, vacated: map[string]bool{}, unique: map[string]*order{}}
+	u := &undo{Builder: b, asked: only, of: change, after: after, backup: saved, images: change.Images(), conflicts: map[string][]Conflict{}, setBack: map[string][]FieldsSetBack{}, vacated: map[string]bool{}, unique: map[string]*order{}, remade: map[string]*metadata{}}
 	if len(only) > 5 {
 		if u.only, err = update.ParseFilter(only); err != nil {
 			return nil, joinDiscard(fmt.Errorf("%w: %v", ErrNoPart, err), b)
@@ -87,8 +87,9 @@ type undo struct {
 	unapplied int64                      // documents that the change never touched
 	vacated   map[string]bool            // names that an earlier step of this undo makes free
 	unique    map[string]*order
-	asides    int        // names under which collections are looked at
-	expiring  []expiring // TTL indexes of the collection that is brought back at the moment
+	remade    map[string]*metadata // collections that are not there any more, as they were; nil where that is not known
+	asides    int                  // names under which collections are looked at
+	expiring  []expiring           // TTL indexes of the collection that is brought back at the moment
 }
 
 func (u *undo) plan(ctx context.Context) (*Plan, error) {
@@ -114,6 +115,8 @@ func (u *undo) plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 	last, more := u.uncreated()
+	made, indexed, remade := u.remakes()
+	steps, last, facts = append(made, steps...), append(last, indexed...), append(facts, remade...)
 	t := totals{Documents: u.n, Saved: Backup{Possible: true, Documents: u.saved(), Bytes: u.bytes}, Facts: slices.Concat(facts, more, u.facts())}
 	sortFacts(t.Facts)
 	for _, ns := range u.order {
@@ -149,6 +152,9 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 	}
 	info, err := u.info(ctx, ns)
 	if err != nil {
+		return err
+	}
+	if err := u.remake(ns, info); err != nil {
 		return err
 	}
 	now := map[IDHash]bson.Raw{}
@@ -187,6 +193,9 @@ func (u *undo) group(ctx context.Context, items []Item) error {
 // restored puts one document into the plan.
 func (u *undo) restored(r restore) error {
 	u.count(r.item)
+	if r.now == nil {
+		u.mayExpire(r.item.NS, r.target)
+	}
 	fields := 0
 	if r.now != nil && r.target != nil {
 		fields = u.stats[r.item.NS].changed(&command.Write{Op: command.Update}, r.now, r.target, nil)

@@ -87,6 +87,9 @@ func Dial(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if want := wantedSet(cfg.URI); want != "" && stringField(hello, "setName") != want {
+		return nil, fmt.Errorf("the connection string asks for the replica set %q, and %s %s", want, address, setOf(hello))
+	}
 	s := &Server{address: address, opts: opts, hello: hello}
 	if s.main, err = connect(opts, address); err != nil {
 		return nil, err
@@ -275,6 +278,23 @@ func helloOf(ctx context.Context, opts *options.ClientOptions, host string) (bso
 		return nil, err
 	}
 	return l.run(ctx, "admin", cmd, "")
+}
+
+// wantedSet is the replica set that a connection string names; "" for none. The driver is not told of it, since it is given one server to talk to.
+func wantedSet(uri string) string {
+	stand, _ := withStandIn(uri)
+	o := options.Client().ApplyURI(stand)
+	if o.ReplicaSet == nil {
+		return ""
+	}
+	return *o.ReplicaSet
+}
+
+func setOf(hello bson.Raw) string {
+	if name := stringField(hello, "setName"); name != "" {
+		return fmt.Sprintf("is a member of %q", name)
+	}
+	return "is a member of none"
 }
 
 func boolField(doc bson.Raw, key string) bool {
