@@ -47,6 +47,14 @@ func OpenLeft(dir, after string) (*Left, error) {
 	return l, nil
 }
 
+// Line is what after.idx says of document n of the plan; known is false if it says nothing. Its format is guard/plan's.
+func (l *Left) Line(n int64) (line string, known bool) {
+	if n < 0 || n >= int64(len(l.sums)) {
+		return "", false
+	}
+	return l.sums[n], true
+}
+
 // Sum is the hash of what the change left of document n of its plan, in hex; "" if that is not known.
 func (l *Left) Sum(n int64) string {
 	if n < 0 || n >= int64(len(l.sums)) || len(l.sums[n]) != 2*sha256.Size {
