@@ -81,6 +81,9 @@ const ForeseenFile = "foreseen.bson.gz"
 // Foreseen opens it. Close it.
 func Foreseen(dir string) *Documents { return &Documents{dir: dir, name: ForeseenFile} }
 
+// ReadBack opens the LeftFile of a change for who knows the hash of a document. Close it.
+func ReadBack(dir string) *Documents { return &Documents{dir: dir, name: LeftFile} }
+
 // Documents are BSON documents one behind the other in a compressed file, which are found by their hashes. It is quick where they are asked for in their order.
 type Documents struct {
 	dir, name string
