@@ -1,6 +1,8 @@
 package guard_test
 
 import (
+	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -24,7 +26,8 @@ func TestPipelinesAreForeseen(t *testing.T) {
 		fails       string // with which the server would answer
 	}{
 		{update: `[{"$set": {"n": {"$add": ["$n", 1]}}}]`, knows: true},
-		{update: `[{"$set": {"n": {"$add": ["$n", 1]}}}]`}, // known here
+		{update: `[{"$set": {"n": {"$add": ["$n", 1]}}}]`},                      // known here
+		{update: `[{"$set": {"n": {"$toHashedIndexKey": "$n"}}}]`, knows: true}, // known to the server alone
 		{update: `[{"$set": {"n": {"$toHashedIndexKey": "$n"}}}]`, why: "n: ", open: "n"},
 		{update: `[{"$set": {"at": "$$NOW"}}]`, why: "at: ", open: "at", knows: true},
 		{update: `[{"$set": {"m": {"$floor": {"$multiply": [{"$rand": {}}, 9]}}}}]`, why: "m: ", open: "m", knows: true},
@@ -92,6 +95,22 @@ func TestPipelinesAreForeseen(t *testing.T) {
 		}
 		if c.open != "n" && sample.After.Lookup("n").Int32() != map[bool]int32{true: 42, false: 41}[c.open == ""] {
 			t.Errorf("%s: foreseen is %s", c.update, sample.After)
+		}
+		// Whoever looks a second time sees what was shown.
+		images := plans[0].Images()
+		err = plans[0].Items(func(it plan.Item) error {
+			before, err := images.Before(it)
+			if err != nil {
+				return err
+			}
+			after, open, err := plans[0].AfterOf(images, nil, it, before)
+			if strings.Join(open, " ") != c.open || !bytes.Equal(after, sample.After) {
+				t.Errorf("%s: a second look shows %s, without %v; the preview showed %s", c.update, after, open, sample.After)
+			}
+			return err
+		})
+		if err = errors.Join(err, images.Close()); err != nil {
+			t.Errorf("%s: %v", c.update, err)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestUndoOfFields(t *testing.T) {
 		after := s.state(t)
 
 		p := b.undoing(guard.UndoOptions{})
-		if !has(p, plan.Conflicts, `name: "Ann" → "Anna", phone is new: "1"`) || !has(p, plan.Conflicts, "in 2 the fields of the change alone can be set back: undo "+change.ID+" fields") || p.FieldsPossible() != 2 {
+		if !has(p, plan.Conflicts, `name: 'Ann' → 'Anna', phone: new '1'`) || !has(p, plan.Conflicts, "in 2 the fields of the change alone can be set back: undo "+change.ID+" fields") || p.FieldsPossible() != 2 {
 			t.Errorf("it is said %v", p.Facts())
 		}
 		var refused *guard.Refused

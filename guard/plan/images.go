@@ -24,8 +24,8 @@ type Images struct {
 	dir     string
 	version int
 	files   map[string]*imageFile
-	// foreseen is what the server foresaw; nil until it is asked for.
-	foreseen *backup.Documents
+	// What the server foresaw, and what was read back; nil until they are asked for.
+	foreseen, readBack *backup.Documents
 }
 
 // imageFile is a spool while it is read.
@@ -131,8 +131,10 @@ func (f *imageFile) read(doc []byte, at int64) error {
 // Close closes the spools.
 func (im *Images) Close() error {
 	var err error
-	if im.foreseen != nil {
-		err = im.foreseen.Close()
+	for _, d := range []*backup.Documents{im.foreseen, im.readBack} {
+		if d != nil {
+			err = errors.Join(err, d.Close())
+		}
 	}
 	for _, f := range im.files {
 		err = errors.Join(err, f.f.Close())
@@ -212,10 +214,7 @@ func (p *Plan) AfterOf(im *Images, left *backup.Left, it Item, before bson.Raw) 
 		return after, open, err
 	}
 	if it.After != nil {
-		if im.foreseen == nil {
-			im.foreseen = backup.Foreseen(p.dir)
-		}
-		doc, err := im.foreseen.Find(it.After.SHA256)
+		doc, err := im.byServer(it.After.SHA256)
 		return doc, nil, err
 	}
 	if left != nil {
@@ -224,4 +223,23 @@ func (p *Plan) AfterOf(im *Images, left *backup.Left, it Item, before bson.Raw) 
 		}
 	}
 	return after, open, nil
+}
+
+// byServer is a document as the server foresaw it, by its hash; nil if there is none.
+func (im *Images) byServer(sum string) (bson.Raw, error) {
+	if im.foreseen == nil {
+		im.foreseen = backup.Foreseen(im.dir)
+	}
+	return im.foreseen.Find(sum)
+}
+
+// kept is a document as the server foresaw it, or as it was read back, by its hash; nil if there is none.
+func (im *Images) kept(sum string) (bson.Raw, error) {
+	if doc, err := im.byServer(sum); doc != nil || err != nil {
+		return doc, err
+	}
+	if im.readBack == nil {
+		im.readBack = backup.ReadBack(im.dir)
+	}
+	return im.readBack.Find(sum)
 }

@@ -348,7 +348,12 @@ func (u *undo) facts() []Fact {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.nothing}, "%s already as before the change", are(u.nothing, "document")))
 	}
 	if u.others > 0 {
-		out = append(out, fact(Part, Info, map[string]any{"documents": u.others}, "%s of the change %s left, not being what %s asks for", Plural(u.others, "document"), isAre(u.others), printed(u.asked)))
+		left := "are, since they do"
+		if u.others == 1 {
+			left = "is, since it does"
+		}
+		they := map[bool]string{true: "it", false: "they"}[u.others == 1]
+		out = append(out, fact(Part, Info, map[string]any{"documents": u.others}, "%s of the change left as %s %s not match %s", Plural(u.others, "document"), they, left, printed(u.asked)))
 	}
 	if u.unapplied > 0 {
 		out = append(out, fact(NoChange, Info, map[string]any{"documents": u.unapplied}, "%s never touched by the change", are(u.unapplied, "document")))

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"respect/replay/diff"
 )
 
 // A document that others changed since the change is left alone by its undo, since putting its before-image back would take away what they did. Where they changed
@@ -16,20 +18,13 @@ import (
 // Since is what others did to a field of a document since the change.
 type Since struct {
 	Path string `json:"path"`
-	Left string `json:"left,omitempty"` // as the change left it, shortened Extended JSON; "" if it was not there
+	Left string `json:"left,omitempty"` // as the change left it, as the shell prints it, shortened; "" if it was not there
 	Now  string `json:"now,omitempty"`  // "" if it is not there any more
+	Text string `json:"text,omitempty"` // all of it in words, shortened
 }
 
-// String is that in words. Untrusted text.
-func (s Since) String() string {
-	switch {
-	case s.Left == "":
-		return s.Path + " is new: " + s.Now
-	case s.Now == "":
-		return s.Path + " is gone, it was " + s.Left
-	}
-	return fmt.Sprintf("%s: %s → %s", s.Path, s.Left, s.Now)
-}
+// String is that in words. Safe on a terminal.
+func (s Since) String() string { return s.Text }
 
 // afterOf is what the change made of a document, if that is known to the byte.
 func (u *undo) afterOf(it Item, before bson.Raw, left string) (bson.Raw, error) {
@@ -40,10 +35,10 @@ func (u *undo) afterOf(it Item, before bson.Raw, left string) (bson.Raw, error) 
 	if err == nil && after == nil {
 		after, _, err = u.of.Foresee(it, before)
 	}
-	if err != nil || after == nil || hashOf(after) != left {
-		return nil, err
+	if err != nil || after != nil && hashOf(after) == left {
+		return after, err
 	}
-	return after, nil
+	return u.images.kept(left) // as the server foresaw it, or as it was read back
 }
 
 // setBack is a document as it is now with the fields that a change touched as they were before; ok is false if one of them is not as the change left it. fields are
@@ -137,34 +132,18 @@ func same(x bson.RawValue, hasX bool, y bson.RawValue, hasY bool) bool {
 	return hasX == hasY && (!hasX || x.Type == y.Type && bytes.Equal(x.Value, y.Value))
 }
 
-// sinceThen is what others did to a document, field by field.
+// sinceThen is what others did to a document, by path.
 func sinceThen(left, now bson.Raw) (out []Since) {
-	was, l, ok1 := elements(left)
-	is, n, ok2 := elements(now)
-	if !ok1 || !ok2 {
-		return nil
-	}
-	for _, e := range was {
-		if v, there := n[e.Key()]; !same(e.Value(), true, v, there) {
-			s := Since{Path: e.Key(), Left: brief(e.Value())}
-			if there {
-				s.Now = brief(v)
-			}
-			out = append(out, s)
-		}
-	}
-	for _, e := range is {
-		if _, there := l[e.Key()]; !there {
-			out = append(out, Since{Path: e.Key(), Now: brief(e.Value())})
-		}
+	for _, c := range diff.Between(left, now) {
+		out = append(out, Since{Path: c.Path, Left: brief(c.Old.String()), Now: brief(c.New.String()), Text: brief(strings.ReplaceAll(c.String(), "\n", " "))})
 	}
 	return out
 }
 
-// brief is a value in few characters.
-func brief(v bson.RawValue) string {
-	const most = 60
-	r := []rune(shown(v))
+// brief is a text in few characters.
+func brief(s string) string {
+	const most = 120
+	r := []rune(s)
 	if len(r) > most {
 		return string(r[:most]) + "…"
 	}

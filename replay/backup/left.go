@@ -47,6 +47,14 @@ func OpenLeft(dir, after string) (*Left, error) {
 	return l, nil
 }
 
+// Line is what after.idx says of document n of the plan; known is false if it says nothing. Its format is guard/plan's.
+func (l *Left) Line(n int64) (line string, known bool) {
+	if n < 0 || n >= int64(len(l.sums)) {
+		return "", false
+	}
+	return l.sums[n], true
+}
+
 // Sum is the hash of what the change left of document n of its plan, in hex; "" if that is not known.
 func (l *Left) Sum(n int64) string {
 	if n < 0 || n >= int64(len(l.sums)) || len(l.sums[n]) != 2*sha256.Size {
@@ -72,6 +80,9 @@ const ForeseenFile = "foreseen.bson.gz"
 
 // Foreseen opens it. Close it.
 func Foreseen(dir string) *Documents { return &Documents{dir: dir, name: ForeseenFile} }
+
+// ReadBack opens the LeftFile of a change for who knows the hash of a document. Close it.
+func ReadBack(dir string) *Documents { return &Documents{dir: dir, name: LeftFile} }
 
 // Documents are BSON documents one behind the other in a compressed file, which are found by their hashes. It is quick where they are asked for in their order.
 type Documents struct {

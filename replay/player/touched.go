@@ -2,12 +2,8 @@ package player
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -61,16 +57,12 @@ func (a *Archive) Touched(id string, wanted func(session string) bool, each func
 		problem := func(err error) {
 			problems = append(problems, journal.Problem{Session: c.Session, Err: fmt.Errorf("change %s: %w", c.ID, err)})
 		}
-		after, err := a.after(c)
-		if err != nil {
-			problem(err)
-		}
 		var failed error
-		err = a.documents(c, func(d planDocument, sp *spools) error {
+		err := a.documents(c, func(d planDocument, sp *spools) error {
 			if !want.fits(d.NS, d.ID) {
 				return nil
 			}
-			failed = each(touch(c, d, after, sp))
+			failed = each(touch(c, d, sp))
 			return failed
 		})
 		if failed != nil {
@@ -84,16 +76,16 @@ func (a *Archive) Touched(id string, wanted func(session string) bool, each func
 }
 
 // touch is one document of a change.
-func touch(c *journal.Change, d planDocument, after []string, sp *spools) Touch {
+func touch(c *journal.Change, d planDocument, sp *spools) Touch {
 	t := Touch{
 		Session: c.Session, Change: c.ID, Time: c.Time, Deployment: c.Intent.Deployment, Environment: c.Intent.Environment,
 		Namespace: d.NS, Op: d.Op, Did: d.Op, ID: idText(d.ID), Status: c.Status, UndoneBy: c.UndoneBy, Undoes: c.Intent.Undoes, User: c.Who.User, Host: c.Who.Host,
 	}
-	known := d.N >= 0 && d.N < len(after)
+	left, known := sp.left.Line(int64(d.N))
 	switch {
 	case c.Status == replay.StatusRejected:
 		t.Did = didNothing
-	case known && after[d.N] == untouched, leftAlone(c, d.NS, d.ID):
+	case known && left == untouched, leftAlone(c, d.NS, d.ID):
 		t.Did, t.LeftAlone, t.UndoneBy = didNothing, true, ""
 	case !known && c.Status == replay.StatusUnknown:
 		t.Did = didUnknown
@@ -107,22 +99,6 @@ func touch(c *journal.Change, d planDocument, after []string, sp *spools) Touch 
 
 // untouched stands in after.idx for a document that the change left as it was. The format is guard/plan's.
 const untouched = "-"
-
-// after is what a change made of each document of its plan, as far as that was written down.
-func (a *Archive) after(c *journal.Change) ([]string, error) {
-	want := c.AfterHash()
-	if want == "" {
-		return nil, nil
-	}
-	b, err := os.ReadFile(filepath.Join(a.Dir, "changes", c.ID, "after.idx"))
-	if err != nil {
-		return nil, err
-	}
-	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != want {
-		return nil, fmt.Errorf("after.idx has SHA-256 %x, the record says %s", sum, want)
-	}
-	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"), nil
-}
 
 // leftAlone says whether the outcome names a document among those that it skipped.
 func leftAlone(c *journal.Change, ns string, id json.RawMessage) bool {
