@@ -164,12 +164,12 @@ func (x *execution) fail(err error) {
 }
 
 // command sends one command of the change on the verified connection. If the driver had replaced the connection nothing was sent: the
-// server behind the new one is verified, and if it is the same the command is sent once more.
+// server behind the new one is confirmed, and if it is the same the command is sent once more.
 func (x *execution) command(ctx context.Context, db string, cmd bson.Raw) (bson.Raw, error) {
 	reply, err := x.d.server.Run(ctx, db, cmd, wire.Options{Connection: x.d.verified})
 	if errors.Is(err, wire.ErrOtherConnection) {
-		if verr := x.d.verify(ctx); verr != nil {
-			return nil, &notSent{verr}
+		if cerr := x.confirm(ctx); cerr != nil {
+			return nil, cerr
 		}
 		reply, err = x.d.server.Run(ctx, db, cmd, wire.Options{Connection: x.d.verified})
 	}

@@ -46,13 +46,13 @@ func (d *Deployment) classify(ctx context.Context) error {
 	start.SRV = strings.HasPrefix(d.target.URI, "mongodb+srv")
 	// All of it must be said on one connection: the first answer binds the rest.
 	r := &binding{mainReader: mainReader{d: d}}
-	o, err := environment.Observe(ctx, r, start)
+	o, err := r.observe(ctx, start)
 	for try := 0; errors.Is(err, wire.ErrOtherConnection); try++ {
 		if try == 3 {
-			return errors.New("the connection is replaced all the time: which server answers cannot be told")
+			return errors.New("the connection is replaced, or leads elsewhere, all the time: which server answers cannot be told")
 		}
 		r.bound = ""
-		o, err = environment.Observe(ctx, r, start)
+		o, err = r.observe(ctx, start)
 	}
 	if err != nil {
 		return err
@@ -80,6 +80,34 @@ func (d *Deployment) classify(ctx context.Context) error {
 		Deployment: d.Name(), URI: wire.Redact(d.target.URI), Address: d.server.Address(), Environment: env.String(),
 		Evidence: records(evidence), Identity: who.Map(), User: o.User, Roles: o.Roles,
 	})
+}
+
+// observe looks at a server, and asks it in the end once more who it is: what was seen in between is of that server. A tunnel that was pointed elsewhere meanwhile is as good as another connection.
+func (b *binding) observe(ctx context.Context, start environment.Observation) (environment.Observation, error) {
+	o, err := environment.Observe(ctx, b, start)
+	if err != nil {
+		return o, err
+	}
+	id, _, err := b.d.asked(ctx, b, o.Check())
+	if err == nil && !continues(o.Who(), id) {
+		err = wire.ErrOtherConnection
+	}
+	return o, err
+}
+
+// asked is what the questions of a check are answered.
+func (d *Deployment) asked(ctx context.Context, r environment.Reader, questions []environment.Question) (environment.Identity, environment.Marker, error) {
+	replies := make([]bson.Raw, len(questions))
+	for i, q := range questions {
+		reply, err := r.Read(ctx, q.DB, q.Command)
+		if err != nil && !d.Answered(err) {
+			return environment.Identity{}, environment.Marker{}, err
+		}
+		if err == nil {
+			replies[i] = reply
+		}
+	}
+	return environment.Answer(d.server.Address(), questions, replies)
 }
 
 // saysOfMarker is a marker in words.
@@ -112,53 +140,51 @@ func (d *Deployment) database(ctx context.Context, db string) (speaks, error) {
 }
 
 // confirm asks, on the connection that the next write will use, whether the server is still the one that was classified, with the markers that were seen. The
-// databases are those that the write is for. What differs is an error, and nothing may be sent that stood on the old answer.
+// databases are those that the write is for. What differs is an error, and nothing may be sent that stood on the old answer. Where the server was classified anew and is the same, it is asked
+// again: nothing stands between its identity and the write.
 func (d *Deployment) confirm(ctx context.Context, databases ...string) error {
-	if d.server.Connection() != d.verified {
-		return d.verify(ctx)
-	}
-	for _, db := range databases {
-		if err := d.confirmDatabase(ctx, db); err != nil {
+	for range 4 {
+		if done, err := d.confirmOnce(ctx, databases); done || err != nil {
 			return err
 		}
 	}
-	r := mainReader{d: d, bound: d.verified}
-	questions := d.seen.Check()
-	replies := make([]bson.Raw, len(questions))
-	for i, q := range questions {
-		reply, err := r.Read(ctx, q.DB, q.Command)
-		switch {
-		case errors.Is(err, wire.ErrOtherConnection):
-			return d.verify(ctx)
-		case err != nil && !d.Answered(err):
-			return fmt.Errorf("ask the server who it is before writing: %w", d.fromWire(err, false))
-		case err == nil:
-			replies[i] = reply
+	return errors.New("the connection is replaced, or leads elsewhere, all the time: which server would be written to cannot be told")
+}
+
+// confirmOnce is confirm; done is false if the server was classified anew, and is the same.
+func (d *Deployment) confirmOnce(ctx context.Context, databases []string) (done bool, err error) {
+	if d.server.Connection() != d.verified {
+		return false, d.verify(ctx)
+	}
+	for _, db := range databases {
+		if err := d.confirmDatabase(ctx, db); errors.Is(err, wire.ErrOtherConnection) {
+			return false, d.verify(ctx)
+		} else if err != nil {
+			return false, err
 		}
 	}
-	id, marker, err := environment.Answer(d.server.Address(), questions, replies)
-	if err != nil {
-		return err
+	id, marker, err := d.asked(ctx, mainReader{d: d, bound: d.verified}, d.seen.Check())
+	switch {
+	case errors.Is(err, wire.ErrOtherConnection):
+		return false, d.verify(ctx)
+	case err != nil:
+		return false, fmt.Errorf("ask the server who it is before writing: %w", d.fromWire(err, false))
+	case d.continued(id) && marker.Is(d.seen.Marker):
+		return true, nil
 	}
-	if d.continued(id) && marker.Is(d.seen.Marker) {
-		return nil
-	}
-	return d.verifyAnew(ctx)
+	return false, d.verifyAnew(ctx)
 }
 
 // continued says whether what a check was answered is the server that was classified. One that never says which process it is must say the same as before: that
 // is all that can be had, and a preview there says that it is not proven.
-func (d *Deployment) continued(id environment.Identity) bool {
-	if s, _ := environment.Continued(d.who, id); s != environment.Unproven {
+func (d *Deployment) continued(id environment.Identity) bool { return continues(d.who, id) }
+
+func continues(was, is environment.Identity) bool {
+	if s, _ := environment.Continued(was, is); s != environment.Unproven {
 		return s == environment.Same
 	}
-	return !d.proven() && id.Set == d.who.Set && id.Me == d.who.Me && id.Mongos == d.who.Mongos && id.PID == d.who.PID && id.Process == d.who.Process && slices.Equal(id.Members, d.who.Members)
-}
-
-// proven says whether the server tells enough of itself to be told from another one behind the same connection.
-func (d *Deployment) proven() bool {
-	s, _ := environment.Continued(d.who, d.who)
-	return s == environment.Same
+	proven, _ := environment.Continued(was, was) // whether it tells enough of itself to be told from another one behind the same connection
+	return proven != environment.Same && is.Set == was.Set && is.Me == was.Me && is.Mongos == was.Mongos && is.PID == was.PID && is.Process == was.Process && slices.Equal(is.Members, was.Members)
 }
 
 // confirmDatabase looks at the marker of one database again, if it could still raise.
@@ -169,7 +195,7 @@ func (d *Deployment) confirmDatabase(ctx context.Context, db string) error {
 	}
 	m, err := environment.ObserveMarker(ctx, mainReader{d: d, bound: d.verified}, db)
 	if errors.Is(err, wire.ErrOtherConnection) {
-		return d.verify(ctx)
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("look at the marker of %s before writing: %w", db, d.fromWire(err, false))
