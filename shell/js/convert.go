@@ -500,6 +500,9 @@ func (vm *VM) property(obj *goja.Object, key string) (v goja.Value, getter bool)
 func (c *converter) build(t bson.Type, path string, n int, each func(int) (string, bson.RawValue)) bson.RawValue {
 	idx, b := bsoncore.ReserveLength(nil)
 	for i := range n {
+		if i&1023 == 0 {
+			c.vm.pause()
+		}
 		key, v := each(i)
 		if c.err != nil {
 			return bson.RawValue{Type: bson.TypeNull}

@@ -114,9 +114,7 @@ func (c *cursor) fill() bool {
 	for len(c.buffer) == 0 && c.id != 0 && !c.closed {
 		c.more()
 		if len(c.buffer) == 0 && c.tailing() { // a server that waits has waited already
-			if err := c.vm.cfg.Sleep(c.vm.ctx, 50*time.Millisecond); err != nil {
-				c.vm.throw(err)
-			}
+			c.vm.sleep(50 * time.Millisecond)
 		}
 	}
 	return len(c.buffer) > 0

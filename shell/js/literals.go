@@ -24,6 +24,7 @@ type literals struct {
 	reordered map[string][]string // fields in JavaScript's order -> as typed
 	inexact   map[float64]string  // numbers -> the digits that were typed, some of which are lost
 	evals     evals
+	operators bigOperators
 	err       error
 }
 
@@ -41,6 +42,7 @@ func look(prg *ast.Program) (*literals, error) {
 			l.number(n)
 		}
 		l.evals.find(v)
+		l.operators.find(v)
 		return true
 	})
 	if l.err != nil {

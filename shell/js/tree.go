@@ -19,16 +19,48 @@ func (vm *VM) Tree(ctx context.Context, r Result) (tree any, err error) {
 	return tree, err
 }
 
-const maxDepth = 100
+const (
+	maxDepth = 100
+	maxAgain = 1 << 14 // values that are shown again: objects that stand in each other many times over have more
+	maxText  = 1 << 12 // values of what was thrown, of which a line is shown
+)
 
-func (vm *VM) tree(v goja.Value) any {
+// showing is what a tree has come to.
+type showing struct {
+	values, again int
+	seen          map[*goja.Object]bool
+	most          int // values that are shown; 0: all
+}
+
+func (vm *VM) tree(v goja.Value) any { return vm.treeOf(v, 0) }
+
+func (vm *VM) treeOf(v goja.Value, most int) any {
 	if isObject(v) && vm.described() != "" {
 		return render.Token(notRead)
 	}
+	vm.shown = showing{most: most, seen: map[*goja.Object]bool{}}
 	return vm.branch(v, nil)
 }
 
+// enough says whether no more is shown. v is what comes next.
+func (s *showing) enough(v goja.Value) bool {
+	s.values++
+	if obj, ok := v.(*goja.Object); ok {
+		if s.seen[obj] {
+			s.again++
+		}
+		s.seen[obj] = true
+	}
+	return s.again > maxAgain || s.most > 0 && s.values > s.most
+}
+
 func (vm *VM) branch(v goja.Value, above []*goja.Object) any {
+	if vm.shown.values&1023 == 0 {
+		vm.pause()
+	}
+	if vm.shown.enough(v) {
+		return render.Token("[not shown: too many values]")
+	}
 	switch {
 	case v == nil || goja.IsUndefined(v):
 		return render.Undefined{}
