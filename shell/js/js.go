@@ -137,6 +137,7 @@ type pristine struct {
 	regexpFlags                                     []regexpFlag
 	newDate, newRegExp, newError, newSyntaxError    goja.Constructor
 	builtins                                        map[*goja.Object]string        // prototypes of Map, Set and their kind
+	unboxed, eachMember                             map[string]goja.Callable       // valueOf of Number and its kind, forEach of Map and Set
 	constants                                       map[*goja.Object]bson.RawValue // MinKey and MaxKey, which are values without being called
 }
 
@@ -203,6 +204,13 @@ func (vm *VM) keepPristine() error {
 		if v := vm.rt.Get(class); v != nil {
 			vm.builtins[proto(class)] = class
 		}
+	}
+	vm.unboxed, vm.eachMember = map[string]goja.Callable{}, map[string]goja.Callable{}
+	for _, class := range []string{"Number", "Boolean", "String"} {
+		vm.unboxed[class], _ = goja.AssertFunction(proto(class).Get("valueOf"))
+	}
+	for _, class := range []string{"Map", "Set"} {
+		vm.eachMember[class], _ = goja.AssertFunction(proto(class).Get("forEach"))
 	}
 	return vm.keepMethods(proto("Function"))
 }

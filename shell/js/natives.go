@@ -150,6 +150,7 @@ func (vm *VM) boundNatives() error {
 	on(proto("Array"), "copyWithin entries every fill filter find findIndex findLast findLastIndex flatMap forEach includes indexOf keys lastIndexOf map reduce reduceRight reverse shift slice some sort splice "+
 		"toLocaleString toReversed toSorted toSpliced unshift values with", before(func(name string, call goja.FunctionCall) { vm.boundedLength(call.This, name) }))
 	on(proto("Array"), "join", func(string, native) native { return vm.join })
+	on(proto("Array"), "sort toSorted", func(_ string, original native) native { return vm.sorter(original) })
 	on(proto("Array"), "flat", before(vm.boundFlat))
 	on(proto("Array"), "concat", before(func(name string, call goja.FunctionCall) {
 		n := vm.lengthOf(call.This)

@@ -87,6 +87,21 @@ func (o *bigOperators) inText(edits map[int]string) {
 
 // defineOperators makes the functions that stand for operators. With one argument they return it, if it is not too large.
 func (vm *VM) defineOperators() error {
+	n, err := vm.rt.RunString("x => -(-x)")
+	if err != nil {
+		return err
+	}
+	toNumeric, _ := goja.AssertFunction(n)
+	numeric := func(v goja.Value) goja.Value { // an object says once which number it is, perhaps a BigInt
+		if !isObject(v) {
+			return v
+		}
+		v, err := toNumeric(goja.Undefined(), v)
+		if err != nil {
+			vm.throw(err)
+		}
+		return v
+	}
 	for op, source := range map[string]string{powerOf: "(x, y) => x ** y", shiftBy: "(x, y) => x << y"} {
 		v, err := vm.rt.RunString(source)
 		if err != nil {
@@ -95,13 +110,15 @@ func (vm *VM) defineOperators() error {
 		f, _ := goja.AssertFunction(v)
 		vm.method(vm.rt.GlobalObject(), op, func(_ goja.Value, a args) goja.Value {
 			if len(a.values) == 1 {
-				if y, ok := bigOf(a.at(0)); ok && y.CmpAbs(big.NewInt(128)) > 0 {
+				v := numeric(a.at(0))
+				if y, ok := bigOf(v); ok && y.CmpAbs(big.NewInt(128)) > 0 {
 					vm.tooLarge("a BigInt of %s at once, in an assignment: write x = x %s y", y.Text(10)[:min(20, len(y.Text(10)))], map[string]string{powerOf: "**", shiftBy: "<<"}[op])
 				}
-				return a.at(0)
+				return v
 			}
-			vm.boundBig(op, a.at(0), a.at(1))
-			v, err := f(goja.Undefined(), a.at(0), a.at(1))
+			x, y := numeric(a.at(0)), numeric(a.at(1))
+			vm.boundBig(op, x, y)
+			v, err := f(goja.Undefined(), x, y)
 			if err != nil {
 				vm.throw(err)
 			}
