@@ -66,6 +66,8 @@ type Statement struct {
 
 	discarded int
 	unplanned bool
+	issued    int // guarded writes that waited, or wait, for their plan,
+	settled   int // and those of them whose plan was carried out
 }
 
 // confirmation is what was asked: a server, and its markers of some databases. It says nothing of other databases.
@@ -132,6 +134,9 @@ func (s *Statement) Stopped() error { return s.stopped }
 
 // Applied is what this statement changed: the changes that were made, and in words what was written without a plan.
 func (s *Statement) Applied() []string { return s.applied() }
+
+// Pending is how many commands have been queued so far, and how many of them, the first ones, have been carried out since.
+func (s *Statement) Pending() (issued, settled int) { return s.issued, s.settled }
 
 // At names the place in the script that the next commands come from, to notice a loop that asks again and again.
 func (s *Statement) At(place string) { s.place = place }
@@ -477,6 +482,7 @@ func (s *Statement) enqueue(ctx context.Context, d *Deployment, c *command.Comma
 		}
 	}
 	s.queue = append(s.queue, q)
+	s.issued++
 	if fam {
 		return q.reply, s.settleFindAndModify(ctx, q)
 	}
@@ -873,8 +879,11 @@ func (s *Statement) shift(each func(q *queued, i int)) {
 			each(q, i)
 		}
 		q.left = len(q.cmd.Writes()) - q.took
-		if q.left > 0 {
+		switch {
+		case q.left > 0:
 			rest = append(rest, q)
+		case s.mode == Execute:
+			s.settled++
 		}
 	}
 	s.queue = rest

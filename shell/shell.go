@@ -69,16 +69,18 @@ type Config struct {
 
 // Shell runs statements on one deployment. It belongs to one goroutine.
 type Shell struct {
-	cfg      Config
-	vm       *js.VM
-	run      *runner
-	prompted string // behind which the running entry was typed
-	stood    string // how it stood on the screen, if that is not told by its text
-	secret   bool   // the running entry may hold a password,
-	hidden   bool   // and it was said that what it shows is not recorded
-	exiting  bool
-	deaf     bool // nobody reads results any more
-	cat      *catalogue
+	cfg       Config
+	vm        *js.VM
+	run       *runner
+	prompted  string // behind which the running entry was typed
+	stood     string // how it stood on the screen, if that is not told by its text
+	secret    bool   // the running entry may hold a password,
+	hidden    bool   // and it was said that what it shows is not recorded
+	exiting   bool
+	deaf      bool // nobody reads results any more
+	held      []held
+	heldBytes int
+	cat       *catalogue
 
 	previewed string // the last statement that was only previewed
 }
@@ -98,7 +100,7 @@ func New(cfg Config) (*Shell, error) {
 func (s *Shell) engine(d *guard.Deployment, db string) (*js.VM, error) {
 	return js.New(js.Config{
 		Connect: s.connect,
-		Runner:  s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Loaded: s.loaded, Sleep: js.Sleep, NewID: s.cfg.NewID, Version: s.cfg.Version,
+		Runner:  s.run, Print: func(text string) { s.print(text + "\n") }, ReadFile: js.ReadFile, Loaded: s.loaded, Sleep: js.Sleep, NewID: s.cfg.NewID, Version: s.cfg.Version,
 		Exhausted: s.exhausted,
 	}, d, db)
 }
@@ -250,14 +252,21 @@ func (s *Shell) run1(ctx context.Context, src string, in guard.Input) int {
 	defer func() { s.secret, s.hidden = false, false }()
 	shown, err := s.evaluate(ctx, st, src)
 	if in.Mode == guard.Preview {
-		return s.preview(st, err)
+		code := s.preview(st, err)
+		if text, n := s.takeHeld(); n > 0 && s.cfg.JSON == Pretty {
+			s.out(simulated(text))
+		}
+		return code
 	}
 	if err != nil {
 		st.Discard()
+		s.outcome(st)
 		code := s.Failed(st, err)
+		s.leaveOut()
 		s.sum(st.Wrote(), "")
 		return code
 	}
+	s.outcome(st)
 	s.out(shown)
 	s.sum(st.Wrote(), shown)
 	return codeOf(st)
@@ -381,6 +390,9 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 		code = ExitRefused
 	case errors.As(err, &stopped): // its receipt says why
 		s.say(render.SafeLines(stopped.What()) + "\n")
+		if stopped.Outcome.Status != replay.StatusRejected {
+			s.afterAll()
+		}
 		switch o := stopped.Outcome; {
 		case o.Status != replay.StatusRejected:
 			return ExitPartly
