@@ -66,6 +66,8 @@ type Statement struct {
 
 	discarded int
 	unplanned bool
+	issued    int // guarded writes that waited, or wait, for their plan,
+	settled   int // and those of them whose plan was carried out
 }
 
 // confirmation is what was asked: a server, and its markers of some databases. It says nothing of other databases.
@@ -132,6 +134,9 @@ func (s *Statement) Stopped() error { return s.stopped }
 
 // Applied is what this statement changed: the changes that were made, and in words what was written without a plan.
 func (s *Statement) Applied() []string { return s.applied() }
+
+// Pending is how many commands have been queued so far, and how many of them, the first ones, have been carried out since.
+func (s *Statement) Pending() (issued, settled int) { return s.issued, s.settled }
 
 // At names the place in the script that the next commands come from, to notice a loop that asks again and again.
 func (s *Statement) At(place string) { s.place = place }
@@ -465,17 +470,8 @@ func (s *Statement) enqueue(ctx context.Context, d *Deployment, c *command.Comma
 	if s.overlapsPlanned(c) {
 		return nil, s.stop(ErrIncomplete)
 	}
-	n, bytes := 0, 0
-	for _, q := range s.queue {
-		n, bytes = n+len(q.cmd.Writes()), bytes+len(q.cmd.Raw())
-	}
-	ops, size := s.gate.cfg.Policy.MaxOperations(judged.Environment), s.gate.cfg.Policy.MaxCommandBytes(judged.Environment)
-	if int64(n+len(c.Writes())) > ops || int64(bytes+len(c.Raw())) > size {
-		s.Discard()
-		return nil, s.refuse(&Refused{
-			Text:  fmt.Sprintf("this statement issues more than %d operations or %.3g MiB of commands", ops, float64(size)/(1<<20)),
-			Hints: []string{"half a loop is worse than none: use one deleteMany or updateMany, or split the script"},
-		})
+	if err := s.fits(judged.Environment, len(c.Writes()), len(c.Raw())); err != nil {
+		return nil, err
 	}
 	q := &queued{d: d, cmd: c, verdict: v, judged: judged, sums: make([]sum, len(c.Writes())), left: len(c.Writes())}
 	q.reply = &Reply{s: s, q: q}
@@ -486,10 +482,39 @@ func (s *Statement) enqueue(ctx context.Context, d *Deployment, c *command.Comma
 		}
 	}
 	s.queue = append(s.queue, q)
+	s.issued++
 	if fam {
 		return q.reply, s.settleFindAndModify(ctx, q)
 	}
 	return q.reply, nil
+}
+
+// Fits ends the statement if so many writes more, and so many bytes of commands, would be over its caps: a script that is about to make them hears it before it has.
+// Nothing is queued or sent.
+func (s *Statement) Fits(d *Deployment, writes, bytes int) error {
+	if s.stopped != nil {
+		return s.stopped
+	}
+	if s.mode != Preview && !s.gate.cfg.Policy.Decide(d.env, command.DocumentWrite).Guarded() {
+		return nil
+	}
+	return s.fits(d.env, writes, bytes)
+}
+
+func (s *Statement) fits(env environment.Environment, writes, bytes int) error {
+	n, size := int64(writes), int64(bytes)
+	for _, q := range s.queue {
+		n, size = n+int64(len(q.cmd.Writes())), size+int64(len(q.cmd.Raw()))
+	}
+	mostOps, mostBytes := s.gate.cfg.Policy.MaxOperations(env), s.gate.cfg.Policy.MaxCommandBytes(env)
+	if n <= mostOps && size <= mostBytes {
+		return nil
+	}
+	s.Discard()
+	return s.refuse(&Refused{
+		Text:  fmt.Sprintf("this statement issues more than %d operations or %.3g MiB of commands", mostOps, float64(mostBytes)/(1<<20)),
+		Hints: []string{"half a loop is worse than none: use one deleteMany or updateMany, or split the script"},
+	})
 }
 
 // settleFindAndModify carries one out at the call and finds the document that it returns, with the fields that were asked for.
@@ -854,8 +879,11 @@ func (s *Statement) shift(each func(q *queued, i int)) {
 			each(q, i)
 		}
 		q.left = len(q.cmd.Writes()) - q.took
-		if q.left > 0 {
+		switch {
+		case q.left > 0:
 			rest = append(rest, q)
+		case s.mode == Execute:
+			s.settled++
 		}
 	}
 	s.queue = rest

@@ -161,15 +161,23 @@ type person struct {
 	distracted []string // nil: types what is asked for
 	asked      int
 	impatient  bool // stops whatever takes its time
+	answers    func(phrase string) string
+	reads      func() // what stands on the screen when it is asked
 	receipts   []guard.Receipt
 }
 
 func (p *person) Present() bool { return true }
 
 func (p *person) Ask(_ context.Context, q guard.Question) (guard.Answer, error) {
+	if p.reads != nil {
+		p.reads()
+	}
 	a := guard.Answer{Text: q.Phrase, Manner: guard.Typed}
 	if p.distracted != nil {
 		a.Text = p.distracted[p.asked%len(p.distracted)]
+	}
+	if p.answers != nil {
+		a.Text = p.answers(q.Phrase)
 	}
 	p.asked++
 	return a, nil

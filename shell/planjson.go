@@ -321,6 +321,12 @@ func plainValue(v any) any {
 			out = append(out, plainValue(e))
 		}
 		return out
+	case render.Named:
+		return plainValue(v.Of)
+	case render.Members:
+		return plainValue(render.List(v))
+	case render.Pair:
+		return bson.A{plainValue(v.Key), plainValue(v.Value)}
 	case render.Object:
 		out := bson.D{}
 		for _, f := range v {

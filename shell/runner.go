@@ -29,6 +29,17 @@ func (r *runner) Run(ctx context.Context, t js.Target, db string, cmd bson.Raw, 
 // MaxStatements implements js.Runner.
 func (r *runner) MaxStatements(t js.Target) int { return t.(*guard.Deployment).MaxStatements() }
 
+// Fits implements js.Runner.
+func (r *runner) Fits(t js.Target, writes, bytes int) error {
+	if r.st == nil {
+		return errors.New("internal error: a write outside of a statement")
+	}
+	if err := r.st.Fits(t.(*guard.Deployment), writes, bytes); err != nil {
+		return scriptError(r.st, err)
+	}
+	return nil
+}
+
 type jsReply struct {
 	st *guard.Statement
 	r  *guard.Reply

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -68,16 +69,18 @@ type Config struct {
 
 // Shell runs statements on one deployment. It belongs to one goroutine.
 type Shell struct {
-	cfg      Config
-	vm       *js.VM
-	run      *runner
-	prompted string // behind which the running entry was typed
-	stood    string // how it stood on the screen, if that is not told by its text
-	secret   bool   // the running entry may hold a password,
-	hidden   bool   // and it was said that what it shows is not recorded
-	exiting  bool
-	deaf     bool // nobody reads results any more
-	cat      *catalogue
+	cfg       Config
+	vm        *js.VM
+	run       *runner
+	prompted  string // behind which the running entry was typed
+	stood     string // how it stood on the screen, if that is not told by its text
+	secret    bool   // the running entry may hold a password,
+	hidden    bool   // and it was said that what it shows is not recorded
+	exiting   bool
+	deaf      bool // nobody reads results any more
+	held      []held
+	heldBytes int
+	cat       *catalogue
 
 	previewed string // the last statement that was only previewed
 }
@@ -88,15 +91,43 @@ func New(cfg Config) (*Shell, error) {
 	if cfg.Database == "" {
 		s.cfg.Database = "test" // as in mongosh
 	}
-	vm, err := js.New(js.Config{
+	var err error
+	s.vm, err = s.engine(cfg.Deployment, s.cfg.Database)
+	return s, err
+}
+
+// engine makes a JavaScript world whose db is the named database of a deployment.
+func (s *Shell) engine(d *guard.Deployment, db string) (*js.VM, error) {
+	return js.New(js.Config{
 		Connect: s.connect,
-		Runner:  s.run, Print: func(text string) { s.out(text + "\n") }, ReadFile: js.ReadFile, Loaded: s.loaded, Sleep: js.Sleep, NewID: cfg.NewID, Version: cfg.Version,
-	}, cfg.Deployment, s.cfg.Database)
+		Runner:  s.run, Print: func(text string) { s.print(text + "\n") }, ReadFile: js.ReadFile, Loaded: s.loaded, Sleep: js.Sleep, NewID: s.cfg.NewID, Version: s.cfg.Version,
+		Exhausted: s.exhausted,
+	}, d, db)
+}
+
+// renew makes another engine where the one that there was did not stop. What that one might still do reaches nothing: its runner has no statement any more.
+func (s *Shell) renew() {
+	if !s.vm.Lost() {
+		return
+	}
+	d, db := s.vm.Database()
+	s.run = &runner{}
+	vm, err := s.engine(d.(*guard.Deployment), db)
 	if err != nil {
-		return nil, err
+		s.say(render.SafeLines(err.Error()) + "\n")
+		s.exiting = true
+		return
 	}
 	s.vm = vm
-	return s, nil
+}
+
+// exhausted ends the process: an engine that did not stop takes all memory. What was under way is looked at by the next session, as after a crash.
+func (s *Shell) exhausted() {
+	if s.cfg.TTY != nil {
+		_ = s.cfg.TTY.Close() // the process ends
+	}
+	fmt.Fprint(s.cfg.Err, "the script did not stop and takes all memory: the session ends here; nothing of that statement is sent any more\n")
+	os.Exit(ExitError)
 }
 
 // connect opens another deployment, classified for itself, under the same policy and record.
@@ -221,14 +252,21 @@ func (s *Shell) run1(ctx context.Context, src string, in guard.Input) int {
 	defer func() { s.secret, s.hidden = false, false }()
 	shown, err := s.evaluate(ctx, st, src)
 	if in.Mode == guard.Preview {
-		return s.preview(st, err)
+		code := s.preview(st, err)
+		if text, n := s.takeHeld(); n > 0 && s.cfg.JSON == Pretty {
+			s.out(simulated(text))
+		}
+		return code
 	}
 	if err != nil {
 		st.Discard()
+		s.outcome(st)
 		code := s.Failed(st, err)
+		s.leaveOut()
 		s.sum(st.Wrote(), "")
 		return code
 	}
+	s.outcome(st)
 	s.out(shown)
 	s.sum(st.Wrote(), shown)
 	return codeOf(st)
@@ -248,7 +286,7 @@ func (s *Shell) aside(text string) { s.say(noticeText(text, s.cfg.JSON != Pretty
 // caller discards it.
 func (s *Shell) evaluate(ctx context.Context, st *guard.Statement, src string) (shown string, err error) {
 	s.run.st = st
-	defer func() { s.run.st = nil }()
+	defer func() { s.run.st = nil; s.renew() }()
 	r, err := s.vm.Eval(ctx, "statement", src)
 	if err != nil {
 		return "", err
@@ -352,6 +390,9 @@ func (s *Shell) Failed(st *guard.Statement, err error) int {
 		code = ExitRefused
 	case errors.As(err, &stopped): // its receipt says why
 		s.say(render.SafeLines(stopped.What()) + "\n")
+		if stopped.Outcome.Status != replay.StatusRejected {
+			s.afterAll()
+		}
 		switch o := stopped.Outcome; {
 		case o.Status != replay.StatusRejected:
 			return ExitPartly

@@ -54,7 +54,8 @@ func (s *Shell) undo(ctx context.Context, id string, opts UndoOptions, text, man
 	var only bson.Raw
 	if opts.Only != "" {
 		var err error
-		if only, err = s.vm.Filter(ctx, opts.Only); err != nil {
+		only, err = s.vm.Filter(ctx, opts.Only)
+		if s.renew(); err != nil {
 			s.say("error: " + render.SafeLines(err.Error()) + "\n")
 			return ExitError
 		}

@@ -172,6 +172,7 @@ func itWord(s *Shell, ctx context.Context, _, text, manner string) int {
 		err = st.Settle(ctx)
 	}
 	s.run.st = nil
+	s.renew()
 	switch {
 	case err != nil:
 		st.Discard()

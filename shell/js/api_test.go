@@ -191,7 +191,7 @@ func TestReadsSend(t *testing.T) {
 		{`db.c.countDocuments({}, {skip: 1, limit: 5, hint: 'i', collation: {locale: 'en'}, readConcern: 'majority'})`,
 			`app {"aggregate": "c","pipeline": [{"$match": {}},{"$skip": {"$numberInt":"1"}},{"$limit": {"$numberInt":"5"}},{"$group": {"_id": {"$numberInt":"1"},"n": {"$sum": {"$numberInt":"1"}}}}],"cursor": {},"hint": "i","collation": {"locale": "en"},"readConcern": {"level": "majority"}}`},
 		{`db.c.estimatedDocumentCount({maxTimeMS: 9, readConcern: 'local'})`, `app {"count": "c","maxTimeMS": {"$numberInt":"9"},"readConcern": {"level": "local"}}`},
-		{`db.c.find({a: 'x'}).skip(1).limit(2).count()`, `app {"count": "c","query": {"a": "x"}}`},
+		{`db.c.find({a: 'x'}).skip(1).limit(2).count()`, `app {"count": "c","query": {"a": "x"},"skip": {"$numberInt":"1"},"limit": {"$numberInt":"2"}}`},
 		{`db.c.find({a: 'x'}).skip(1).limit(2).size()`, `app {"count": "c","query": {"a": "x"},"skip": {"$numberInt":"1"},"limit": {"$numberInt":"2"}}`},
 		{`db.c.distinct('a', {}, {hint: 'i', comment: 'x', readConcern: 'local'})`, `app {"distinct": "c","key": "a","query": {},"comment": "x","hint": "i","readConcern": {"level": "local"}}`},
 		{`db.c.aggregate([], {writeConcern: {w: 'majority'}, readPreference: 'secondaryPreferred', cursor: {batchSize: 7}})`, `app {"aggregate": "c","pipeline": [],"cursor": {"batchSize": {"$numberInt":"7"}},"writeConcern": {"w": "majority"}}`},

@@ -13,6 +13,7 @@ type bulk struct {
 	coll    *collection
 	ordered bool
 	ops     []bulkOp
+	tally   *tally
 	done    bool
 }
 
@@ -32,7 +33,11 @@ func (b *bulk) add(a args, op bulkOp) goja.Value {
 	if b.done {
 		a.fail("this bulk was executed already")
 	}
-	b.ops = append(b.ops, op)
+	if b.ops = append(b.ops, op); b.tally == nil {
+		b.tally = a.vm.tally(b.coll.db.target, 1)
+	}
+	b.tally.writes = len(b.ops)
+	b.tally.made(len(b.ops), op.size())
 	return a.vm.bulkObject(b)
 }
 
@@ -149,6 +154,26 @@ type bulkOp struct {
 	what    any
 }
 
+// size is about how many bytes the operation has.
+func (op bulkOp) size() int {
+	switch x := op.what.(type) {
+	case bson.Raw:
+		return len(x)
+	case bson.D:
+		n := 0
+		for _, e := range x {
+			switch v := e.Value.(type) {
+			case bson.RawValue:
+				n += len(v.Value)
+			case bson.Raw:
+				n += len(v)
+			}
+		}
+		return n
+	}
+	return 0
+}
+
 // bulkFields are where the commands have their operations.
 var bulkFields = map[string]string{"insert": "documents", "update": "updates", "delete": "deletes"}
 
@@ -180,7 +205,7 @@ func (vm *VM) sendBulk(c *collection, ops []bulkOp, o options) goja.Value {
 			inserted = append(inserted, bson.E{Key: itoa(i), Value: op.what.(bson.Raw).Lookup("_id")})
 		}
 	}
-	groups := groupOps(ops, vm.cfg.Runner.MaxStatements(c.db.target))
+	groups := groupOps(ops, vm.maxStatements(c.db.target))
 	for _, g := range groups {
 		cmd := o.copyTo(bson.D{{Key: g.command, Value: c.name}, {Key: bulkFields[g.command], Value: g.list}}, "ordered writeConcern comment maxTimeMS")
 		if g.command != "delete" {
@@ -199,11 +224,17 @@ func bulkWrite(vm *VM, c *collection, a args) goja.Value {
 	a.need(0, "array of operations")
 	o := a.opts(1, writeOptions+"ordered bypassDocumentValidation let")
 	var ops []bulkOp
+	n := 1
+	if obj, ok := a.at(0).(*goja.Object); ok && obj.ClassName() == "Array" {
+		n = int(vm.lengthOf(obj))
+	}
+	tally := vm.tally(c.db.target, n)
 	for i, v := range list(vm, a.at(0)) {
 		at := fmt.Sprintf("operations[%d]", i)
 		doc, err := vm.toDocument(v, at, false)
 		a.check(err)
 		ops = append(ops, bulkOperation(vm, a, at, doc))
+		tally.made(i, len(doc))
 	}
 	if len(ops) == 0 {
 		a.fail("the array is empty")

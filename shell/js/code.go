@@ -138,7 +138,9 @@ func (vm *VM) checkedText(src string) string {
 		vm.throwSyntax(err)
 	}
 	vm.learn(found)
-	return found.evals.inText(prg.File.Source())
+	edits := map[int]string{}
+	found.operators.inText(edits)
+	return found.evals.inText(prg.File.Source(), edits)
 }
 
 // evals are where a program uses eval: calls by its name, and its name elsewhere.
@@ -200,18 +202,17 @@ func (e *evals) inTree() {
 	}
 }
 
-// inText does in a text what inTree does in its tree.
-func (e *evals) inText(src string) string {
-	edits := map[int]string{} // what to put before a place
+// inText does in a text what inTree does in its tree. edits is what else to put before a place.
+func (e *evals) inText(src string, edits map[int]string) string {
 	for _, c := range e.calls {
-		edits[int(c.LeftParenthesis)] = checked + "("
+		edits[int(c.LeftParenthesis)] = checked + "(" + edits[int(c.LeftParenthesis)]
 		edits[int(c.RightParenthesis)-1] += ")"
 	}
 	for _, n := range e.names {
-		edits[int(n.Interface().(*ast.Identifier).Idx)-1] = "globalThis."
+		edits[int(n.Interface().(*ast.Identifier).Idx)-1] += "globalThis."
 	}
 	for _, s := range e.shorts {
-		edits[int(s.Interface().(*ast.PropertyShort).Name.Idx)-1] = "eval: globalThis."
+		edits[int(s.Interface().(*ast.PropertyShort).Name.Idx)-1] += "eval: globalThis."
 	}
 	var b strings.Builder
 	at := 0

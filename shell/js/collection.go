@@ -214,13 +214,8 @@ func collectionMethods() []method[*collection] {
 		{"totalSize", "", "bytes of documents and indexes", size("totalSize")},
 		{"unhideIndex", "name", "show a hidden index to the planner", hideIndex(false)},
 		{"update", "filter, update, options", "update (deprecated: updateOne, updateMany)", func(vm *VM, c *collection, a args) goja.Value {
-			a.need(1, "update")
 			multi := a.opts(2, updateOptions+" multi").truthy("multi")
-			u := a.raw(1, "update")
-			if u.Type == bson.TypeEmbeddedDocument && !startsWithOperator(u.Document()) {
-				u = replacement(a, 1)
-			}
-			return updateDocs(vm, c, a, u, multi)
+			return updateDocs(vm, c, a, operators(a, 1), multi) // as in mongosh: the old shell replaced where there were no operators
 		}},
 		{"updateMany", "filter, update, options", "update all matching documents", func(vm *VM, c *collection, a args) goja.Value {
 			return updateDocs(vm, c, a, operators(a, 1), true)
@@ -783,7 +778,7 @@ func explainableMethods() []method[*explainable] {
 			return vm.explainableObject(e)
 		}},
 		{"update", "filter, update, options", "explain an update", run(func(c *collection, a args) bson.D {
-			cmd, _ := updateCommand(c, a, a.raw(1, "update"), a.opts(2, updateOptions+" multi").truthy("multi"))
+			cmd, _ := updateCommand(c, a, operators(a, 1), a.opts(2, updateOptions+" multi").truthy("multi"))
 			return cmd
 		})},
 	}

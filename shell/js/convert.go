@@ -22,7 +22,9 @@ import (
 type converter struct {
 	vm   *VM
 	seen []*goja.Object
-	err  *Refusal
+	// times are how often an object was converted. Objects that stand in each other many times over are refused while that takes a moment.
+	times map[*goja.Object]int
+	err   *Refusal
 	// reads says that the value belongs to a read. Only there is a toBSON called, as a driver calls it: once, and what it returns is the value. In what writes
 	// it is refused: what is previewed is what stands there.
 	reads bool
@@ -87,6 +89,7 @@ func (vm *VM) toDocument(v goja.Value, name string, reads bool) (bson.Raw, error
 const (
 	maxDocument = 16 << 20
 	maxMessage  = 48_000_000
+	maxTimes    = 1 << 16
 )
 
 func describe(v bson.RawValue) string {
@@ -178,6 +181,12 @@ func (c *converter) object(obj *goja.Object, path, key string) bson.RawValue {
 	}
 	if len(c.seen) > 150 { // the server's limit is 180 levels: https://www.mongodb.com/docs/manual/reference/limits/
 		return c.refuse("", "", "%s… is nested deeper than %d levels", strings.ToValidUTF8(path[:min(len(path), 60)], ""), len(c.seen))
+	}
+	if c.times == nil {
+		c.times = map[*goja.Object]int{}
+	}
+	if c.times[obj]++; c.times[obj] > maxTimes {
+		return c.refuse("", "", "%s… holds the same object more than %d times", strings.ToValidUTF8(path[:min(len(path), 60)], ""), maxTimes)
 	}
 	c.seen = append(c.seen, obj)
 	defer func() { c.seen = c.seen[:len(c.seen)-1] }()
@@ -500,6 +509,9 @@ func (vm *VM) property(obj *goja.Object, key string) (v goja.Value, getter bool)
 func (c *converter) build(t bson.Type, path string, n int, each func(int) (string, bson.RawValue)) bson.RawValue {
 	idx, b := bsoncore.ReserveLength(nil)
 	for i := range n {
+		if i&1023 == 0 {
+			c.vm.pause()
+		}
 		key, v := each(i)
 		if c.err != nil {
 			return bson.RawValue{Type: bson.TypeNull}

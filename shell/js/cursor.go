@@ -114,9 +114,7 @@ func (c *cursor) fill() bool {
 	for len(c.buffer) == 0 && c.id != 0 && !c.closed {
 		c.more()
 		if len(c.buffer) == 0 && c.tailing() { // a server that waits has waited already
-			if err := c.vm.cfg.Sleep(c.vm.ctx, 50*time.Millisecond); err != nil {
-				c.vm.throw(err)
-			}
+			c.vm.sleep(50 * time.Millisecond)
 		}
 	}
 	return len(c.buffer) > 0
@@ -242,7 +240,7 @@ func cursorMethods() []method[*cursor] {
 		{"close", "", "close the cursor", func(vm *VM, c *cursor, _ args) goja.Value { c.close(); return goja.Undefined() }},
 		modifier("collation", "{ locale }", "compare strings by the rules of a language", asDoc("collation")),
 		modifier("comment", "text", "a comment for the server's log", func(c *cursor, a args) { c.set("comment", a.raw(0, "comment")) }),
-		{"count", "", "how many documents match", cursorCount},
+		{"count", "", "how many documents match, with skip and limit", cursorCount},
 		{"disableBlockWarnings", "", "does nothing: there are no such warnings", func(vm *VM, c *cursor, _ args) goja.Value { return vm.cursorObject(c) }},
 		{"explain", "verbosity", "how the server would do it", func(vm *VM, c *cursor, a args) goja.Value {
 			return c.explain(verbosity(a, 0))
@@ -419,9 +417,7 @@ func cursorCount(vm *VM, c *cursor, a args) goja.Value {
 		case "collation", "hint", "maxTimeMS", "comment":
 			cmd = append(cmd, e)
 		case "limit", "skip":
-			if a.method == "size" {
-				cmd = append(cmd, e)
-			}
+			cmd = append(cmd, e)
 		}
 	}
 	return vm.number(vm.reply(vm.send(c.db.target, c.db.name, cmd)).Lookup("n"))

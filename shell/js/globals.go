@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,9 +27,8 @@ func globals() []global {
 		{"print", "values", "print values", func(vm *VM, a args) goja.Value { vm.print(a); return goja.Undefined() }},
 		{"printjson", "value", "print a value", func(vm *VM, a args) goja.Value { vm.print(a); return goja.Undefined() }},
 		{"sleep", "milliseconds", "wait", func(vm *VM, a args) goja.Value {
-			if err := vm.cfg.Sleep(vm.ctx, time.Duration(a.at(0).ToFloat()*float64(time.Millisecond))); err != nil {
-				return vm.throw(err)
-			}
+			d := time.Duration(a.at(0).ToFloat() * float64(time.Millisecond))
+			vm.sleep(d)
 			return goja.Undefined()
 		}},
 		{"tojson", "value", "a value as it is printed", func(vm *VM, a args) goja.Value { return vm.rt.ToValue(render.Value(quoted(vm.tree(a.at(0))))) }},
@@ -73,7 +71,18 @@ func (vm *VM) print(a args) {
 			parts = append(parts, render.Value(docs))
 		}
 	}
-	vm.cfg.Print(strings.Join(parts, " "))
+	vm.show(strings.Join(parts, " "))
+}
+
+func (vm *VM) show(text string) { vm.outside(func() { vm.cfg.Print(text) }) }
+
+// sleep waits, or until the statement ends.
+func (vm *VM) sleep(d time.Duration) {
+	var err error
+	vm.outside(func() { err = vm.cfg.Sleep(vm.ctx, d) })
+	if err != nil {
+		vm.throw(err)
+	}
 }
 
 // connect opens the deployment that a script names; without a name it is the current one.
@@ -91,7 +100,10 @@ func (vm *VM) connect(a args) (Target, string) {
 	if vm.cfg.Connect == nil || vm.ctx == nil {
 		vm.throw(&Refusal{Text: a.method + ": other deployments cannot be connected to from here", Method: a.method})
 	}
-	t, db, err := vm.cfg.Connect(vm.ctx, uri)
+	var t Target
+	var db string
+	var err error
+	vm.outside(func() { t, db, err = vm.cfg.Connect(vm.ctx, uri) })
 	if err != nil {
 		vm.throw(err)
 	}
@@ -127,7 +139,6 @@ func (vm *VM) defineGlobals() {
 		}
 		return s.try
 	})
-	vm.boundStrings()
 	vm.boundJSON()
 	global := vm.rt.GlobalObject()
 	for _, g := range globals() {
@@ -221,46 +232,6 @@ func (vm *VM) freeze(obj *goja.Object) {
 	vm.must(err)
 }
 
-// maxString is how long a string may become at once, as in V8. Longer ones would take the process's memory.
-const maxString = 1<<29 - 24
-
-// boundStrings bounds the methods that make long strings of short ones.
-func (vm *VM) boundStrings() {
-	proto := vm.rt.Get("String").ToObject(vm.rt).Get("prototype").ToObject(vm.rt)
-	for _, name := range []string{"repeat", "padStart", "padEnd"} {
-		original, ok := goja.AssertFunction(proto.Get(name))
-		if !ok {
-			panic("js: internal error: no String.prototype." + name)
-		}
-		f := vm.rt.ToValue(func(call goja.FunctionCall) goja.Value {
-			values := slices.Clone(call.Arguments)
-			this := call.This
-			if len(values) > 0 && !goja.IsUndefined(this) && !goja.IsNull(this) {
-				if isObject(this) { // a script's toString is asked once
-					this = vm.rt.ToValue(this.String())
-				}
-				n := values[0].ToFloat()
-				values[0] = vm.rt.ToValue(n)
-				if s, ok := this.(goja.String); ok && name == "repeat" {
-					n *= float64(s.Length())
-				} else if name == "repeat" {
-					n *= 32 // longer than any number is
-				}
-				if n > maxString {
-					panic(vm.errorObject("RangeError", "a string of that length is too long", nil))
-				}
-			}
-			v, err := original(this, values...)
-			if err != nil {
-				return vm.throw(err)
-			}
-			return v
-		}).(*goja.Object)
-		vm.must(f.DefineDataProperty("name", vm.rt.ToValue(name), goja.FLAG_FALSE, goja.FLAG_TRUE, goja.FLAG_FALSE))
-		vm.must(proto.DefineDataProperty(name, f, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
-	}
-}
-
 // absentGlobal answers for a name that is not here: as a function, and as an object whose every method answers.
 func (vm *VM) absentGlobal(name string, m missing) {
 	refuse := func() goja.Value { return vm.throw(m.refusal(name)) }
@@ -304,14 +275,15 @@ func load(vm *VM, a args) goja.Value {
 	if vm.loading >= 20 {
 		a.fail("files load each other without end")
 	}
-	src, err := vm.cfg.ReadFile(name)
+	var src []byte
+	var err error
+	vm.outside(func() {
+		if src, err = vm.cfg.ReadFile(name); err == nil && vm.cfg.Loaded != nil {
+			err = vm.cfg.Loaded(name, src)
+		}
+	})
 	if err != nil {
 		return vm.throw(err)
-	}
-	if vm.cfg.Loaded != nil {
-		if err := vm.cfg.Loaded(name, src); err != nil {
-			return vm.throw(err)
-		}
 	}
 	p, err := vm.compile(name, string(src))
 	if err != nil {
@@ -354,7 +326,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 
 // printHelp lists an object's methods.
 func (vm *VM) printHelp(object string) goja.Value {
-	vm.cfg.Print(Help(object))
+	vm.show(Help(object))
 	return goja.Undefined()
 }
 

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dop251/goja"
@@ -41,6 +42,8 @@ type Runner interface {
 	Run(ctx context.Context, t Target, db string, cmd bson.Raw, place string) (Reply, error)
 	// MaxStatements is how many statements one command should hold at most.
 	MaxStatements(t Target) int
+	// Fits is an error, a *Stop, if a statement takes no further writes of that number and size. They are not issued by it.
+	Fits(t Target, writes, bytes int) error
 }
 
 // Reply is a server's reply, or the promise of one.
@@ -89,6 +92,10 @@ type Config struct {
 	NewID    func() bson.ObjectID
 	Sleep    func(ctx context.Context, d time.Duration) error
 	Version  string
+	// Memory is how many bytes a script may take; 0: what is reasonable on this machine.
+	Memory uint64
+	// Exhausted is told that an engine which was left behind takes memory without end. It is called from another goroutine, and should end the process.
+	Exhausted func()
 }
 
 // VM is a JavaScript world with a current database.
@@ -104,8 +111,16 @@ type VM struct {
 	pageSize int     // how many documents a page has
 	loading  int
 	ignored  []*goja.Promise // that were rejected, and that nobody looks at
-	beyond   int             // calls of the Runner that have not returned
-	name     string          // of the statement
+	door     door
+	stopping atomic.Bool    // the engine is to stop
+	joining  []*goja.Object // arrays whose elements become text,
+	nested   int            // maxNested
+	shown    showing        // of the tree at hand
+	joined   int            // and how many elements of them did
+	patience time.Duration  // with an engine that is to stop
+	lost     bool           // the engine did not
+	probe    goja.Callable
+	name     string // of the statement
 	src      string
 	pristine
 	// reordered are the fields of object literals that JavaScript does not keep in the order they were typed in, inexact the numbers that are not what
@@ -122,6 +137,7 @@ type pristine struct {
 	regexpFlags                                     []regexpFlag
 	newDate, newRegExp, newError, newSyntaxError    goja.Constructor
 	builtins                                        map[*goja.Object]string        // prototypes of Map, Set and their kind
+	unboxed, eachMember                             map[string]goja.Callable       // valueOf of Number and its kind, forEach of Map and Set
 	constants                                       map[*goja.Object]bson.RawValue // MinKey and MaxKey, which are values without being called
 }
 
@@ -141,7 +157,10 @@ const BatchSize = 20
 
 // New makes a VM whose db is the named database of t.
 func New(cfg Config, t Target, db string) (*VM, error) {
-	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}, inexact: map[float64]string{}, pageSize: BatchSize}
+	vm := &VM{cfg: cfg, rt: goja.New(), reordered: map[string][]string{}, inexact: map[float64]string{}, pageSize: BatchSize, patience: patience, nested: maxNested}
+	if vm.cfg.Memory == 0 {
+		vm.cfg.Memory = machineMemory()
+	}
 	vm.rt.SetMaxCallStackSize(maxCalls)
 	vm.rt.SetPromiseRejectionTracker(func(p *goja.Promise, op goja.PromiseRejectionOperation) {
 		vm.ignored = slices.DeleteFunc(vm.ignored, func(q *goja.Promise) bool { return p == q })
@@ -150,10 +169,10 @@ func New(cfg Config, t Target, db string) (*VM, error) {
 		}
 	})
 	vm.rt.SetParserOptions(parser.WithDisableSourceMaps) // by default a comment in a script makes the parser read a file
-	if err := vm.keepPristine(); err != nil {
+	if err := firstError(vm.keepPristine(), vm.keepProbe()); err != nil {
 		return nil, err
 	}
-	if err := vm.defineCode(); err != nil {
+	if err := firstError(vm.defineCode(), vm.defineOperators(), vm.boundNatives()); err != nil {
 		return nil, err
 	}
 	vm.defineTypes()
@@ -185,6 +204,13 @@ func (vm *VM) keepPristine() error {
 		if v := vm.rt.Get(class); v != nil {
 			vm.builtins[proto(class)] = class
 		}
+	}
+	vm.unboxed, vm.eachMember = map[string]goja.Callable{}, map[string]goja.Callable{}
+	for _, class := range []string{"Number", "Boolean", "String"} {
+		vm.unboxed[class], _ = goja.AssertFunction(proto(class).Get("valueOf"))
+	}
+	for _, class := range []string{"Map", "Set"} {
+		vm.eachMember[class], _ = goja.AssertFunction(proto(class).Get("forEach"))
 	}
 	return vm.keepMethods(proto("Function"))
 }
@@ -254,8 +280,9 @@ func (vm *VM) Filter(ctx context.Context, src string) (raw bson.Raw, err error) 
 
 // Use makes the named database of t the current one.
 func (vm *VM) Use(t Target, db string) {
-	vm.current = &database{vm: vm, target: t, name: db}
-	vm.db = vm.databaseObject(vm.current)
+	d := &database{vm: vm, target: t, name: db}
+	vm.outside(func() { vm.current = d })
+	vm.db = vm.databaseObject(d)
 }
 
 // Database is the name of the current database, which a script may have changed by assigning to db. It runs no code of a script.
@@ -269,7 +296,8 @@ func (vm *VM) defineDB() {
 		if !ok {
 			return vm.typeError("db must be a database: use another name for what is none")
 		}
-		vm.current, vm.db = d, call.Argument(0).ToObject(vm.rt)
+		vm.outside(func() { vm.current = d })
+		vm.db = call.Argument(0).ToObject(vm.rt)
 		return goja.Undefined()
 	}
 	vm.must(vm.rt.GlobalObject().DefineAccessorProperty("db", vm.rt.ToValue(get), vm.rt.ToValue(set), goja.FLAG_FALSE, goja.FLAG_TRUE))
@@ -277,7 +305,7 @@ func (vm *VM) defineDB() {
 
 func (vm *VM) warn(format string, a ...any) {
 	if vm.cfg.Warn != nil {
-		vm.cfg.Warn(fmt.Sprintf(format, a...))
+		vm.outside(func() { vm.cfg.Warn(fmt.Sprintf(format, a...)) })
 	}
 }
 
@@ -338,51 +366,6 @@ func (vm *VM) settled(p *goja.Promise) (Result, error) {
 		return Result{}, vm.uncaught(p.Result(), at, direct)
 	}
 	return Result{}, errors.New("the promise is never settled: there are no timers here")
-}
-
-// run calls f with ctx as the context of all commands. Ending ctx interrupts the script.
-func (vm *VM) run(ctx context.Context, f func() error) error {
-	vm.ctx, vm.aborted, vm.ignored = ctx, nil, nil
-	vm.rt.ClearInterrupt()
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { vm.rt.Interrupt(context.Canceled); close(interrupted) })
-	err := vm.survive(f)
-	if !stop() {
-		<-interrupted // it must not come upon the next statement
-	}
-	vm.ctx = nil
-	vm.rt.ClearInterrupt()
-	switch {
-	case vm.aborted != nil:
-		return vm.aborted
-	case err == nil && len(vm.ignored) > 0:
-		v := vm.ignored[0].Result()
-		at, direct := vm.thrownAt(v)
-		ex := vm.uncaught(v, at, direct)
-		ex.text = "(in a promise) " + ex.text
-		return ex
-	}
-	return vm.explain(err)
-}
-
-// survive calls f. What goes wrong in Go (a string or a buffer longer than memory can be, a reply that is not what it should be) ends the statement and not the
-// process.
-// What goes wrong beyond, in the Runner, is not ours to go on from.
-func (vm *VM) survive(f func() error) (err error) {
-	vm.beyond = 0
-	defer func() {
-		x := recover()
-		if failed, ok := x.(error); ok && vm.beyond == 0 {
-			vm.rt.Interrupt(nil) // and whatever is queued in the engine goes with the statement
-			_, _ = vm.rt.RunString("0")
-			err = fmt.Errorf("RangeError: the JavaScript engine cannot do this: %w", failed)
-			return
-		}
-		if x != nil {
-			panic(x)
-		}
-	}()
-	return f()
 }
 
 // explain makes an engine's error one for people.
@@ -554,7 +537,7 @@ func (vm *VM) errorText(v goja.Value) string {
 // thrownText is the text of a thrown value that is no error: perhaps the result of a write that was not carried out.
 func (vm *VM) thrownText(v goja.Value) string {
 	text, was := "a result of what was not carried out", vm.aborted
-	err := vm.inEngine(func() { text = render.Inline(vm.tree(v), 500) })
+	err := vm.inEngine(func() { text = render.Inline(vm.treeOf(v, maxText), 500) })
 	if err != nil {
 		vm.rt.ClearInterrupt()
 	}
@@ -704,9 +687,10 @@ func (vm *VM) sendRaw(t Target, db string, raw bson.Raw) Reply {
 		panic("js: internal error: a command outside of a statement")
 	}
 	vm.goOn()
-	vm.beyond++
-	r, err := vm.cfg.Runner.Run(vm.ctx, t, db, raw, vm.place())
-	vm.beyond--
+	var r Reply
+	var err error
+	at := vm.place()
+	vm.outside(func() { r, err = vm.cfg.Runner.Run(vm.ctx, t, db, raw, at) })
 	if err != nil {
 		vm.throw(err)
 	}
@@ -726,9 +710,9 @@ func (vm *VM) reply(r Reply) bson.Raw {
 	if ctx == nil {
 		ctx = context.Background() // the statement is over: what is read now was settled with it
 	}
-	vm.beyond++
-	raw, err := r.Raw(ctx)
-	vm.beyond--
+	var raw bson.Raw
+	var err error
+	vm.outside(func() { raw, err = r.Raw(ctx) })
 	if err != nil {
 		vm.throw(err)
 	}

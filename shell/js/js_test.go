@@ -16,11 +16,19 @@ import (
 
 // fake records commands and answers them.
 type fake struct {
+	most     int // writes of a statement, and a thousandth of its bytes
 	commands []string
 	answer   func(db string, cmd bson.Raw) (bson.D, error)
 }
 
 func (f *fake) MaxStatements(Target) int { return 1000 }
+
+func (f *fake) Fits(_ Target, writes, bytes int) error {
+	if f.most > 0 && (writes > f.most || bytes > 1000*f.most) {
+		return &Stop{Err: errors.New("more than a statement takes")}
+	}
+	return nil
+}
 
 func (f *fake) Run(_ context.Context, _ Target, db string, cmd bson.Raw, _ string) (Reply, error) {
 	f.commands = append(f.commands, db+" "+cmd.String())

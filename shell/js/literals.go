@@ -1,6 +1,7 @@
 package js
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/dop251/goja/ast"
+	"github.com/dop251/goja/token"
 
 	"respect/shell/render"
 )
@@ -24,6 +26,7 @@ type literals struct {
 	reordered map[string][]string // fields in JavaScript's order -> as typed
 	inexact   map[float64]string  // numbers -> the digits that were typed, some of which are lost
 	evals     evals
+	operators bigOperators
 	err       error
 }
 
@@ -39,8 +42,11 @@ func look(prg *ast.Program) (*literals, error) {
 			l.object(n)
 		case *ast.NumberLiteral:
 			l.number(n)
+		case *ast.LexicalDeclaration:
+			l.declaration(n)
 		}
 		l.evals.find(v)
+		l.operators.find(v)
 		return true
 	})
 	if l.err != nil {
@@ -95,6 +101,20 @@ func nodes(tree reflect.Value, f func(node reflect.Value, depth int) bool) {
 			for i := v.Len() - 1; i >= 0; i-- {
 				todo = append(todo, place{v.Index(i), p.depth})
 			}
+		}
+	}
+}
+
+// declaration refuses what the engine's parser lets pass.
+func (l *literals) declaration(d *ast.LexicalDeclaration) {
+	for _, b := range d.List {
+		name, plain := b.Target.(*ast.Identifier)
+		switch {
+		case l.err != nil:
+		case plain && name.Name == "let":
+			l.err = errors.New("SyntaxError: let is disallowed as a lexically bound name")
+		case d.Token == token.CONST && b.Initializer == nil:
+			l.err = errors.New("SyntaxError: Missing initializer in const declaration")
 		}
 	}
 }

@@ -27,6 +27,7 @@ func (vm *VM) compile(name, src string) (*goja.Program, error) {
 	}
 	vm.learn(found)
 	found.evals.inTree()
+	found.operators.inTree()
 	redeclarable(prg)
 	p, err := goja.CompileAST(prg, false)
 	if err != nil {

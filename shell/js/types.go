@@ -107,16 +107,18 @@ func (vm *VM) defineTypes() {
 	for _, t := range []bson.Type{bson.TypeObjectID, bson.TypeInt64, bson.TypeInt32, bson.TypeDouble, bson.TypeDecimal128, bson.TypeTimestamp, bson.TypeBinary,
 		bson.TypeMinKey, bson.TypeMaxKey, bson.TypeJavaScript, bson.TypeCodeWithScope, bson.TypeRegex, bson.TypeSymbol, bson.TypeDBPointer} {
 		p := vm.rt.NewObject()
-		vm.method(p, "toString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(plainText(this)) })
-		vm.method(p, "toJSON", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(plainText(this)) })
+		if t != bson.TypeInt64 && t != bson.TypeInt32 && t != bson.TypeDouble {
+			vm.method(p, "toString", func(this goja.Value, _ args) goja.Value { return vm.rt.ToValue(plainText(this)) })
+		}
+		vm.method(p, "toJSON", func(this goja.Value, _ args) goja.Value { return vm.inJSON(this) })
 		vm.method(p, "equals", func(this goja.Value, a args) goja.Value {
-			x, ok1 := export[*wrapped](this)
-			y, ok2 := export[*wrapped](a.at(0))
-			return vm.rt.ToValue(ok1 && ok2 && x.raw.Equal(y.raw))
+			x, ok := export[*wrapped](this)
+			return vm.rt.ToValue(ok && vm.equal(x.raw, a.at(0)))
 		})
 		vm.protos.types[t] = p
 	}
 	vm.defineNumbers()
+	vm.define64()
 	vm.typed(bson.TypeObjectID, "toHexString", func(raw bson.RawValue, _ args) goja.Value { return vm.rt.ToValue(raw.ObjectID().Hex()) })
 	vm.typed(bson.TypeObjectID, "getTimestamp", func(raw bson.RawValue, _ args) goja.Value {
 		return vm.date(float64(raw.ObjectID().Timestamp().UnixMilli()))
@@ -155,6 +157,11 @@ func (vm *VM) define(c constructor) {
 	}).(*goja.Object)
 	// A native constructor that is called without new gets a ConstructorCall as well.
 	vm.must(f.DefineDataProperty("name", vm.rt.ToValue(c.name), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
+	if proto := vm.protos.types[made[c.name]]; proto != nil { // instanceof
+		vm.must(f.DefineDataProperty("prototype", proto, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
+	} else if c.name == "ISODate" {
+		vm.must(f.DefineDataProperty("prototype", vm.dateProto, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
+	}
 	vm.must(vm.rt.GlobalObject().DefineDataProperty(c.name, f, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE))
 }
 
@@ -387,6 +394,10 @@ func makeISODate(vm *VM, a args) goja.Value {
 }
 
 func makeLong(vm *VM, a args) goja.Value {
+	if a.has(1) && !isObject(a.at(0)) && !isObject(a.at(1)) { // the low and the high 32 bits
+		low, high := vm.longOf(a.at(0), a.method), vm.longOf(a.at(1), a.method)
+		return vm.wrap(rawOf(high<<32 | low&math.MaxUint32))
+	}
 	if !a.has(0) {
 		return vm.wrap(rawOf(int64(0)))
 	}

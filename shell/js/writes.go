@@ -170,16 +170,18 @@ func insertMany(vm *VM, c *collection, a args) goja.Value {
 	}
 	o := a.opts(1, writeOptions+"bypassDocumentValidation ordered")
 	var docs []bson.Raw
+	tally := vm.tally(c.db.target, int(vm.lengthOf(a.at(0))))
 	for i, v := range list(vm, a.at(0)) {
 		doc, err := vm.toDocument(v, fmt.Sprintf("documents[%d]", i), false)
 		a.check(err)
 		docs = append(docs, vm.withID(v, doc))
+		tally.made(i, len(doc))
 	}
 	if len(docs) == 0 {
 		a.fail("the array is empty")
 	}
 	for rest := docs; len(rest) > 0; {
-		n := batch(rest, vm.cfg.Runner.MaxStatements(c.db.target))
+		n := batch(rest, vm.maxStatements(c.db.target))
 		cmd := o.copyTo(bson.D{{Key: "insert", Value: c.name}, {Key: "documents", Value: rest[:n]}}, "ordered writeConcern comment maxTimeMS bypassDocumentValidation")
 		c.send(cmd)
 		rest = rest[n:]

@@ -15,6 +15,18 @@ func Safe(s string) string { return replay.Safe(s) }
 // SafeLines is Safe but keeps newlines.
 func SafeLines(s string) string { return replay.SafeLines(s) }
 
+// SafeText is SafeLines but keeps tabs too: what a script prints in columns.
+func SafeText(s string) string {
+	if !strings.Contains(s, "\t") {
+		return SafeLines(s)
+	}
+	parts := strings.Split(s, "\t")
+	for i := range parts {
+		parts[i] = SafeLines(parts[i])
+	}
+	return strings.Join(parts, "\t")
+}
+
 var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // Uncolored is text of a Style with its colours taken out, and the blanks that fill a coloured line.

@@ -67,15 +67,15 @@ func first(doc bson.Raw, paths []string, all bool) Object {
 		case have[path], all && strings.Contains(path, "."):
 		case found && v.Type == bson.TypeArray && !all:
 		case found:
-			out, have[path] = append(out, Field{path, v}), true
+			out, have[path] = append(out, Field{Key: path, Value: v}), true
 		case v.Type == 0 && !all:
-			out, have[path] = append(out, Field{path, Token("(missing)")}), true
+			out, have[path] = append(out, Field{Key: path, Value: Token("(missing)")}), true
 		}
 	}
 	elems, _ := doc.Elements() // none
 	for _, e := range elems {
 		if all && !have[e.Key()] {
-			out = append(out, Field{e.Key(), e.Value()})
+			out = append(out, Field{Key: e.Key(), Value: e.Value()})
 		}
 	}
 	return out

@@ -12,7 +12,7 @@ import (
 	"respect/replay/document"
 )
 
-// The tree that Value prints: nil, bool, float64, string, bson.RawValue, bson.Raw, List, Object, Token, Undefined.
+// The tree that Value prints: nil, bool, float64, string, bson.RawValue, bson.Raw, List, Object, Named, Members, Pair, Token, Undefined.
 type (
 	// Undefined prints as undefined.
 	Undefined struct{}
@@ -22,10 +22,20 @@ type (
 	List []any
 	// Object is a document with its fields in order.
 	Object []Field
+	// Named is a value with the name of its class before it: Map(1) {…}, P { x: 1 }.
+	Named struct {
+		Name string
+		Of   any
+	}
+	// Members are what a Set has, or, as Pairs, a Map.
+	Members []any
+	// Pair is an entry of a Map.
+	Pair struct{ Key, Value any }
 	// Field of an Object.
 	Field struct {
-		Key   string
-		Value any
+		Key    string
+		Value  any
+		Symbol bool // Key stands without quotation marks
 	}
 )
 
@@ -38,7 +48,7 @@ const (
 func Value(v any) string {
 	p := &printer{}
 	if s, ok := v.(string); ok {
-		return SafeLines(s) // a bare string is printed without quotes
+		return SafeText(s) // a bare string is printed without quotes
 	}
 	return p.value(v, 0, 0)
 }
@@ -80,6 +90,12 @@ func (p *printer) value(v any, depth, indent int) string {
 		return p.object(v, depth, indent)
 	case List:
 		return p.list(v, depth, indent)
+	case Named:
+		return Safe(v.Name) + " " + p.value(v.Of, depth, indent)
+	case Members:
+		return p.members(v, depth, indent)
+	case Pair:
+		return p.value(v.Key, depth, indent) + " => " + p.value(v.Value, depth, indent)
 	}
 	return Safe(fmt.Sprint(v))
 }
@@ -94,7 +110,23 @@ func (p *printer) object(o Object, depth, indent int) string {
 	p.last = depth
 	parts := make([]string, len(o))
 	for i, f := range o {
-		parts[i] = document.Key(f.Key) + ": " + p.value(f.Value, depth+1, indent+2)
+		key := document.Key(f.Key)
+		if f.Symbol {
+			key = Safe(f.Key)
+		}
+		parts[i] = key + ": " + p.value(f.Value, depth+1, indent+2)
+	}
+	return p.join(parts, "{", "}", depth, indent, false)
+}
+
+func (p *printer) members(l Members, depth, indent int) string {
+	if len(l) == 0 {
+		return "{}"
+	}
+	p.last = depth
+	parts := make([]string, len(l))
+	for i, v := range l {
+		parts[i] = p.value(v, depth+1, indent+2)
 	}
 	return p.join(parts, "{", "}", depth, indent, false)
 }
@@ -264,7 +296,7 @@ func (p *printer) document(doc bson.Raw, depth, indent int) string {
 	}
 	o := make(Object, len(elems))
 	for i, e := range elems {
-		o[i] = Field{e.Key(), e.Value()}
+		o[i] = Field{Key: e.Key(), Value: e.Value()}
 	}
 	return p.object(o, depth, indent)
 }

@@ -31,6 +31,14 @@ func (a *asked) read(d time.Duration) ([]byte, error) {
 	return b, err
 }
 
+func (a *asked) arrive(d time.Duration) (b []byte, from, to time.Time, err error) {
+	from = a.now
+	if b, err = a.read(d); len(b) == 0 {
+		from = a.now
+	}
+	return b, from, a.now, err
+}
+
 // What was pasted at a question confirms nothing, and is in the record all the same.
 func TestAPasteIsRecorded(t *testing.T) {
 	for name, c := range map[string]struct {

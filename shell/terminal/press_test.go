@@ -21,6 +21,11 @@ func (p *pressed) Busy() error { return nil }
 
 func (p *pressed) discard() error { return nil }
 
+func (p *pressed) arrive(d time.Duration) (b []byte, from, to time.Time, err error) {
+	b, err = p.read(d)
+	return b, from, to, err
+}
+
 func (p *pressed) read(time.Duration) ([]byte, error) {
 	if len(p.reads) == 0 {
 		return nil, p.end

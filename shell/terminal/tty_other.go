@@ -35,6 +35,10 @@ func (*TTY) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func (*TTY) read(time.Duration) ([]byte, error) { return nil, io.EOF }
 
+func (*TTY) arrive(time.Duration) (b []byte, from, to time.Time, err error) {
+	return nil, from, to, io.EOF
+}
+
 func (*TTY) poll() ([]byte, error) { return nil, nil }
 
 func (*TTY) discard() error { return nil }

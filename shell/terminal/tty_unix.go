@@ -18,6 +18,7 @@ type TTY struct {
 	f     *os.File
 	fd    int
 	saved *unix.Termios
+	empty time.Time // when nothing was there to be read
 	input
 }
 
@@ -76,31 +77,43 @@ func (t *TTY) Write(b []byte) (int, error) { return t.f.Write(b) }
 
 // read waits up to d for input and returns what one read brings: nil, nil if nothing came.
 func (t *TTY) read(d time.Duration) ([]byte, error) {
+	b, _, _, err := t.arrive(d)
+	return b, err
+}
+
+// arrive implements reader. It takes the time before the system is asked: from then on something may have come.
+func (t *TTY) arrive(d time.Duration) (b []byte, from, to time.Time, err error) {
 	if b := t.take(); b != nil {
-		return b, nil
+		return b, t.empty, time.Now(), nil
 	}
 	tv := unix.NsecToTimeval(int64(d))
 	var set unix.FdSet
 	set.Zero()
 	set.Set(t.fd)
+	start := time.Now()
 	n, err := unix.Select(t.fd+1, &set, nil, nil, &tv)
 	switch {
-	case errors.Is(err, unix.EINTR), err == nil && n == 0:
-		return nil, nil
+	case errors.Is(err, unix.EINTR):
+		return nil, t.empty, t.empty, nil
+	case err == nil && n == 0:
+		t.empty = start.Add(d) // the system has looked once more then, or later
+		return nil, t.empty, t.empty, nil
 	case err != nil:
-		return nil, err
+		return nil, t.empty, t.empty, err
 	}
+	from, read := t.empty, time.Now()
 	buf := make([]byte, 4096)
 	n, err = unix.Read(t.fd, buf)
 	switch {
 	case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
-		return nil, nil
+		return nil, from, from, nil
 	case err != nil:
-		return nil, err
+		return nil, from, from, err
 	case n == 0:
-		return nil, io.EOF
+		return nil, from, from, io.EOF
 	}
-	return buf[:n], nil
+	t.empty = read
+	return buf[:n], from, time.Now(), nil
 }
 
 // poll is what can be read at once.
@@ -114,5 +127,6 @@ func (t *TTY) poll() ([]byte, error) {
 // discard drops what the terminal has received and what was read of it.
 func (t *TTY) discard() error {
 	t.forget()
+	t.empty = time.Now()
 	return flushInput(t.fd)
 }
