@@ -300,7 +300,7 @@ func (c *onConnection) stale() {
 	}
 }
 
-var schemaWork = map[string]bool{"create": true, "drop": true, "renameCollection": true, "createIndexes": true, "dropIndexes": true}
+var schemaCommands = map[string]bool{"create": true, "drop": true, "renameCollection": true, "createIndexes": true, "dropIndexes": true}
 
 // takesAway are the commands by which an undo takes a collection away that its change had made, if it is empty.
 var takesAway = map[string]bool{"renameCollection": true, "drop": true}
@@ -361,7 +361,7 @@ func (w *world) judge(m wiretest.Passed, c *onConnection, behind bool, at time.T
 	case env == environment.Development:
 	case change == "":
 		return fmt.Sprintf("it is %s, and this is no part of a change", env)
-	case env == environment.Staging && (!schemaWork[m.Name] || w.undo && takesAway[m.Name]):
+	case env == environment.Staging && (!schemaCommands[m.Name] || w.undo && takesAway[m.Name]):
 	case !q.typed:
 		return fmt.Sprintf("it is %s, and nobody typed an answer", env)
 	case q.about != w.target || environment.Max(q.env, env) != q.env:
