@@ -629,3 +629,26 @@ func TestAttackSpool(t *testing.T) {
 	}
 	same(t, "afterwards", was, s.state(t))
 }
+
+// TestUnprovenServer: a server that says nothing by which it could be told from another one behind the same connection is a danger that the preview names. It is used all the same: who
+// wants to know has read it.
+func TestUnprovenServer(t *testing.T) {
+	t.Parallel()
+	for _, says := range []bool{false, true} {
+		c := newCatalogue("staging")
+		hello := bson.D(nil)
+		if says {
+			hello = process()
+		}
+		f := wiretest.NewFake(t, hello, c.answer)
+		b := (&server{uri: f.URI(), db: "app"}).bench(t)
+		if _, _, err := b.run(`admin: {"setParameter": 1, "cursorTimeoutMillis": 1}`); err != nil {
+			t.Fatal(err)
+		}
+		facts := b.op.asked[0].Plan.Facts()
+		said := slices.ContainsFunc(facts, func(f plan.Fact) bool { return f.Code == plan.UnprovenServer && f.Severity == plan.Danger })
+		if said == says {
+			t.Errorf("the server says who it is: %v; the preview says %v", says, facts)
+		}
+	}
+}

@@ -20,6 +20,7 @@ var factsElsewhere = map[string]string{
 	"conflicts":          "TestUndoSaysWhereFrom",
 	"differs-from-find":  "TestDiffersFromFind",
 	"estimate":           "TestEstimateAndPart",
+	"fields-only":        "TestUndoOfFields",
 	"found-by":           "TestCollectionScan",
 	"from-file":          "TestUndoSaysWhereFrom",
 	"large":              "TestLarge",
@@ -31,6 +32,7 @@ var factsElsewhere = map[string]string{
 	"recalled":           "TestRecalled",
 	"repeated":           "TestRepeated",
 	"undefined-value":    "../shell TestUndefinedIsRefused",
+	"unproven-server":    "TestUnprovenServer",
 	"validator-conflict": "TestValidatorConflict",
 	"volatile-backup":    "TestVolatileBackup",
 }

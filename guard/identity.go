@@ -183,8 +183,24 @@ func continues(was, is environment.Identity) bool {
 	if s, _ := environment.Continued(was, is); s != environment.Unproven {
 		return s == environment.Same
 	}
-	proven, _ := environment.Continued(was, was) // whether it tells enough of itself to be told from another one behind the same connection
-	return proven != environment.Same && is.Set == was.Set && is.Me == was.Me && is.Mongos == was.Mongos && is.PID == was.PID && is.Process == was.Process && slices.Equal(is.Members, was.Members)
+	return !proven(was) && is.Set == was.Set && is.Me == was.Me && is.Mongos == was.Mongos && is.PID == was.PID && is.Process == was.Process && slices.Equal(is.Members, was.Members)
+}
+
+// proven says whether a server tells enough of itself to be told from another one behind the same connection.
+func proven(who environment.Identity) bool {
+	s, _ := environment.Continued(who, who)
+	return s == environment.Same
+}
+
+// unprovenFact is what a preview says where a tunnel could be pointed elsewhere without a trace.
+func (d *Deployment) unprovenFact() []plan.Fact {
+	if proven(d.who) {
+		return nil
+	}
+	return []plan.Fact{{
+		Code: plan.UnprovenServer, Severity: plan.Danger, Data: map[string]any{"is": d.who.Map()},
+		Text: fmt.Sprintf("the server does not say which process it is: if the way to it leads elsewhere by the time it is written to, that cannot be told (it is %s)", sides(d.who)),
+	}}
 }
 
 // confirmDatabase looks at the marker of one database again, if it could still raise.

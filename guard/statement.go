@@ -807,7 +807,7 @@ func (s *Statement) planConfig(d *Deployment, j Judged, class string) (plan.Conf
 	s.looking = time.Time{}
 	return plan.Config{
 		FS: g.cfg.FS, Dir: g.changeDir(id), Reader: planReader{d}, NewID: g.cfg.NewID, Now: g.cfg.Now, Progress: s.planning,
-		Facts: g.volatileFact(), LookedAt: g.lookedAt(d), MadeBefore: g.madeBefore(d), Large: g.large(j, class),
+		Facts: append(d.unprovenFact(), g.volatileFact()...), LookedAt: g.lookedAt(d), MadeBefore: g.madeBefore(d), Large: g.large(j, class),
 		Mongos: d.seen.Mongos, Major: d.major(),
 		Keeps: func(bytes int64) bool { return g.cfg.Policy.KeepsDropped(j.Environment, bytes) },
 		Header: plan.Header{

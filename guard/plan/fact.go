@@ -72,6 +72,7 @@ const (
 	ValidatorConflict = "validator-conflict"
 	VolatileBackup    = "volatile-backup"
 	NotAtomic         = "not-atomic"
+	UnprovenServer    = "unproven-server"  // the server does not say enough of itself to be told from another one behind the same connection
 	OtherDeployment   = "other-deployment" // an undo is to be made elsewhere than the change was
 	LeavesChunks      = "leaves-chunks"    // GridFS: the files go, what they hold stays
 	LowersMarker      = "lowers-marker"
