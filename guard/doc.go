@@ -4,18 +4,20 @@
 //	Statement.Run(db, bytes)                                                         statement.go
 //	 ├ command.Parse      what may it do? unknown = write                            command/table.go
 //	 ├ read               ─► settle what it depends on ─► send (bounded on production)
-//	 ├ Gate.decide        environment of all its targets ─► policy                   environment/, policy/ (default and files)
+//	 ├ Statement.decide   environment of all its targets ─► policy                   environment/, policy/ (default and files)
 //	 ├ refused            ─► nothing was sent
 //	 ├ document write     ─► queue ──┐ nothing is sent
 //	 │   $out, $merge, mapReduce: what they compute is read; the difference that it makes is the write      output.go
 //	 ├ schema             ───────────┤
-//	 └ not guarded        ─► send    │ recorded, on the verified connection
+//	 └ not guarded        ─► confirm ─► send │ recorded, on the verified connection                                identity.go
 //	                                 ▼
 //	 plan (reads only, one pass): pinned documents, before-images, facts, digest     plan/
 //	                                 ▼
 //	 Statement.carryOut                                                              carryout.go
-//	   ask ─► same server? ─► room? ─► seal the backup ─► intent + sync ─► execute ─► outcome + sync ─► receipt
-//	                                                                       execute.go, steps.go
+//	   confirm ─► ask ─► confirm ─► room? ─► seal the backup ─► intent + sync, read back ─► execute ─► outcome + sync ─► receipt
+//	                                                                       execute.go, steps.go: confirm before each write
+//
+// confirm asks the server, on the very connection, who it is and what its marker says (identity.go): a tunnel may have been pointed elsewhere, and a marker raised.
 //
 // A command can leave the process in five places, the calls of wire.Server.Run; internal/wire lets only those bytes pass that it was permitted.
 //

@@ -150,7 +150,7 @@ func production(t *testing.T, kind string) *server {
 	}
 	out.client(t)
 	if out.real {
-		doc := environment.MarkerDocument(environment.Production, "any", "test", time.Now())
+		doc := environment.MarkerDocument(environment.Production, "any", "test", markedAt)
 		_, err := out.other.Database("respect").Collection("environment").ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "environment"}}, doc, options.Replace().SetUpsert(true))
 		if err != nil {
 			t.Fatal(err)
