@@ -27,7 +27,8 @@ import (
 // only rises within a session.
 //
 // What this leaves: a forwarder that changes its target between the answer and the write right behind it. Of a guarded change such a write is bound to the
-// bytes of the document that was shown. A write that is not guarded arrives.
+// bytes of the documents that were shown, and changes no others. An insert, an index, and the rename by which a drop begins are bound to nothing: one such command arrives, and what is behind it does
+// not. A write that is not guarded arrives, with those of the 100 ms behind it.
 
 // confirmEvery is how long an answer holds for writes that are not guarded.
 const confirmEvery = 100 * time.Millisecond
