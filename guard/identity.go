@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +27,8 @@ import (
 // only rises within a session.
 //
 // What this leaves: a forwarder that changes its target between the answer and the write right behind it. Of a guarded change such a write is bound to the
-// bytes of the document that was shown. A write that is not guarded arrives.
+// bytes of the documents that were shown, and changes no others. An insert, an index, and the rename by which a drop begins are bound to nothing: one such command arrives, and what is behind it does
+// not. A write that is not guarded arrives, with those of the 100 ms behind it.
 
 // confirmEvery is how long an answer holds for writes that are not guarded.
 const confirmEvery = 100 * time.Millisecond
@@ -37,6 +37,7 @@ const confirmEvery = 100 * time.Millisecond
 type speaks struct {
 	marker   environment.Marker
 	evidence []environment.Evidence
+	stale    bool // the server was classified since: it is read again, and is still what a new look is compared with
 }
 
 // classify looks at the server on the connection that commands will use, and records what it is. What was seen before is
@@ -75,7 +76,10 @@ func (d *Deployment) classify(ctx context.Context) error {
 		}
 	}
 	d.seen, d.evidence, d.env, d.who, d.verified = o, evidence, env, who, r.bound
-	clear(d.databases)
+	for db, s := range d.databases {
+		s.stale = true
+		d.databases[db] = s
+	}
 	return d.gate.record(replay.KindConnect, replay.Connect{
 		Deployment: d.Name(), URI: wire.Redact(d.target.URI), Address: d.server.Address(), Environment: env.String(),
 		Evidence: records(evidence), Identity: who.Map(), User: o.User, Roles: o.Roles,
@@ -123,20 +127,29 @@ func saysOfMarker(m environment.Marker) string {
 
 // database is what its marker, its name and the policy's rules say of one database. The marker is asked for once, and by confirm again.
 func (d *Deployment) database(ctx context.Context, db string) (speaks, error) {
-	if s, ok := d.databases[db]; ok {
-		return s, nil
+	was, known := d.databases[db]
+	if known && !was.stale {
+		return was, nil
 	}
 	m, err := environment.ObserveMarker(ctx, mainReader{d: d}, db)
 	if err != nil {
 		return speaks{}, err
 	}
-	s := speaks{m, d.DatabaseEvidence(db)}
+	if known && !m.Is(was.marker) {
+		d.answers++
+	}
+	return d.heard(db, m), nil
+}
+
+// heard notes what a look at the marker of a database found.
+func (d *Deployment) heard(db string, m environment.Marker) speaks {
+	s := speaks{marker: m, evidence: d.DatabaseEvidence(db)}
 	if m.State != environment.MarkerUnread && m.State != environment.MarkerAbsent {
 		m.Scope = db
 		s.evidence = append(s.evidence, environment.JudgeMarker(m, d.seen)...)
 	}
 	d.databases[db] = s
-	return s, nil
+	return s
 }
 
 // confirm asks, on the connection that the next write will use, whether the server is still the one that was classified, with the markers that were seen. The
@@ -217,9 +230,18 @@ func (d *Deployment) confirmDatabase(ctx context.Context, db string) error {
 		return fmt.Errorf("look at the marker of %s before writing: %w", db, d.fromWire(err, false))
 	}
 	if m.Is(was.marker) {
+		before := environment.Classify(append(slices.Clone(d.evidence), was.evidence...), db)
+		if is := d.heard(db, m); environment.Classify(append(slices.Clone(d.evidence), is.evidence...), db) != before {
+			d.answers++
+		}
 		return nil
 	}
-	return d.changedDatabase(db, was.marker, m)
+	delete(d.databases, db)
+	d.answers++
+	return &Refused{
+		Text:  fmt.Sprintf("the environment marker of the database %s was changed: it was %s, and is %s", db, saysOfMarker(was.marker), saysOfMarker(m)),
+		Hints: []string{"look at env, and type the statement again if this is what you want"},
+	}
 }
 
 // verify makes sure that the connection which writes will use is to the server that was classified. If it was replaced, the new
@@ -231,9 +253,9 @@ func (d *Deployment) verify(ctx context.Context) error {
 	return d.verifyAnew(ctx)
 }
 
-// verifyAnew classifies the server that answers now. It is an error if that is not shown to be the one that was there, or if its marker was changed, or that of a database that was looked at.
+// verifyAnew classifies the server that answers now. It is an error if that is not shown to be the one that was there, or if its marker was changed.
 func (d *Deployment) verifyAnew(ctx context.Context) error {
-	was, who, env, databases := d.seen, d.who, d.env, maps.Clone(d.databases)
+	was, who, env := d.seen, d.who, d.env
 	if err := d.classify(ctx); err != nil {
 		return fmt.Errorf("verify which server answers: %w", err)
 	}
@@ -250,31 +272,7 @@ func (d *Deployment) verifyAnew(ctx context.Context) error {
 			Hints: []string{"look at env, and type the statement again if this is what you want"},
 		}
 	}
-	return d.databasesAgain(ctx, databases)
-}
-
-// databasesAgain looks again at the markers of databases that were looked at before the server was classified anew.
-func (d *Deployment) databasesAgain(ctx context.Context, was map[string]speaks) error {
-	for _, db := range slices.Sorted(maps.Keys(was)) {
-		is, err := d.database(ctx, db)
-		if err != nil {
-			return fmt.Errorf("look at the marker of %s again: %w", db, d.fromWire(err, false))
-		}
-		if !is.marker.Is(was[db].marker) {
-			return d.changedDatabase(db, was[db].marker, is.marker)
-		}
-	}
 	return nil
-}
-
-// changedDatabase refuses what was judged before the marker of a database was changed.
-func (d *Deployment) changedDatabase(db string, was, is environment.Marker) *Refused {
-	delete(d.databases, db)
-	d.answers++
-	return &Refused{
-		Text:  fmt.Sprintf("the environment marker of the database %s was changed: it was %s, and is %s", db, saysOfMarker(was), saysOfMarker(is)),
-		Hints: []string{"look at env, and type the statement again if this is what you want"},
-	}
 }
 
 // another refuses what stood on another server than the one that answers now.
@@ -356,7 +354,7 @@ func (d *Deployment) exchange(s *wire.Server) {
 
 // stillTheSame classifies the server behind the connection, and compares it with the one that was there.
 func (d *Deployment) stillTheSame(ctx context.Context, was environment.Observation, env environment.Environment) error {
-	who, databases := d.who, maps.Clone(d.databases)
+	who := d.who
 	if err := d.classify(ctx); err != nil {
 		return err
 	}
@@ -369,7 +367,7 @@ func (d *Deployment) stillTheSame(ctx context.Context, was environment.Observati
 		d.verified = unverified
 		return &Refused{Text: fmt.Sprintf("%s is %s by now", d.server.Address(), d.env)}
 	}
-	return d.databasesAgain(ctx, databases)
+	return nil
 }
 
 // sameDeployment says why this server is not shown to be the one where a plan was made. A restart explains some differences, and what explains none is said.

@@ -13,7 +13,7 @@ import (
 )
 
 // BenchmarkIdentity is which part of its time a change, and a loop of writes that are not guarded, spends asking the server who it is: how often it is asked, as counted on the wire, times what that takes alone
-// in the same run. The embedded server is asked for its status, one that says which process it is for a hello.
+// in the same run. The part of a change of one document depends on the disk more than on the check: its journal is synced several times. The embedded server is asked for its status, one that says which process it is for a hello.
 //
 //	go test ./guard -run XXX -bench Identity -benchtime 20x
 func BenchmarkIdentity(b *testing.B) {
