@@ -158,6 +158,27 @@ func (s *Shell) Lines(ctx context.Context, in io.Reader) int {
 	return ExitDone
 }
 
+// Script is a whole script, and how it came: as an argument, or as a file.
+type Script struct{ Text, Manner string }
+
+// Scripts runs scripts one after the other, each a statement with the variables of those before it, up to the first that does not end well. What the last one
+// comes to is printed, as in mongosh.
+func (s *Shell) Scripts(ctx context.Context, list []Script) int {
+	for i, one := range list {
+		s.quiet = i < len(list)-1
+		code := s.Exec(ctx, one.Text, one.Manner)
+		switch {
+		case i == 0 && (len(list) == 1 || code != ExitDone):
+			return code
+		case code != ExitDone:
+			return s.afterWrites(code)
+		case s.exiting || ctx.Err() != nil:
+			return ExitDone
+		}
+	}
+	return ExitDone
+}
+
 // afterWrites is the exit status of several statements of which the last did not end well: what those before it changed stands.
 func (s *Shell) afterWrites(code int) int {
 	if code != ExitDone && s.cfg.Gate.Wrote() {

@@ -77,6 +77,7 @@ type Shell struct {
 	secret    bool   // the running entry may hold a password,
 	hidden    bool   // and it was said that what it shows is not recorded
 	exiting   bool
+	quiet     bool // the result of a statement is not printed
 	deaf      bool // nobody reads results any more
 	held      []held
 	heldBytes int
@@ -267,6 +268,9 @@ func (s *Shell) run1(ctx context.Context, src string, in guard.Input) int {
 		return code
 	}
 	s.outcome(st)
+	if s.quiet {
+		shown = ""
+	}
 	s.out(shown)
 	s.sum(st.Wrote(), shown)
 	return codeOf(st)

@@ -81,7 +81,7 @@ func (a *app) mark() *cobra.Command {
 }
 
 func (a *app) plan() *cobra.Command {
-	var js, file string
+	var scripts scripts
 	var full bool
 	c := &cobra.Command{
 		Use: "plan -e JS|--file F URI|PROFILE", Short: "show what a script would change, and change nothing", Args: cobra.ArbitraryArgs,
@@ -90,22 +90,25 @@ func (a *app) plan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			src, manner, err := script(cmd, js, file)
-			if err != nil {
+			if err := scripts.read(); err != nil {
 				return err
 			}
-			if manner == "" {
+			switch len(scripts) {
+			case 0:
 				return &usage{text: "what is to be planned?", hint: "respect plan -e 'db.users.deleteMany({})' URI"}
+			case 1:
+			default: // what one changes the next would see
+				return &usage{text: "one script is planned at a time", hint: "put them into one -e, or into one file"}
 			}
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
 			return a.with(ctx, at, false, func(s *session, d *guard.Deployment) int {
-				return s.plan(ctx, d, src, manner, full)
+				return s.plan(ctx, d, scripts[0].Text, scripts[0].Manner, full)
 			})
 		},
 	}
-	c.Flags().StringVarP(&js, "eval", "e", "", "the script")
-	c.Flags().StringVarP(&file, "file", "f", "", "a file that holds the script")
+	c.Flags().VarP(scripts.flag("argument"), "eval", "e", "the script")
+	c.Flags().VarP(scripts.flag("file"), "file", "f", "a file that holds the script")
 	c.Flags().BoolVar(&full, "full", false, "look at all documents, where policy would have an estimate")
 	return c
 }

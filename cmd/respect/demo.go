@@ -83,7 +83,7 @@ func (a *app) runDemo(ctx context.Context, f demoFlags, env environment.Environm
 	defer func() {
 		fmt.Fprintf(a.err, "the record stays: respect --state-dir %s replay show\n", shellWord(a.flags.stateDir))
 	}()
-	return a.shell(ctx, place{uri: uri, inside: true}, "", "")
+	return a.shell(ctx, place{uri: uri, inside: true}, nil)
 }
 
 // shellWord is a word as a shell takes it.

@@ -97,7 +97,7 @@ func status(code int) error {
 }
 
 func (a *app) root() *cobra.Command {
-	var js, file string
+	var scripts scripts
 	c := &cobra.Command{
 		Use: "respect [flags] URI|PROFILE", Short: "a guarded shell for MongoDB",
 		SilenceUsage: true, SilenceErrors: true,
@@ -110,15 +110,14 @@ func (a *app) root() *cobra.Command {
 			if _, err := a.jsonFormat(); err != nil {
 				return err
 			}
-			src, manner, err := script(cmd, js, file)
-			if err != nil {
+			if err := scripts.read(); err != nil {
 				return err
 			}
-			return a.shell(cmd.Context(), at, src, manner)
+			return a.shell(cmd.Context(), at, scripts)
 		},
 	}
-	c.Flags().StringVarP(&js, "eval", "e", "", "evaluate `js`, as JavaScript, and leave")
-	c.Flags().StringVarP(&file, "file", "f", "", "evaluate a `file` and leave")
+	c.Flags().VarP(scripts.flag("argument"), "eval", "e", "evaluate `js`, as JavaScript, and leave")
+	c.Flags().VarP(scripts.flag("file"), "file", "f", "evaluate a `file` and leave")
 	c.PersistentFlags().StringVar(&a.flags.stateDir, "state-dir", "", "`dir` of record and backups, not $XDG_STATE_HOME/respect")
 	c.PersistentFlags().StringVar(&a.flags.reason, "reason", "", "what the session is for; production asks otherwise")
 	c.PersistentFlags().StringVar(&a.flags.json, "json", "", "print Extended JSON, or `canonical` Extended JSON")
@@ -147,19 +146,44 @@ func (a *app) onePlace(cmd *cobra.Command, args []string) (place, error) {
 	return a.where(args[0])
 }
 
-// script is what -e or --file gives; manner is "" if neither does.
-func script(cmd *cobra.Command, js, file string) (src, manner string, err error) {
-	e, f := cmd.Flags().Changed("eval"), cmd.Flags().Changed("file")
-	switch {
-	case e && f:
-		return "", "", &usage{text: "-e and --file do not go together"}
-	case e:
-		return js, "argument", nil
-	case f:
-		b, err := os.ReadFile(file)
-		return string(b), "file", err
+// scripts are what -e or --file gives, in the order in which they stand.
+type scripts []shell.Script
+
+// flag is -e or --file.
+func (s *scripts) flag(manner string) *scriptFlag { return &scriptFlag{s, manner} }
+
+type scriptFlag struct {
+	to     *scripts
+	manner string
+}
+
+// Set implements pflag.Value.
+func (f *scriptFlag) Set(text string) error {
+	*f.to = append(*f.to, shell.Script{Text: text, Manner: f.manner})
+	return nil
+}
+
+// String implements pflag.Value.
+func (f *scriptFlag) String() string { return "" }
+
+// Type implements pflag.Value.
+func (f *scriptFlag) Type() string { return "string" }
+
+// read reads the files, all of them before anything runs.
+func (s scripts) read() error {
+	for i := range s {
+		if s[i].Manner != s[0].Manner {
+			return &usage{text: "-e and --file do not go together"}
+		}
+		if s[i].Manner == "file" {
+			b, err := os.ReadFile(s[i].Text)
+			if err != nil {
+				return err
+			}
+			s[i].Text = string(b)
+		}
 	}
-	return "", "", nil
+	return nil
 }
 
 // stateDir is where the record is kept.

@@ -255,14 +255,14 @@ func build() replay.Build {
 }
 
 // shell opens the guarded shell, or evaluates a script and leaves.
-func (a *app) shell(ctx context.Context, at place, src, manner string) error {
+func (a *app) shell(ctx context.Context, at place, list scripts) error {
 	return a.with(ctx, at, true, func(s *session, d *guard.Deployment) int {
-		return s.run(ctx, d, src, manner)
+		return s.run(ctx, d, list)
 	})
 }
 
 // run runs a script, or what is piped in, or the interactive shell.
-func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner string) int {
+func (s *session) run(ctx context.Context, d *guard.Deployment, list scripts) int {
 	format, err := s.app.jsonFormat()
 	if err != nil {
 		fmt.Fprintf(s.app.err, "error: %s\n", safe(err.Error()))
@@ -278,10 +278,10 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, src, manner stri
 	}
 	s.recoverChanges(ctx, sh, d)
 	switch {
-	case manner != "":
+	case len(list) > 0:
 		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err, s.gate.Aside)
 		defer stop()
-		return sh.Exec(ctx, src, manner)
+		return sh.Scripts(ctx, list)
 	case s.tty == nil || !isTerminal(s.app.in):
 		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err, s.gate.Aside)
 		defer stop()

@@ -32,8 +32,9 @@ const (
 // door is what stands between an engine and the outside.
 type door struct {
 	mu     sync.Mutex
-	beyond int  // calls to the outside that have not returned
-	shut   bool // for good
+	beyond int       // calls to the outside that have not returned
+	back   time.Time // when the last one returned
+	shut   bool      // for good
 }
 
 // outside calls f, which reaches out of the engine. An engine that was left behind ends here.
@@ -48,6 +49,7 @@ func (vm *VM) outside(f func()) {
 	f() // a panic in it is not the engine's: beyond stays what it is
 	vm.door.mu.Lock()
 	vm.door.beyond--
+	vm.door.back = time.Now()
 	vm.door.mu.Unlock()
 }
 
@@ -89,11 +91,11 @@ func (c *tally) made(i, bytes int) {
 	}
 }
 
-// close shuts the door, if nobody is outside.
-func (d *door) close() bool {
+// close shuts the door, if nobody is outside, or came back only now.
+func (d *door) close(patience time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.shut = d.shut || d.beyond == 0
+	d.shut = d.shut || d.beyond == 0 && time.Since(d.back) >= patience
 	return d.shut
 }
 
@@ -168,7 +170,7 @@ func (vm *VM) wait(ctx context.Context, t *turn) (why error, lost bool) {
 				stop(errMemory{vm.cfg.Memory}, min(vm.patience, memoryPatience))
 			}
 		case <-late:
-			if vm.door.close() {
+			if vm.door.close(vm.patience) {
 				go vm.leftBehind(t, heap)
 				return why, true
 			}

@@ -197,7 +197,7 @@ func TestOutsideIsNotLeftBehind(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
 	vm, _ := newVM(t, f)
-	vm.patience = 10 * time.Millisecond
+	vm.patience = 250 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	f.answer = func(string, bson.Raw) (bson.D, error) {
 		cancel()
