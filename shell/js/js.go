@@ -473,9 +473,6 @@ var lastWord = regexp.MustCompile(`[\w$]+$`)
 // noFunction names what is no function, and the method that was probably meant. of is what it was called on, as it stands in the script; "" if that is not known.
 func (vm *VM) noFunction(name, of string) string {
 	text := fmt.Sprintf("TypeError: %q is not a function", name)
-	if of != "" {
-		text = "TypeError: " + of + " is not a function"
-	}
 	others := slices.DeleteFunc(methodNames(), func(n string) bool { return n == name })
 	if near := nearest(name, others); near != "" && (of == "" && lastWord.FindString(name) == name || shellsOwn.MatchString(of)) {
 		text += fmt.Sprintf("; did you mean %q?", near)

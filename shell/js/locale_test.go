@@ -33,8 +33,8 @@ func TestLocales(t *testing.T) {
 func TestTypeErrorsNameTheThing(t *testing.T) {
 	t.Parallel()
 	for js, want := range map[string]string{
-		`db.people.nosuch()`: "db.people.nosuch is not a function", `db.c.fnid({})`: `db.c.fnid is not a function; did you mean "find"?`, `db.c.find().foo()`: "db.c.find().foo is not a function", `const o = {}; o.f()`: "o.f is not a function",
-		`const arr = []; arr.nofn()`: "arr.nofn is not a function", `let q; q.x`: "Cannot read properties of undefined or null (reading 'x'): that is what q is", `const o = {}; o.a.b`: "Cannot read properties of undefined or null (reading 'b'): that is what o.a is",
+		`db.people.nosuch()`: `"nosuch" is not a function`, `db.c.fnid({})`: `"fnid" is not a function; did you mean "find"?`, `db.c.find().foo()`: `"foo" is not a function`, `const o = {}; o.f()`: `"f" is not a function`,
+		`rs.find()`: `"find" is not a function; did you mean "hint"?`, `const arr = []; arr.nofn()`: `"nofn" is not a function`, `let q; q.x`: "Cannot read properties of undefined or null (reading 'x'): that is what q is", `const o = {}; o.a.b`: "Cannot read properties of undefined or null (reading 'b'): that is what o.a is",
 		`const o = {a: {}}; o.a.b.c()`: "Cannot read properties of undefined or null (reading 'c')", `let q = null; q()`: "q is not a function; it is null",
 	} {
 		_, _, err := eval(t, &fake{}, js)
