@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"respect/guard/internal/wire"
 	"respect/replay"
 )
@@ -44,16 +46,21 @@ var ErrIncomplete = errors.New("what follows depends on this change, and a previ
 type ServerError struct {
 	Code     int32
 	Name     string
-	Message  string // untrusted text
-	Foreseen bool   // the preview knew it: nothing was sent
-	Planning bool   // it refused a read of the plan: nothing else was sent
-	Embedded bool   // the embedded server said so, of something that MongoDB can do
-	Bounded  int64  // a read took longer than these milliseconds, which policy gives it; 0 if that was not it
+	Message  string   // untrusted text
+	Foreseen bool     // the preview knew it: nothing was sent
+	Planning bool     // it refused a read of the plan: nothing else was sent
+	Embedded bool     // the embedded server said so, of something that MongoDB can do
+	Bulk     bool     // it is about one of several statements of a command: Reply tells which, and what the others did
+	Reply    bson.Raw // the server's answer, or what it would be; nil if that is not known
+	Bounded  int64    // a read took longer than these milliseconds, which policy gives it; 0 if that was not it
 }
 
 // Error implements error.
 func (e *ServerError) Error() string {
 	s := "MongoServerError"
+	if e.Reply.Lookup("writeErrors").Type != 0 && e.Bulk {
+		s = "MongoBulkWriteError"
+	}
 	if e.Name != "" {
 		s += "[" + e.Name + "]"
 	}
@@ -84,7 +91,7 @@ func (d *Deployment) fromWire(err error, write bool) error {
 		return err
 	case e.Answered():
 		// 50 MaxTimeMSExpired, 59 CommandNotFound, 238 NotImplemented: https://www.mongodb.com/docs/manual/reference/error-codes/
-		se := &ServerError{Code: e.Code, Name: e.Name, Message: e.Message, Embedded: d.software.embedded && (e.Code == 238 || e.Code == 59)}
+		se := &ServerError{Code: e.Code, Name: e.Name, Message: e.Message, Reply: e.Reply, Embedded: d.software.embedded && (e.Code == 238 || e.Code == 59)}
 		if !write && e.Code == 50 {
 			se.Bounded = d.gate.cfg.Policy.MaxTimeMS(d.env)
 		}

@@ -44,6 +44,27 @@ func (r *Reply) Raw(ctx context.Context) (bson.Raw, error) {
 	return q.build()
 }
 
+// Known is the reply, if it is known without asking anybody: nil for a write that waits for its plan. look says that reads may find out whether the server would refuse a part of
+// it; then that is told here, with what the rest of the plan would do, and the statement goes on.
+func (r *Reply) Known(ctx context.Context, look bool) (bson.Raw, error) {
+	if r.q == nil {
+		return r.raw, nil
+	}
+	q, s := r.q, r.s
+	if q.left > 0 && look && s.stopped == nil {
+		if err := s.takeTelling(ctx, q, true); err != nil {
+			return nil, s.fail(err)
+		}
+		if s.builder != nil {
+			s.foreseeable(q)
+		}
+	}
+	if q.left > 0 && len(q.failed) == 0 {
+		return nil, nil
+	}
+	return q.build()
+}
+
 // Pending says whether the numbers are still those of a plan.
 func (r *Reply) Pending() bool { return r.q != nil && r.q.left > 0 }
 
@@ -51,6 +72,9 @@ func (r *Reply) Pending() bool { return r.q != nil && r.q.left > 0 }
 func (s *Statement) foreseeable(q *queued) bool {
 	for i := range q.sums {
 		res := s.builder.Result(plan.Pending{Command: q.cmd, Index: i})
+		if q.skips(i) {
+			continue
+		}
 		if res == nil {
 			if i < len(q.cmd.Writes())-q.left {
 				continue // carried out by an earlier plan
@@ -103,6 +127,13 @@ func (q *queued) build() (bson.Raw, error) {
 		return q.buildBulk()
 	default:
 		return nil, fmt.Errorf("internal error: no reply for %s", q.cmd.Name())
+	}
+	if len(q.failed) > 0 {
+		failed := bson.A{}
+		for _, f := range q.failed {
+			failed = append(failed, bson.D{{Key: "index", Value: int32(f.index)}, {Key: "code", Value: f.err.Code}, {Key: "errmsg", Value: f.err.Message}})
+		}
+		doc = append(doc, bson.E{Key: "writeErrors", Value: failed})
 	}
 	return bson.Marshal(append(doc, bson.E{Key: "ok", Value: float64(1)}))
 }

@@ -66,8 +66,9 @@ type Statement struct {
 
 	discarded int
 	unplanned bool
-	issued    int // guarded writes that waited, or wait, for their plan,
-	settled   int // and those of them whose plan was carried out
+	late      *queued // a command of which a part would fail, which ends the script when the rest of it is done
+	issued    int     // guarded writes that waited, or wait, for their plan,
+	settled   int     // and those of them whose plan was carried out
 }
 
 // confirmation is what was asked: a server, and its markers of some databases. It says nothing of other databases.
@@ -97,6 +98,29 @@ type queued struct {
 	left    int         // statements that have no result yet
 	took    int         // statements that plans have taken
 	facts   []plan.Fact // of a plan that begins with it
+	failed  []failure   // statements that are not planned, since the server would refuse them
+}
+
+// failure is an error of one statement of a command that was foreseen, and that the script is told.
+type failure struct {
+	index int
+	err   *plan.Foreseen
+}
+
+// skips says whether a statement of the command is not planned: because it would fail, or because one before it would, where they are ordered.
+func (q *queued) skips(i int) bool {
+	for _, f := range q.failed {
+		if f.index == i || f.index < i && q.ordered() {
+			return true
+		}
+	}
+	return false
+}
+
+func (q *queued) ordered() bool {
+	v, ok := q.cmd.Lookup("ordered")
+	b, isBool := v.BooleanOK()
+	return !ok || !isBool || b
 }
 
 // sum is what a statement did.
@@ -382,11 +406,17 @@ func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command,
 	if errors.Is(err, wire.ErrTripwire) {
 		return nil, s.gate.security(err)
 	}
-	if e, ok := wire.AsError(err); write && (err == nil || ok && e.Sent && !e.Answered()) {
+	e, ok := wire.AsError(err)
+	partly := ok && e.Answered() && wroteSome(e.Reply) // some of its statements failed, and others did not
+	if write && (err == nil || partly || ok && e.Sent && !e.Answered()) {
 		s.sent = append(s.sent, strings.TrimSpace(c.Name()+" "+targetsOf(c)))
 	}
 	if err != nil {
-		return &Reply{raw: reply}, d.fromWire(err, write)
+		err = d.fromWire(err, write)
+		if !partly {
+			return &Reply{raw: reply}, err
+		}
+		reply = e.Reply
 	}
 	if write {
 		s.wrote.add(c, reply)
@@ -394,9 +424,16 @@ func (s *Statement) send(ctx context.Context, d *Deployment, c *command.Command,
 	d.own(d.main, c, reply)
 	s.gate.see(d, c, reply)
 	if write && touchesMarker(c) {
-		return &Reply{raw: reply}, d.classify(ctx) // it was this session that wrote it
+		return &Reply{raw: reply}, errors.Join(err, d.classify(ctx)) // it was this session that wrote it
 	}
-	return &Reply{raw: reply}, nil
+	return &Reply{raw: reply}, err
+}
+
+// wroteSome says whether a reply is that of a command of which some statements were carried out, and others failed.
+func wroteSome(reply bson.Raw) bool {
+	n, _ := reply.Lookup("n").AsInt64OK()
+	failed, ok := reply.Lookup("writeErrors").ArrayOK()
+	return ok && len(failed) > 5 && n > 0
 }
 
 // touchesMarker says whether a command may change an environment marker.
@@ -668,7 +705,21 @@ func (s *Statement) Settle(ctx context.Context) error {
 			return s.stop(ErrIncomplete)
 		}
 	}
+	if q := s.late; q != nil {
+		s.late = nil
+		return s.stop(q.refused())
+	}
 	return nil
+}
+
+// refused is the error of a command of which a part was refused.
+func (q *queued) refused() error {
+	raw, err := q.build()
+	if err != nil {
+		return err
+	}
+	f := q.failed[0].err
+	return &ServerError{Code: f.Code, Name: f.Name, Message: f.Message, Reply: raw, Bulk: true}
 }
 
 // fail drops what is queued and ends the statement.
@@ -712,6 +763,11 @@ func (s *Statement) Discard() {
 
 // take feeds the queue to the builder, up to a cut, or until command q is in.
 func (s *Statement) take(ctx context.Context, until *queued) error {
+	return s.takeTelling(ctx, until, false)
+}
+
+// takeTelling is take; told says that the script is told, at its call, what of until would fail.
+func (s *Statement) takeTelling(ctx context.Context, until *queued, told bool) error {
 	if s.cut || len(s.queue) == 0 {
 		return nil
 	}
@@ -723,31 +779,91 @@ func (s *Statement) take(ctx context.Context, until *queued) error {
 	var ps []plan.Pending
 	for _, q := range s.queue {
 		for i := q.took; i < len(q.cmd.Writes()); i++ {
-			ps = append(ps, plan.Pending{Command: q.cmd, Index: i})
+			if !q.skips(i) {
+				ps = append(ps, plan.Pending{Command: q.cmd, Index: i})
+			}
 		}
 		if q == until {
 			break
 		}
 	}
 	n, err := s.builder.Add(ctx, ps)
+	if f := new(plan.Foreseen); errors.As(err, &f) && n < len(ps) && s.leaveOut(ps[n], f, until, told) {
+		s.taken(n)
+		if !plan.Apart(err) { // something of it is in the plan
+			s.takeAgain()
+		} else {
+			s.builder.Without(ps[n], f)
+		}
+		return s.takeTelling(ctx, until, told)
+	}
 	if err != nil {
 		s.unplanned = true
 		s.queue = s.queue[:slices.IndexFunc(s.queue, func(q *queued) bool { return q.cmd == ps[min(n, len(ps)-1)].Command })]
 		return err // what is dropped now was queued before the one that failed
 	}
 	s.cut = n < len(ps)
-	for _, q := range s.queue {
-		k := min(n, len(q.cmd.Writes())-q.took)
-		q.took, n = q.took+k, n-k
-	}
+	s.taken(n)
 	return nil
+}
+
+// taken notes that the next n statements are in the plan.
+func (s *Statement) taken(n int) {
+	for _, q := range s.queue {
+		for q.took < len(q.cmd.Writes()) {
+			if q.skips(q.took) {
+				q.took++
+				continue
+			}
+			if n == 0 {
+				return
+			}
+			q.took, n = q.took+1, n-1
+		}
+	}
+}
+
+// leaveOut decides what becomes of a statement that the server would refuse. told says that the script hears it at the call of that command: its author may go on after
+// it. Otherwise it ends the script there, as the server's answer would have: what a command does besides whose author said that the order does not matter is carried
+// out, and what was issued after it is dropped; of an ordered one nothing is, as of a script that fails. Nothing that was not planned is ever sent for it.
+func (s *Statement) leaveOut(p plan.Pending, f *plan.Foreseen, until *queued, told bool) bool {
+	at := slices.IndexFunc(s.queue, func(q *queued) bool { return q.cmd == p.Command })
+	q := s.queue[at]
+	n := len(q.cmd.Writes())
+	switch {
+	case !replyHasErrors[q.cmd.Name()]:
+		return false
+	case told && q == until:
+	case told, n == 1, q.ordered(), s.late != nil && s.late != q:
+		return false
+	default:
+		s.late = q
+		s.discarded += len(s.queue) - at - 1
+		s.queue = s.queue[:at+1]
+	}
+	q.failed = append(q.failed, failure{p.Index, f})
+	return true
+}
+
+// replyHasErrors are the commands whose reply names the statements that failed.
+var replyHasErrors = map[string]bool{"insert": true, "update": true, "delete": true}
+
+// takeAgain drops the plan at hand: what was taken for it is taken again.
+func (s *Statement) takeAgain() {
+	_ = s.builder.Discard() // files that nobody refers to
+	s.builder, s.cut = nil, false
+	for _, q := range s.queue {
+		q.took = len(q.cmd.Writes()) - q.left
+	}
 }
 
 // untaken are the statements of the queue that no plan has taken.
 func (s *Statement) untaken() (ps []plan.Pending) {
 	for _, q := range s.queue {
 		for i := q.took; i < len(q.cmd.Writes()); i++ {
-			ps = append(ps, plan.Pending{Command: q.cmd, Index: i})
+			if !q.skips(i) {
+				ps = append(ps, plan.Pending{Command: q.cmd, Index: i})
+			}
 		}
 	}
 	return ps
@@ -866,6 +982,9 @@ func (s *Statement) distribute(p *plan.Plan, o *Outcome) {
 		numbers[c] = i
 	}
 	s.shift(func(q *queued, i int) {
+		if q.skips(i) {
+			return
+		}
 		planned := planSum(p.Result(plan.Pending{Command: q.cmd, Index: i}))
 		q.sums[i] = o.sum(numbers[q.cmd], i, planned)
 	})
@@ -882,7 +1001,7 @@ func (s *Statement) shift(each func(q *queued, i int)) {
 		switch {
 		case q.left > 0:
 			rest = append(rest, q)
-		case s.mode == Execute:
+		case s.mode == Execute && q != s.late: // what the script said behind that one it would not have said
 			s.settled++
 		}
 	}

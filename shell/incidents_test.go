@@ -162,7 +162,8 @@ type person struct {
 	asked      int
 	impatient  bool // stops whatever takes its time
 	answers    func(phrase string) string
-	reads      func() // what stands on the screen when it is asked
+	facts      []string // that it was shown
+	reads      func()   // what stands on the screen when it is asked
 	receipts   []guard.Receipt
 }
 
@@ -171,6 +172,9 @@ func (p *person) Present() bool { return true }
 func (p *person) Ask(_ context.Context, q guard.Question) (guard.Answer, error) {
 	if p.reads != nil {
 		p.reads()
+	}
+	for _, f := range q.Plan.Facts() {
+		p.facts = append(p.facts, f.Text)
 	}
 	a := guard.Answer{Text: q.Phrase, Manner: guard.Typed}
 	if p.distracted != nil {

@@ -54,6 +54,15 @@ func (j jsReply) Raw(ctx context.Context) (bson.Raw, error) {
 	return raw, nil
 }
 
+// Known implements js.Reply.
+func (j jsReply) Known(ctx context.Context, look bool) (bson.Raw, error) {
+	raw, err := j.r.Known(ctx, look)
+	if err != nil {
+		return nil, scriptError(j.st, err)
+	}
+	return raw, nil
+}
+
 // scriptError says which errors a script may catch: what a server answered. What the guard stopped ends the statement.
 func scriptError(st *guard.Statement, err error) error {
 	if st.Stopped() != nil {
@@ -61,7 +70,7 @@ func scriptError(st *guard.Statement, err error) error {
 	}
 	var se *guard.ServerError
 	if errors.As(err, &se) {
-		return &js.ServerError{Code: se.Code, Name: se.Name, Message: err.Error()}
+		return &js.ServerError{Code: se.Code, Name: se.Name, Message: err.Error(), Text: se.Message, Reply: se.Reply}
 	}
 	return err
 }

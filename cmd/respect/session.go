@@ -279,12 +279,10 @@ func (s *session) run(ctx context.Context, d *guard.Deployment, list scripts) in
 	s.recoverChanges(ctx, sh, d)
 	switch {
 	case len(list) > 0:
-		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err, s.gate.Aside)
-		defer stop()
+		ctx, _ := shell.Interruptible(ctx, s.tty, s.app.err, s.gate.Aside) // until the process ends: a Ctrl-C too many must not come upon its last words
 		return sh.Scripts(ctx, list)
 	case s.tty == nil || !isTerminal(s.app.in):
-		ctx, stop := shell.Interruptible(ctx, s.tty, s.app.err, s.gate.Aside)
-		defer stop()
+		ctx, _ := shell.Interruptible(ctx, s.tty, s.app.err, s.gate.Aside)
 		return sh.Lines(ctx, s.app.in)
 	}
 	s.welcome(sh, d)

@@ -68,6 +68,14 @@ type Foreseen struct {
 	Message string
 }
 
+// apart is a Foreseen of a statement of which the plan holds nothing: without it the others stay planned.
+type apart struct{ *Foreseen }
+
+func (a apart) Unwrap() error { return a.Foreseen }
+
+// Apart says whether the plan holds nothing of the statement that an error is about.
+func Apart(err error) bool { return errors.As(err, &apart{}) }
+
 // Error implements error.
 func (f *Foreseen) Error() string { return fmt.Sprintf("%s (%s)", f.Message, f.Name) }
 
@@ -120,16 +128,18 @@ type Builder struct {
 		after map[IDHash]bson.Raw
 		why   string // not
 	}
-	secret     bson.Raw      // the command of schema work, if it has secrets: never written
-	expected   int64         // documents that the statements so far were expected to select
-	read       Looked        // so far
-	sampled    *sampledPart  // of a statement that selects more than is looked at; nil if none does
-	part       int64         // of how many documents this plans some again; 0 if it plans afresh
-	unselected int64         // documents of those that the statement does not select any more
-	explained  int           // statements of which it was asked how their documents are found
-	extra      time.Duration // that this took
-	lastID     bson.RawValue // of the document that was planned last
-	follows    *follows      // of a statement that is cut into several plans; nil if it is not
+	secret     bson.Raw         // the command of schema work, if it has secrets: never written
+	expected   int64            // documents that the statements so far were expected to select
+	read       Looked           // so far
+	sampled    *sampledPart     // of a statement that selects more than is looked at; nil if none does
+	part       int64            // of how many documents this plans some again; 0 if it plans afresh
+	unselected int64            // documents of those that the statement does not select any more
+	explained  int              // statements of which it was asked how their documents are found
+	extra      time.Duration    // that this took
+	lastID     bson.RawValue    // of the document that was planned last
+	without    []left           // statements that are left out
+	inserted   map[string]idSet // of the plan's documents those that it inserts, by namespace
+	follows    *follows         // of a statement that is cut into several plans; nil if it is not
 }
 
 // afterImages are kept to see whether a later statement could match one.
@@ -207,6 +217,11 @@ func (b *Builder) Add(ctx context.Context, ps []Pending) (taken int, err error) 
 				return taken, err
 			}
 		} else if n, err = b.addByID(ctx, group); err != nil {
+			if Apart(err) && n > 0 { // the rest of the group is planned
+				if derr := errors.Join(b.doubt(ctx, ps[taken:taken+n]), b.conflicts(ctx), b.validate(ctx)); derr != nil {
+					return taken, derr
+				}
+			}
 			return taken + n, err
 		}
 		if err := b.doubt(ctx, ps[taken:taken+n]); err != nil {
@@ -362,6 +377,9 @@ func (b *Builder) addByID(ctx context.Context, group []Pending) (int, error) {
 	for i, p := range group {
 		id, _ := onlyID(p.write())
 		if b.seen[ns.String()].has(id) {
+			if p.write().Op == command.Insert && b.inserted[ns.String()].has(id) {
+				return i, sameID(p.write()) // it is there by then
+			}
 			return i, nil // belongs to the next plan
 		}
 		if doc := docs[KeyOf(id)]; doc != nil && p.write().Pipeline() {
@@ -376,14 +394,45 @@ func (b *Builder) addByID(ctx context.Context, group []Pending) (int, error) {
 	return len(group), nil
 }
 
+// sameID is what the server says to an insert of an _id that is there.
+func sameID(w command.Write) error {
+	return apart{&Foreseen{11000, "DuplicateKey", fmt.Sprintf("E11000 duplicate key error collection: %s index: _id_ dup key: { _id: %s }", w.NS, shown(w.ID()))}}
+}
+
+// Without is told of a statement that is not part of the plan because it would fail, while others of its command are.
+func (b *Builder) Without(p Pending, f *Foreseen) {
+	b.without = append(b.without, left{p.write().NS.String(), f})
+}
+
+// left is a statement that is left out.
+type left struct {
+	ns  string
+	why *Foreseen
+}
+
+// leftOut names what would fail.
+func (b *Builder) leftOut() (out []Fact) {
+	n := map[string]int64{}
+	for _, l := range b.without {
+		n[l.ns]++
+	}
+	for _, l := range b.without {
+		if n[l.ns] > 0 {
+			out = append(out, fact(UniqueConflict, Warn, map[string]any{"namespace": l.ns, "documents": n[l.ns]}, "%s in %s %s left out, since the server would refuse %s: %s",
+				Plural(n[l.ns], "insert"), l.ns, map[bool]string{true: "is", false: "are"}[n[l.ns] == 1], map[bool]string{true: "it", false: "them"}[n[l.ns] == 1], l.why.Message))
+			n[l.ns] = 0
+		}
+	}
+	return out
+}
+
 // addFound adds a statement that names one document; doc is nil if it is not there.
 func (b *Builder) addFound(p Pending, doc bson.Raw) error {
 	if p.write().Op != command.Insert {
 		return b.one(p, doc)
 	}
 	if doc != nil {
-		w := p.write()
-		return &Foreseen{11000, "DuplicateKey", fmt.Sprintf("E11000 duplicate key error collection: %s index: _id_ dup key: { _id: %s }", w.NS, w.ID())}
+		return sameID(p.write())
 	}
 	return b.insert(p, nil, false)
 }
@@ -689,6 +738,13 @@ func (b *Builder) insert(p Pending, doc bson.Raw, upsert bool) error {
 	}
 	st, res := b.at.st, b.at.res
 	b.at.seen[KeyOf(doc.Lookup("_id"))] = b.at.ordinal
+	if b.inserted == nil {
+		b.inserted = map[string]idSet{}
+	}
+	if b.inserted[w.NS.String()] == nil {
+		b.inserted[w.NS.String()] = idSet{}
+	}
+	b.inserted[w.NS.String()][KeyOf(doc.Lookup("_id"))] = b.at.ordinal
 	st.count.Inserted++
 	res.Inserted++
 	b.keyed(st, w.NS, nil, doc)

@@ -25,6 +25,7 @@ func (b *Builder) facts() []Fact {
 		out = append(out, b.differsFromFind(ns)...)
 	}
 	out = append(out, b.leavesChunks()...)
+	out = append(out, b.leftOut()...)
 	out = append(out, b.followFacts()...)
 	out = append(out, b.partFacts()...)
 	out = append(out, b.recalled()...)

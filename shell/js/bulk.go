@@ -182,6 +182,7 @@ type bulkGroup struct {
 	list    bson.A
 	at      []int
 	reply   Reply
+	failed  *ServerError // of some of it
 }
 
 // groupOps puts neighbours of one kind together, up to so many.
@@ -206,7 +207,7 @@ func (vm *VM) sendBulk(c *collection, ops []bulkOp, o options) goja.Value {
 		}
 	}
 	groups := groupOps(ops, vm.maxStatements(c.db.target))
-	for _, g := range groups {
+	for n, g := range groups {
 		cmd := o.copyTo(bson.D{{Key: g.command, Value: c.name}, {Key: bulkFields[g.command], Value: g.list}}, "ordered writeConcern comment maxTimeMS")
 		if g.command != "delete" {
 			cmd = o.copyTo(cmd, "bypassDocumentValidation")
@@ -214,8 +215,12 @@ func (vm *VM) sendBulk(c *collection, ops []bulkOp, o options) goja.Value {
 		if g.command != "insert" {
 			cmd = o.copyTo(cmd, "let")
 		}
-		g.reply = c.send(cmd)
+		if g.reply, g.failed = c.attempt(cmd); g.failed != nil && o.ordered() {
+			groups = groups[:n+1]
+			break
+		}
 	}
+	vm.throwFailed(groups, inserted)
 	return vm.bulkResult(groups, inserted)
 }
 

@@ -287,7 +287,21 @@ func runCommand(vm *VM, d *database, db string, a args) goja.Value {
 	a.opts(1, "readPreference").reading(nil)
 	orderMatters(a, 0, "command")
 	a.reads = vm.readCommand(a.at(0))
-	return vm.documentObject(vm.reply(vm.sendRaw(d.target, db, a.doc(0, "command"))))
+	r, err := vm.run1(d.target, db, a.doc(0, "command"))
+	if failed := asServer(err); failed != nil && at(failed.Reply, "writeErrors", 0).Type != 0 {
+		return vm.documentObject(failed.Reply) // a reply like any other: its ok is 1
+	}
+	if err != nil {
+		vm.throw(err)
+	}
+	var raw bson.Raw
+	if vm.outside(func() { raw, err = r.Known(vm.ctx, true) }); err != nil {
+		vm.throw(err)
+	}
+	if raw == nil {
+		raw = vm.reply(r)
+	}
+	return vm.documentObject(raw)
 }
 
 // orderMatters refuses a JavaScript object whose field order the language has changed: keys like "1" come first, whatever was typed.

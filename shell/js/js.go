@@ -50,6 +50,8 @@ type Runner interface {
 type Reply interface {
 	// Raw is the reply. For a write that waits for its plan it may plan, and ask the operator.
 	Raw(ctx context.Context) (bson.Raw, error)
+	// Known is the reply, if it is known without asking the operator; nil if it is not. look says that reads may find out whether a server would refuse it.
+	Known(ctx context.Context, look bool) (bson.Raw, error)
 }
 
 // Stop is an error that ends the statement at once, past every catch.
@@ -64,7 +66,9 @@ func (s *Stop) Unwrap() error { return s.Err }
 type ServerError struct {
 	Code    int32
 	Name    string
-	Message string // whole, as it is shown
+	Message string   // whole, as it is shown
+	Text    string   // the server's own; "" if it is Message
+	Reply   bson.Raw // whole, or nil
 }
 
 func (e *ServerError) Error() string { return e.Message }
@@ -112,13 +116,15 @@ type VM struct {
 	loading  int
 	ignored  []*goja.Promise // that were rejected, and that nobody looks at
 	door     door
-	stopping atomic.Bool    // the engine is to stop
-	joining  []*goja.Object // arrays whose elements become text,
-	nested   int            // maxNested
-	shown    showing        // of the tree at hand
-	joined   int            // and how many elements of them did
-	patience time.Duration  // with an engine that is to stop
-	lost     bool           // the engine did not
+	stopping atomic.Bool                   // the engine is to stop
+	joining  []*goja.Object                // arrays whose elements become text,
+	thrown   map[*goja.Object]*ServerError // errors of this statement
+	catches  bool                          // the statement may catch what it throws
+	nested   int                           // maxNested
+	shown    showing                       // of the tree at hand
+	joined   int                           // and how many elements of them did
+	patience time.Duration                 // with an engine that is to stop
+	lost     bool                          // the engine did not
 	probe    goja.Callable
 	name     string // of the statement
 	src      string
@@ -329,11 +335,12 @@ func (r Result) Empty() bool { return r.v == nil || goja.IsUndefined(r.v) }
 
 // Eval runs one statement. If it evaluates to a cursor, its first documents are fetched by Page, while the statement still runs.
 func (vm *VM) Eval(ctx context.Context, name, src string) (Result, error) {
+	vm.catches = false
 	p, err := vm.compile(name, src)
 	if err != nil {
 		return Result{}, err
 	}
-	vm.name, vm.src = name, src
+	vm.name, vm.src, vm.thrown = name, src, map[*goja.Object]*ServerError{}
 	var r Result
 	err = vm.run(ctx, func() error {
 		v, err := vm.rt.RunProgram(p)
@@ -388,6 +395,9 @@ func (vm *VM) explain(err error) error {
 // was called there.
 func (vm *VM) uncaught(v goja.Value, at place, direct bool) *Exception {
 	text := vm.errorText(v)
+	if direct {
+		text = vm.named(v, text, at)
+	}
 	if m := uncallable.FindStringSubmatch(text); m != nil {
 		callee := ""
 		if direct {
@@ -422,7 +432,7 @@ var uncallable = regexp.MustCompile(`^TypeError: (?:what was called is not a fun
 // notCallable says what was called that is no function: db.users.fnid() is the collection users.fnid, db.c.find()() a cursor.
 func (vm *VM) notCallable(callee, value string) string {
 	if word := lastWord.FindString(callee); value == "" && (word != "" || callee == "") {
-		return vm.noFunction(word)
+		return vm.noFunction(word, callee)
 	}
 	if callee == "" {
 		callee = "what was called"
@@ -460,14 +470,43 @@ func (vm *VM) callee(at place) string {
 
 var lastWord = regexp.MustCompile(`[\w$]+$`)
 
-// noFunction names what is no function, and the method that was probably meant.
-func (vm *VM) noFunction(name string) string {
+// noFunction names what is no function, and the method that was probably meant. of is what it was called on, as it stands in the script; "" if that is not known.
+func (vm *VM) noFunction(name, of string) string {
 	text := fmt.Sprintf("TypeError: %q is not a function", name)
-	if near := nearest(name, methodNames()); near != "" {
+	others := slices.DeleteFunc(methodNames(), func(n string) bool { return n == name })
+	if near := nearest(name, others); near != "" && (of == "" && lastWord.FindString(name) == name || shellsOwn.MatchString(of)) {
 		text += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return render.Safe(text)
 }
+
+// shellsOwn are expressions that begin with an object of the shell's.
+var shellsOwn = regexp.MustCompile(`^(db|rs|sh)\b`)
+
+// named says of an error which the engine throws what it is about, as it stands in the script.
+func (vm *VM) named(v goja.Value, text string, at place) string {
+	obj, ok := v.(*goja.Object)
+	if !ok || vm.described() != "" {
+		return text
+	}
+	message := vm.ownText(obj, "message")
+	if m := noMember.FindStringSubmatch(message); m != nil {
+		if of := vm.callee(at); strings.HasSuffix(of, "."+m[1]) {
+			return vm.noFunction(m[1], of)
+		}
+		return text
+	}
+	if m := noProperty.FindStringSubmatch(message); m != nil {
+		text = "TypeError: Cannot read properties of undefined or null (reading " + render.Quote(m[1]) + ")"
+		if of := strings.TrimSuffix(vm.callee(at), "."); of != "" && of != vm.callee(at) && !strings.HasSuffix(message, "or null") { // of a call the place is another one
+			text += ": that is what " + of + " is"
+		}
+		return render.Safe(text)
+	}
+	return text
+}
+
+var noProperty = regexp.MustCompile(`^Cannot read property '([^']*)' of undefined`)
 
 // ErrInterrupted is the error of a script that was ended with Ctrl-C.
 var ErrInterrupted = errors.New("interrupted")
@@ -518,8 +557,11 @@ func (vm *VM) errorText(v goja.Value) string {
 		return notRead
 	}
 	name, message := vm.ownText(obj, "name"), vm.ownText(obj, "message")
+	if e := vm.thrown[obj]; e != nil && (message == e.Text || message == e.Message) {
+		return strings.ReplaceAll(render.SafeLines(e.Message), "\n", "\n  ")
+	}
 	if m := noMember.FindStringSubmatch(message); m != nil {
-		return vm.noFunction(m[1])
+		return vm.noFunction(m[1], "")
 	}
 	if message == "Dynamic object is not callable" { // a collection, mostly
 		message = "what was called is not a function"
@@ -601,7 +643,7 @@ func (vm *VM) throw(err error) goja.Value {
 	case vm.ctx != nil && vm.ctx.Err() != nil:
 		return vm.abort(ErrInterrupted)
 	case errors.As(err, &server):
-		panic(vm.errorObject("MongoServerError", server.Message, map[string]any{"code": server.Code, "codeName": server.Name}))
+		panic(vm.serverError(server))
 	}
 	panic(vm.errorObject("Error", err.Error(), nil))
 }
@@ -683,6 +725,14 @@ func (vm *VM) send(t Target, db string, cmd bson.D) Reply {
 }
 
 func (vm *VM) sendRaw(t Target, db string, raw bson.Raw) Reply {
+	r, err := vm.run1(t, db, raw)
+	if err != nil {
+		vm.throw(err)
+	}
+	return r
+}
+
+func (vm *VM) run1(t Target, db string, raw bson.Raw) (Reply, error) {
 	if vm.ctx == nil {
 		panic("js: internal error: a command outside of a statement")
 	}
@@ -691,10 +741,7 @@ func (vm *VM) sendRaw(t Target, db string, raw bson.Raw) Reply {
 	var err error
 	at := vm.place()
 	vm.outside(func() { r, err = vm.cfg.Runner.Run(vm.ctx, t, db, raw, at) })
-	if err != nil {
-		vm.throw(err)
-	}
-	return r
+	return r, err
 }
 
 // goOn does not return if the statement has ended: whatever the engine calls on its way out, nothing more is sent.

@@ -50,6 +50,8 @@ type fixed bson.Raw
 
 func (r fixed) Raw(context.Context) (bson.Raw, error) { return bson.Raw(r), nil }
 
+func (r fixed) Known(context.Context, bool) (bson.Raw, error) { return bson.Raw(r), nil }
+
 func newVM(t testing.TB, f *fake) (*VM, *strings.Builder) {
 	t.Helper()
 	var out strings.Builder
@@ -596,6 +598,8 @@ func BenchmarkForEach(b *testing.B) {
 
 // declined is the reply of a write that was declined.
 type declined struct{}
+
+func (declined) Known(context.Context, bool) (bson.Raw, error) { return nil, nil }
 
 func (declined) Raw(context.Context) (bson.Raw, error) {
 	return nil, &Stop{Err: errors.New("declined")}

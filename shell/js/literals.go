@@ -27,6 +27,7 @@ type literals struct {
 	inexact   map[float64]string  // numbers -> the digits that were typed, some of which are lost
 	evals     evals
 	operators bigOperators
+	catches   bool
 	err       error
 }
 
@@ -45,6 +46,7 @@ func look(prg *ast.Program) (*literals, error) {
 		case *ast.LexicalDeclaration:
 			l.declaration(n)
 		}
+		l.catches = l.catches || catches(v.Addr().Interface())
 		l.evals.find(v)
 		l.operators.find(v)
 		return true
@@ -59,6 +61,7 @@ func look(prg *ast.Program) (*literals, error) {
 func (vm *VM) learn(l *literals) {
 	maps.Copy(vm.reordered, l.reordered)
 	maps.Copy(vm.inexact, l.inexact)
+	vm.catches = vm.catches || l.catches
 }
 
 // nodes calls f with each node of a syntax tree, a struct, and with how many expressions and statements it stands in. If f says so, it goes on with what is in

@@ -187,6 +187,7 @@ func (vm *VM) boundNatives() error {
 			return original(call)
 		}
 	}))
+	vm.boundLocales(on, proto)
 	vm.boundStringNatives(on, before, proto("String"), global("String"))
 	for _, class := range strings.Fields("ArrayBuffer Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array Float32Array Float64Array BigInt64Array BigUint64Array") {
 		width := 1.0

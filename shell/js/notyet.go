@@ -70,6 +70,8 @@ var absent = []missing{
 	{"", "copyFile fuzzFile getHostName hostname listFiles ls md5sumFile mkdir pwd removeFile writeFile cat cd", oldShell, "scripts reach no files but by load(); db.hostInfo() names the server's host"},
 	{"", "disableTelemetry enableTelemetry", mongosh, "respect sends nothing to anybody"},
 	{"", "edit", mongosh, "write a file in your editor, and load() it"},
+	{"", "history", mongosh, "respect replay show prints what was typed before; the up key and Ctrl-R find it here"},
+	{"", "Intl", mongosh, "toLocaleString() knows some locales; for dates use toISOString(), or $dateToString with a timezone"},
 	{"", "hex_md5", oldShell, "use MD5() for binary data"},
 	{"", "assert isString Random", oldShell, "write it in JavaScript"},
 	{"", "loadCallNestingLevel", mongosh, "load() refuses files that load each other without end"},

@@ -43,7 +43,7 @@ func updateDocs(vm *VM, c *collection, a args, u bson.RawValue, multi bool) goja
 	if v != "" {
 		return vm.explained(c.db, cmd, v)
 	}
-	return vm.updateResult(c.send(cmd))
+	return vm.updateResult(c.write(cmd))
 }
 
 func updateCommand(c *collection, a args, u bson.RawValue, multi bool) (cmd bson.D, explain string) {
@@ -96,7 +96,7 @@ func deleteDocs(vm *VM, c *collection, a args, limit int32) goja.Value {
 	if v != "" {
 		return vm.explained(c.db, cmd, v)
 	}
-	return vm.deleteResult(c.send(cmd))
+	return vm.deleteResult(c.write(cmd))
 }
 
 func deleteCommand(c *collection, a args, limit int32) (cmd bson.D, explain string) {
@@ -119,7 +119,7 @@ func removeDocs(vm *VM, c *collection, a args) goja.Value {
 	if v != "" {
 		return vm.explained(c.db, cmd, v)
 	}
-	return vm.deleteResult(c.send(cmd))
+	return vm.deleteResult(c.write(cmd))
 }
 
 func removeCommand(c *collection, a args) (cmd bson.D, explain string) {
@@ -156,7 +156,7 @@ func insertOne(vm *VM, c *collection, a args) goja.Value {
 	doc := vm.withID(a.at(0), a.doc(0, "document"))
 	o := a.opts(1, writeOptions+"bypassDocumentValidation ordered")
 	cmd := o.copyTo(bson.D{{Key: "insert", Value: c.name}, {Key: "documents", Value: bson.A{doc}}}, "writeConcern comment maxTimeMS bypassDocumentValidation")
-	r := c.send(cmd)
+	r := c.write(cmd)
 	l := &lazy{}
 	l.add("acknowledged", func() goja.Value { return vm.rt.ToValue(true) })
 	l.add("insertedId", func() goja.Value { _ = r; return vm.fromRaw(doc.Lookup("_id")) })
@@ -180,21 +180,28 @@ func insertMany(vm *VM, c *collection, a args) goja.Value {
 	if len(docs) == 0 {
 		a.fail("the array is empty")
 	}
-	for rest := docs; len(rest) > 0; {
+	var groups []*bulkGroup
+	for rest, from := docs, 0; len(rest) > 0; {
 		n := batch(rest, vm.maxStatements(c.db.target))
+		g := &bulkGroup{command: "insert"}
+		for i := range n {
+			g.at = append(g.at, from+i)
+		}
 		cmd := o.copyTo(bson.D{{Key: "insert", Value: c.name}, {Key: "documents", Value: rest[:n]}}, "ordered writeConcern comment maxTimeMS bypassDocumentValidation")
-		c.send(cmd)
-		rest = rest[n:]
+		g.reply, g.failed = c.attempt(cmd)
+		if groups = append(groups, g); g.failed != nil && o.ordered() {
+			break
+		}
+		rest, from = rest[n:], from+n
 	}
+	ids := bson.D{}
+	for i, d := range docs {
+		ids = append(ids, bson.E{Key: itoa(i), Value: d.Lookup("_id")})
+	}
+	vm.throwFailed(groups, ids)
 	l := &lazy{}
 	l.add("acknowledged", func() goja.Value { return vm.rt.ToValue(true) })
-	l.add("insertedIds", func() goja.Value {
-		ids := bson.D{}
-		for i, d := range docs {
-			ids = append(ids, bson.E{Key: itoa(i), Value: d.Lookup("_id")})
-		}
-		return vm.fromRaw(rawOf(ids))
-	})
+	l.add("insertedIds", func() goja.Value { return vm.fromRaw(rawOf(ids)) })
 	return vm.rt.NewDynamicObject(l)
 }
 
