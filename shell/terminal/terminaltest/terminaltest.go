@@ -150,8 +150,8 @@ func (s *Session) plainly() string {
 // Watch names a server of the program: while it works, the program may well be waiting for it.
 func (s *Session) Watch(pids ...int) { s.watched = append(s.watched, pids...) }
 
-// ended says whether the program has.
-func (s *Session) ended() bool {
+// Ended says whether the program has.
+func (s *Session) Ended() bool {
 	select {
 	case <-s.done:
 		return true
@@ -164,7 +164,7 @@ func (s *Session) ended() bool {
 func (s *Session) Until(what string, ok func() bool) error {
 	ended, good := false, false
 	Until(&s.change, func() bool {
-		ended = s.ended() // before the look: what it wrote at last is there
+		ended = s.Ended() // before the look: what it wrote at last is there
 		good = ok()
 		return good || ended
 	}, append(s.watched, s.cmd.Process.Pid)...)
@@ -205,7 +205,7 @@ func (s *Session) Works(long time.Duration) error {
 	}
 	begun, _ := Worked(s.cmd.Process.Pid)
 	for ran := begun; ran-begun < long; ran, _ = Worked(s.cmd.Process.Pid) {
-		if s.ended() {
+		if s.Ended() {
 			return fmt.Errorf("the program ended (%v) after %s of work; the screen:\n%s", s.err, ran-begun, s.Screen())
 		}
 		time.Sleep(long / 10)
@@ -268,7 +268,7 @@ func (s *Session) Key(b string) error {
 	}
 	// Not everything has an echo. Some time without any work is enough then: a program that has not come to read the key is not without.
 	const noEcho = 300 * time.Millisecond
-	until(&s.change, func() bool { return len(s.Output()) > before || s.ended() }, noEcho, []int{s.cmd.Process.Pid})
+	until(&s.change, func() bool { return len(s.Output()) > before || s.Ended() }, noEcho, []int{s.cmd.Process.Pid})
 	return nil
 }
 
@@ -297,7 +297,7 @@ func (s *Session) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig)
 
 // Wait waits for the end of the program and returns its exit status; -1 if a signal ended it.
 func (s *Session) Wait() (int, error) {
-	if !Until(&s.change, s.ended, append(s.watched, s.cmd.Process.Pid)...) {
+	if !Until(&s.change, s.Ended, append(s.watched, s.cmd.Process.Pid)...) {
 		return 0, fmt.Errorf("the program does not end; the screen:\n%s", s.Screen())
 	}
 	var exit *exec.ExitError
