@@ -197,7 +197,7 @@ func other(ts *testscript.TestScript, neg bool, args []string) {
 //	paste TEXT    a bracketed paste          paste-phrase  … of what the question wants
 //	last TEXT     wait until TEXT is the last line of the screen
 //	insist KEY    press a key again and again, as somebody does who is not heard, until the program ends
-//	works MS      wait until the program has used a processor for so long, with something that writes nothing
+//	rests         wait until the program waits for somebody: it neither writes nor works
 //	exit CODE     the program ends with this status
 //	absent TEXT   it stands nowhere in the output so far
 //	never TEXT    these bytes stand nowhere in it, escape sequences included; \x1b is Escape
@@ -303,9 +303,8 @@ func step(s *terminaltest.Session, line string) error {
 		return s.Last(arg)
 	case "insist":
 		return insist(s, arg)
-	case "works":
-		ms, err := strconv.Atoi(arg)
-		return errors.Join(err, s.Works(time.Duration(ms)*time.Millisecond))
+	case "rests":
+		return s.Rests()
 	case "phrase", "paste-phrase":
 		if err := s.Ready(); err != nil {
 			return err

@@ -197,18 +197,12 @@ func (s *Session) Ready() error {
 	})
 }
 
-// Works waits until the program has been on a processor for so long from now on, with something that writes nothing.
-func (s *Session) Works(long time.Duration) error {
-	if !known {
-		time.Sleep(long)
-		return nil
-	}
-	begun, _ := Worked(s.cmd.Process.Pid)
-	for ran := begun; ran-begun < long; ran, _ = Worked(s.cmd.Process.Pid) {
-		if s.Ended() {
-			return fmt.Errorf("the program ended (%v) after %s of work; the screen:\n%s", s.err, ran-begun, s.Screen())
-		}
-		time.Sleep(long / 10)
+// Rests waits until the program neither writes nor works, and its servers do not either, so that it waits for somebody.
+func (s *Session) Rests() error {
+	const rest = 300 * time.Millisecond
+	until(&s.change, s.Ended, rest, append(s.watched, s.cmd.Process.Pid))
+	if s.Ended() {
+		return fmt.Errorf("the program ended (%v); the screen:\n%s", s.err, s.Screen())
 	}
 	return nil
 }
