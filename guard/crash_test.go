@@ -39,7 +39,7 @@ func TestKillMatrix(t *testing.T) {
 				each(t, func(t *testing.T, s *server) {
 					s.people(t)
 					before := s.state(t)
-					for n := part; ; n += parts {
+					for n := part; ; n += parts * stride() {
 						if s.kill(t, before, in(s.db, c.cmds), n, 40*(n/parts%2)) {
 							if n < 8 {
 								t.Fatalf("the change has only %d steps", n)

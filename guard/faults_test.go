@@ -38,6 +38,14 @@ var faults = []fault{
 
 var points, settled sync.Map // fault -> *atomic.Int64
 
+// stride is how many points of a matrix lie between two that are tried: 1, but with the race detector and with -short.
+func stride() int {
+	if raceDetector || testing.Short() {
+		return 5
+	}
+	return 1
+}
+
 func count(m *sync.Map, key string) {
 	n, _ := m.LoadOrStore(key, new(atomic.Int64))
 	n.(*atomic.Int64).Add(1)
@@ -45,7 +53,7 @@ func count(m *sync.Map, key string) {
 
 // TestFaultMatrix makes one thing go wrong at every durable step and at every command of a change, reads too, one after the other. Whatever it is: the documents
 // are as before, or as after, or the record says of which it is neither; what the record says is what the server holds; and undo restores.
-// TestKillMatrix does the same with the end of the process. With the race detector every fifth point is tried.
+// TestKillMatrix does the same with the end of the process. With the race detector, and with -short, every fifth point is tried.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	t.Run("points", func(t *testing.T) {
@@ -63,7 +71,7 @@ func TestFaultMatrix(t *testing.T) {
 					each(t, func(t *testing.T, s *server) {
 						s.people(t)
 						before := s.state(t)
-						for n := 0; ; n += stride {
+						for n := 0; ; n += stride() {
 							if !s.fault(t, before, in(s.db, c.cmds), f, n) {
 								if n < 5 && (n == 0 || !f.writes) {
 									t.Fatalf("the change has only %d points", n)

@@ -196,8 +196,8 @@ func other(ts *testscript.TestScript, neg bool, args []string) {
 //	phrase        type what the question wants, when it takes it, then Enter
 //	paste TEXT    a bracketed paste          paste-phrase  … of what the question wants
 //	last TEXT     wait until TEXT is the last line of the screen
-//	insist KEY TEXT  press a key again and again, as somebody does who is not heard, until TEXT comes
-//	works MS      wait until the program has used a processor for so long, with something that writes nothing
+//	insist KEY    press a key again and again, as somebody does who is not heard, until the program ends
+//	rests         wait until the program waits for somebody: it neither writes nor works
 //	exit CODE     the program ends with this status
 //	absent TEXT   it stands nowhere in the output so far
 //	never TEXT    these bytes stand nowhere in it, escape sequences included; \x1b is Escape
@@ -303,9 +303,8 @@ func step(s *terminaltest.Session, line string) error {
 		return s.Last(arg)
 	case "insist":
 		return insist(s, arg)
-	case "works":
-		ms, err := strconv.Atoi(arg)
-		return errors.Join(err, s.Works(time.Duration(ms)*time.Millisecond))
+	case "rests":
+		return s.Rests()
 	case "phrase", "paste-phrase":
 		if err := s.Ready(); err != nil {
 			return err
@@ -340,15 +339,14 @@ func step(s *terminaltest.Session, line string) error {
 	return fmt.Errorf("what is %q?", verb)
 }
 
-// insist presses a key until a text comes. Two signals that come at once are one, so that no number of keys is enough on every machine.
-func insist(s *terminaltest.Session, arg string) error {
-	key, text, _ := strings.Cut(arg, " ")
+// insist presses a key until the program ends. Two signals that come at once are one, so that no number of keys is enough on every machine.
+func insist(s *terminaltest.Session, key string) error {
 	pressed := time.Time{}
-	return s.Until(text, func() bool {
-		if time.Since(pressed) > time.Second/2 {
+	return s.Until("an end", func() bool {
+		if !s.Ended() && time.Since(pressed) > time.Second/2 {
 			pressed = time.Now()
-			_ = s.Send(keys[key]) // the program may have ended
+			_ = s.Send(keys[key]) // it may have ended just now
 		}
-		return strings.Contains(terminaltest.Plain(s.Output()), text)
+		return s.Ended()
 	})
 }

@@ -31,8 +31,10 @@ const (
 	maxBits     = 1 << 24    // of a BigInt
 	maxPattern  = 1 << 21    // characters of a regular expression
 	maxDeep     = 2000       // levels of arrays in arrays, of objects in objects
-	matchTime   = 1500 * time.Millisecond
 )
+
+// matchTime bounds an attempt to match. Tests have less patience.
+var matchTime = 1500 * time.Millisecond
 
 // matching bounds each attempt to match. What takes longer is told by goja as no match: see timed.
 var matching = sync.OnceFunc(func() { regexp2.DefaultMatchTimeout = matchTime })

@@ -84,6 +84,9 @@ func TestStoppedEngineGoesOn(t *testing.T) {
 	}
 }
 
+// A dozen expressions that never end are tried here, each for so long.
+func init() { matchTime = 300 * time.Millisecond }
+
 // No call of the language's own functions takes all time or all memory: it is refused, in a moment and with an error that a script can catch.
 func TestNativesAreBounded(t *testing.T) {
 	t.Parallel()

@@ -150,8 +150,8 @@ func (s *Session) plainly() string {
 // Watch names a server of the program: while it works, the program may well be waiting for it.
 func (s *Session) Watch(pids ...int) { s.watched = append(s.watched, pids...) }
 
-// ended says whether the program has.
-func (s *Session) ended() bool {
+// Ended says whether the program has.
+func (s *Session) Ended() bool {
 	select {
 	case <-s.done:
 		return true
@@ -164,7 +164,7 @@ func (s *Session) ended() bool {
 func (s *Session) Until(what string, ok func() bool) error {
 	ended, good := false, false
 	Until(&s.change, func() bool {
-		ended = s.ended() // before the look: what it wrote at last is there
+		ended = s.Ended() // before the look: what it wrote at last is there
 		good = ok()
 		return good || ended
 	}, append(s.watched, s.cmd.Process.Pid)...)
@@ -197,18 +197,12 @@ func (s *Session) Ready() error {
 	})
 }
 
-// Works waits until the program has been on a processor for so long from now on, with something that writes nothing.
-func (s *Session) Works(long time.Duration) error {
-	if !known {
-		time.Sleep(long)
-		return nil
-	}
-	begun, _ := Worked(s.cmd.Process.Pid)
-	for ran := begun; ran-begun < long; ran, _ = Worked(s.cmd.Process.Pid) {
-		if s.ended() {
-			return fmt.Errorf("the program ended (%v) after %s of work; the screen:\n%s", s.err, ran-begun, s.Screen())
-		}
-		time.Sleep(long / 10)
+// Rests waits until the program neither writes nor works, and its servers do not either, so that it waits for somebody.
+func (s *Session) Rests() error {
+	const rest = 300 * time.Millisecond
+	until(&s.change, s.Ended, rest, append(s.watched, s.cmd.Process.Pid))
+	if s.Ended() {
+		return fmt.Errorf("the program ended (%v); the screen:\n%s", s.err, s.Screen())
 	}
 	return nil
 }
@@ -268,7 +262,7 @@ func (s *Session) Key(b string) error {
 	}
 	// Not everything has an echo. Some time without any work is enough then: a program that has not come to read the key is not without.
 	const noEcho = 300 * time.Millisecond
-	until(&s.change, func() bool { return len(s.Output()) > before || s.ended() }, noEcho, []int{s.cmd.Process.Pid})
+	until(&s.change, func() bool { return len(s.Output()) > before || s.Ended() }, noEcho, []int{s.cmd.Process.Pid})
 	return nil
 }
 
@@ -297,7 +291,7 @@ func (s *Session) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig)
 
 // Wait waits for the end of the program and returns its exit status; -1 if a signal ended it.
 func (s *Session) Wait() (int, error) {
-	if !Until(&s.change, s.ended, append(s.watched, s.cmd.Process.Pid)...) {
+	if !Until(&s.change, s.Ended, append(s.watched, s.cmd.Process.Pid)...) {
 		return 0, fmt.Errorf("the program does not end; the screen:\n%s", s.Screen())
 	}
 	var exit *exec.ExitError
