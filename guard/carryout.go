@@ -81,8 +81,10 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 	if p.Estimate() {
 		return nil, errors.Join(s.refuse(&Refused{Text: "a preview that looked at a part cannot be carried out", Code: plan.Estimate}), p.Discard())
 	}
-	if err := s.confirmPlan(ctx, d, p, j); err != nil { // is it still the same server?
-		return nil, errors.Join(err, p.Discard())
+	if v.Action == policy.Confirm { // a question stood: is it still the same server?
+		if err := s.confirmPlan(ctx, d, p, j); err != nil {
+			return nil, errors.Join(err, p.Discard())
+		}
 	}
 	if err := g.space(p); err != nil {
 		return nil, errors.Join(s.refuse(err), p.Discard())
