@@ -53,8 +53,8 @@ func (x *execution) documents(ctx context.Context) {
 
 // portion carries out one batch, records it, and makes room for others before the next.
 func (x *execution) portion(ctx context.Context, items []plan.Item) error {
-	if r := x.gate.standing(false); r != nil {
-		return r
+	if err := x.standing(); err != nil {
+		return err
 	}
 	start := x.gate.cfg.Now()
 	err := x.batch(ctx, items)

@@ -97,6 +97,7 @@ func (s *Statement) carryOut(ctx context.Context, d *Deployment, p *plan.Plan, v
 		return nil, errors.Join(s.refuse(&Refused{Text: "the backup could not be made: " + err.Error(), Hints: []string{"is the disk full? state directory: " + g.cfg.StateDir}}), p.Discard())
 	}
 	x := newExecution(g, d, p, j)
+	x.saved = saved.Files
 	if err := g.recordSealed(replay.KindIntent, x.intent(j)); err != nil { // ◄ nothing has happened yet
 		if errors.Is(err, journal.ErrWitness) { // the record itself is whole, and says how it ended
 			if rerr := g.recordSealed(replay.KindOutcome, notBegun(p, err)); !errors.Is(rerr, journal.ErrWitness) {

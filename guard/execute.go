@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -30,7 +32,8 @@ type execution struct {
 	pace   *pacer
 	judged Judged
 
-	databases []string // that the change is for
+	databases []string           // that the change is for
+	saved     []replay.SavedFile // of its backup, as it was sealed
 
 	resend bool  // the server remembers writes by their numbers, so that the same command may be sent again
 	txn    int64 // the number of the last one
@@ -180,6 +183,20 @@ func (x *execution) command(ctx context.Context, db string, cmd bson.Raw) (bson.
 		return nil, &notSent{err}
 	}
 	return reply, err
+}
+
+// standing says that the record or the backup is not where it was: what is done next could not be told, or not be taken back.
+func (x *execution) standing() error {
+	if r := x.gate.standing(false); r != nil {
+		return r
+	}
+	for _, f := range x.saved {
+		info, err := os.Lstat(filepath.Join(x.plan.Dir(), filepath.FromSlash(f.Name)))
+		if err != nil || !info.Mode().IsRegular() || info.Size() != f.Bytes {
+			return &Refused{Text: fmt.Sprintf("the backup is not as it was sealed: %s was removed or changed (%v)", f.Name, err), Hints: []string{"state directory: " + x.gate.cfg.StateDir}}
+		}
+	}
+	return nil
 }
 
 // confirm asks who the server is, right before a write of the change. After an error nothing was sent: a *notSent will not go away, a *notReached may.

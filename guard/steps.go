@@ -26,8 +26,8 @@ func (x *execution) steps(ctx context.Context, last bool) {
 		if s.Last != last || x.fatal != nil {
 			continue
 		}
-		if r := x.gate.standing(false); r != nil {
-			x.fail(r)
+		if err := x.standing(); err != nil {
+			x.fail(err)
 			return
 		}
 		if s.Do == plan.DoRun {
@@ -107,11 +107,14 @@ func (x *execution) exists(ctx context.Context, ns command.Namespace) (bool, err
 func (x *execution) move(ctx context.Context, from, to command.Namespace) error {
 	return x.schema(ctx, "admin", bson.D{{Key: "renameCollection", Value: from.String()}, {Key: "to", Value: to.String()}, concern()}, func() (bool, error) {
 		there, err := x.exists(ctx, to)
-		if err != nil {
-			return false, err
+		if err != nil || !there || plan.IsAside(to.Collection) { // nobody else uses such a name, and the old one may be taken again at once
+			return there, err
 		}
 		here, err := x.exists(ctx, from)
-		return there && !here, err
+		if err == nil && here {
+			err = fmt.Errorf("%s and %s are both there, by this change or by somebody else's doing", from, to)
+		}
+		return !here, err
 	})
 }
 

@@ -295,7 +295,18 @@ func (x *execution) sortOut(ctx context.Context, ns command.Namespace, sent []wo
 	}
 	ordered := x.plan.Header().Undoes == ""
 	left := t.n - int64(len(t.upserted)) // documents that it counts and does not name
+	candidates := int64(0)               // that look as this change was to leave them
+	for i, w := range sent {
+		switch {
+		case t.failed[i] != "" || ordered && t.ordered >= 0 && i > t.ordered:
+		case w.creates() && !t.upserted[i]:
+			left-- // it matched what somebody else had made, which counts as well
+		case !w.creates() && changedTo(w, now[key(w)]):
+			candidates++
+		}
+	}
 	var first string
+	counted := int64(0)
 	for i, w := range sent {
 		current := now[key(w)]
 		switch {
@@ -312,8 +323,11 @@ func (x *execution) sortOut(ctx context.Context, ns command.Namespace, sent []wo
 			} else {
 				x.skip(w, "nothing was created: by now a document matches")
 			}
+		case changedTo(w, current) && left > 0 && candidates > left: // a count names nobody
+			x.unclear([]work{w})
+			x.skip(w, fmt.Sprintf("is as this change was to leave it, by it or by somebody else: the server counts %d such documents, and there are %d", left, candidates))
 		case changedTo(w, current) && left > 0:
-			left--
+			counted++
 			x.applied(w)
 		case changedTo(w, current):
 			x.skip(w, "is as this change was to leave it, but the server did not count it: somebody else did the same")
@@ -325,8 +339,10 @@ func (x *execution) sortOut(ctx context.Context, ns command.Namespace, sent []wo
 			x.drift(w)
 		}
 	}
-	if left > 0 && err == nil {
-		x.warn("%s: the server counts %d changes more than documents that look like it", ns, left)
+	if candidates > left && left > 0 {
+		x.warn("%s: of %d documents that look as this change was to leave them the server counts %d as its own; which these are cannot be told", ns, candidates, left)
+	} else if left > counted && err == nil {
+		x.warn("%s: the server counts %d changes more than documents that look like it", ns, left-counted)
 	}
 	if !ordered {
 		return nil // an undo goes on with the rest

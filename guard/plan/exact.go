@@ -40,7 +40,7 @@ type numbers struct {
 // numbersOf writes down what is said of each number in a document. ok is false if there is one of which that cannot be said: below a name that an expression cannot
 // reach, a name that stands twice, in an array in an array, a NaN, or too many.
 func numbersOf(doc bson.Raw) (out numbers, ok bool) {
-	ok = out.document("$", doc) && out.told <= maxNumbers
+	ok = out.document("$", doc) && out.told <= maxNumbers && !holdsOld(bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: doc})
 	return out, ok
 }
 
@@ -313,6 +313,18 @@ func numberPaths(prefix string, doc bson.Raw, each func(path string, v bson.RawV
 		}
 	}
 	return true
+}
+
+// holdsOld says whether a value has a symbol or an undefined inside, which servers take as equal to a string and to null.
+func holdsOld(v bson.RawValue) bool {
+	switch v.Type {
+	case bson.TypeSymbol, bson.TypeUndefined:
+		return true
+	case bson.TypeEmbeddedDocument, bson.TypeArray:
+		elems, err := bson.Raw(v.Value).Elements()
+		return err != nil || slices.ContainsFunc(elems, func(e bson.RawElement) bool { return holdsOld(e.Value()) })
+	}
+	return false
 }
 
 func isNumber(v bson.RawValue) bool {

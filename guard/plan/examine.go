@@ -149,6 +149,11 @@ func (x *examiner) steps(ctx context.Context) error {
 	return nil
 }
 
+// another says whether a collection is shown to be another one than that of a step: its UUID is drawn when it is made.
+func another(here *collectionInfo, s Step) bool {
+	return here.exists && s.UUID != "" && here.uuid != "" && here.uuid != s.UUID
+}
+
 // step counts the parts of a step that were done and that were not. One that was cut off in its middle has both.
 func (x *examiner) step(ctx context.Context, s Step) (done, left int64, found string, err error) {
 	ns, err := command.ParseNamespace(s.NS)
@@ -180,7 +185,7 @@ func (x *examiner) step(ctx context.Context, s Step) (done, left int64, found st
 		if there.exists {
 			return 1, 0, fmt.Sprintf("%s was set aside as %s and not dropped", s.NS, s.To), nil
 		}
-		return whole(!here.exists)
+		return whole(!here.exists || another(here, s)) // the name may be taken again
 	case DoDropEmpty:
 		if there.exists {
 			return 1, 1, fmt.Sprintf("%s was set aside as %s, with %s, and neither dropped nor put back", s.NS, s.To, Plural(there.total, "document")), nil
@@ -189,7 +194,14 @@ func (x *examiner) step(ctx context.Context, s Step) (done, left int64, found st
 	case DoCreate:
 		return whole(here.exists)
 	case DoRename:
-		return whole(!here.exists)
+		switch {
+		case !here.exists, there.exists && s.UUID != "" && there.uuid == s.UUID:
+			return whole(true)
+		case there.exists && (s.UUID == "" || there.uuid == ""):
+			x.out.Unclear++
+			return 0, 0, fmt.Sprintf("%s and %s are both there, by this change or by somebody else's doing", s.NS, s.To), nil
+		}
+		return whole(false)
 	case DoDropIndexes, DoCreateIndexes:
 		for _, spec := range s.Specs {
 			is := slices.ContainsFunc(here.indexes, func(i bson.Raw) bool { return sameIndex(i, spec) })

@@ -155,6 +155,9 @@ func Aside(change string, n int) string {
 	return fmt.Sprintf("%s%s_%d", asidePrefix, strings.ReplaceAll(change, "-", "_"), n)
 }
 
+// IsAside says whether a collection's name is one under which a change keeps a collection meanwhile.
+func IsAside(collection string) bool { return strings.HasPrefix(collection, asidePrefix) }
+
 func onlyOptions(c *command.Command, allowed ...string) error {
 	elems, err := c.Raw().Elements()
 	if err != nil {

@@ -400,6 +400,8 @@ func (u *undo) unrename(ctx context.Context, s Step) ([]Step, []Fact, error) {
 		return nil, leftAlone(s.To, "the name "+s.NS+" is taken"), nil
 	case !now.exists:
 		return nil, leftAlone(s.To, "it does not exist any more"), nil
+	case another(now, s):
+		return nil, leftAlone(s.To, "it is another collection than the one that was renamed: that one was dropped or renamed by somebody else"), nil
 	}
 	back := Step{Do: DoRename, NS: s.To, To: s.NS, UUID: s.UUID, Last: u.vacated[s.NS]}
 	back.Phrase = back.words()

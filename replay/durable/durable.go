@@ -76,7 +76,7 @@ func (OS) Append(name string) (File, error) {
 }
 
 func openFile(name string, flag int) (File, error) {
-	f, err := os.OpenFile(name, flag, 0o600)
+	f, err := os.OpenFile(name, flag|plainOnly, 0o600)
 	if err != nil {
 		return nil, err // not a nil *os.File in a File
 	}
