@@ -30,6 +30,10 @@ func TestOpenTakesPlainFilesOnly(t *testing.T) {
 	if _, err := Open(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Open of nothing: %v", err)
 	}
+	if f, err := (OS{}).Append(link); err == nil {
+		_ = f.Close()
+		t.Error("Append followed a link")
+	}
 	f, err := OpenBelow(dir, "f")
 	if err != nil {
 		t.Fatal(err)
