@@ -36,7 +36,7 @@ func TestKillMatrix(t *testing.T) {
 			}
 			const parts = 3 // most of the time is spent waiting for the driver to dial again
 			for part := range parts {
-				each(t, func(t *testing.T, s *server) {
+				eachInMemory(t, func(t *testing.T, s *server) {
 					s.people(t)
 					before := s.state(t)
 					for n := part; ; n += parts * stride() {

@@ -68,7 +68,7 @@ func TestFaultMatrix(t *testing.T) {
 					if f.disk && schemaWork(c.phrase) {
 						roads = roads[:1] // its steps are the same wherever its commands go
 					}
-					each(t, func(t *testing.T, s *server) {
+					eachInMemory(t, func(t *testing.T, s *server) {
 						s.people(t)
 						before := s.state(t)
 						for n := 0; ; n += stride() {

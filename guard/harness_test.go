@@ -142,12 +142,6 @@ func production(t *testing.T, kind string) *server {
 		}
 		out.uri, address = s.URI, s.Address
 	}
-	if kind == "set" {
-		out.set = wiretest.NewReplicaSet(t, wiretest.SetConfig{Backend: address, Members: 2, Exact: true, Version: "8.0.4"})
-	}
-	if kind == "double" || kind == "proxy" {
-		out.double = wiretest.NewDouble(t, address, kind == "double")
-	}
 	out.client(t)
 	if out.real {
 		doc := environment.MarkerDocument(environment.Production, "any", "test", markedAt)
@@ -156,12 +150,35 @@ func production(t *testing.T, kind string) *server {
 			t.Fatal(err)
 		}
 	}
-	switch {
-	case out.double != nil:
-		out.uri = out.double.URI()
-	case out.set != nil:
-		out.uri = out.set.URI()
+	out.behind(t, kind, address)
+	return out
+}
+
+// behind puts what a kind has in between in front of the server at address.
+func (s *server) behind(t *testing.T, kind, address string) {
+	t.Helper()
+	switch kind {
+	case "set":
+		s.set = wiretest.NewReplicaSet(t, wiretest.SetConfig{Backend: address, Members: 2, Exact: true, Version: "8.0.4"})
+		s.uri = s.set.URI()
+	case "double", "proxy":
+		s.double = wiretest.NewDouble(t, address, kind == "double")
+		s.uri = s.double.URI()
 	}
+}
+
+// inMemory is production with a server of its own that keeps a few documents in memory: for tests of the order of things, which carry a change out a thousand times.
+func inMemory(t *testing.T, kind string) *server {
+	t.Helper()
+	m := wiretest.NewMemory(t, wiretest.MemoryConfig{Embedded: true})
+	marker, err := bson.Marshal(environment.MarkerDocument(environment.Production, "any", "test", markedAt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Put("respect.environment", marker)
+	out := &server{db: fmt.Sprintf("gate%d", nextDatabase.Add(1)), uri: m.URI()}
+	out.client(t)
+	out.behind(t, kind, m.Address())
 	return out
 }
 
@@ -209,10 +226,21 @@ func eachRoad(t *testing.T, f func(t *testing.T, s *server)) {
 
 func each(t *testing.T, f func(t *testing.T, s *server), kinds ...string) {
 	t.Helper()
+	on(t, production, f, kinds)
+}
+
+// eachInMemory is each, on servers in memory.
+func eachInMemory(t *testing.T, f func(t *testing.T, s *server), kinds ...string) {
+	t.Helper()
+	on(t, inMemory, f, kinds)
+}
+
+func on(t *testing.T, start func(*testing.T, string) *server, f func(t *testing.T, s *server), kinds []string) {
+	t.Helper()
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			f(t, production(t, kind))
+			f(t, start(t, kind))
 		})
 	}
 }

@@ -18,7 +18,8 @@ import (
 // standalone of MongoDB 8, knows whole-document equality, and can be started again as another process on the same port, with the same data.
 //
 // It knows what a guard asks for to plan, carry out and take back a change of a small collection; the rest it refuses (NotImplemented). Filters and updates are those of package update,
-// so that it is no judge of what they mean. It never has a cursor left: a batch holds everything.
+// so that it is no judge of what they mean: a test that compares what a guard foresaw with what came of it belongs on a server of somebody else. It never has a cursor left: a batch
+// holds everything.
 type Memory struct {
 	t       testing.TB
 	address string
@@ -41,6 +42,8 @@ type MemoryConfig struct {
 	Host string // what the server calls its machine; "memory" if empty
 	// Silent servers say nothing of their process: neither in hello nor in serverStatus.
 	Silent bool
+	// Embedded servers say that they are FerretDB 1, and know as little as that: no $expr, no pipelines.
+	Embedded bool
 }
 
 type memoryCollection struct {
@@ -299,7 +302,7 @@ func (m *Memory) answer(msg message, conn int) (bson.Raw, bool) {
 
 // hello is what this server adds to what every server says.
 func (m *Memory) hello() bson.D {
-	if m.cfg.Silent {
+	if m.cfg.Silent || m.cfg.Embedded {
 		return bson.D{}
 	}
 	return bson.D{{Key: "topologyVersion", Value: bson.D{{Key: "processId", Value: m.process}, {Key: "counter", Value: int64(0)}}}}

@@ -3,6 +3,8 @@ package wiretest
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -21,7 +23,10 @@ type memoryRequest struct {
 var memoryCommands = map[string]func(memoryRequest) (bson.D, error){
 	"hello": func(r memoryRequest) (bson.D, error) { return helloReply(r.hello()), nil }, "isMaster": func(r memoryRequest) (bson.D, error) { return helloReply(r.hello()), nil },
 	"ping": nothingOfMemory, "endSessions": nothingOfMemory, "killCursors": nothingOfMemory, "killSessions": nothingOfMemory,
-	"buildInfo": func(memoryRequest) (bson.D, error) {
+	"buildInfo": func(r memoryRequest) (bson.D, error) {
+		if r.cfg.Embedded {
+			return bson.D{{Key: "version", Value: "7.0.42"}, {Key: "ferretdbVersion", Value: "unknown"}}, nil
+		}
 		return bson.D{
 			{Key: "version", Value: "8.0.4"}, {Key: "gitVersion", Value: strings.Repeat("0123456789", 4)}, {Key: "allocator", Value: "tcmalloc-google"}, {Key: "javascriptEngine", Value: "mozjs"},
 			{Key: "buildEnvironment", Value: bson.D{{Key: "target_arch", Value: "x86_64"}}}, {Key: "storageEngines", Value: bson.A{"devnull", "wiredTiger"}},
@@ -36,6 +41,7 @@ var memoryCommands = map[string]func(memoryRequest) (bson.D, error){
 	},
 	"listCollections": memoryRequest.listCollections, "listIndexes": memoryRequest.listIndexes, "collStats": memoryRequest.collStats, "count": memoryRequest.count,
 	"find": memoryRequest.find, "aggregate": memoryRequest.aggregate, "insert": memoryRequest.insert, "update": memoryRequest.update, "delete": memoryRequest.delete, "findAndModify": memoryRequest.findAndModify,
+	"listDatabases": memoryRequest.listDatabases, "dropDatabase": memoryRequest.dropDatabase,
 	"create": memoryRequest.create, "drop": memoryRequest.drop, "renameCollection": memoryRequest.rename, "createIndexes": memoryRequest.createIndexes, "dropIndexes": memoryRequest.dropIndexes,
 }
 
@@ -75,6 +81,23 @@ func cursorOfMemory(ns string, docs []bson.Raw) (bson.D, error) {
 		list = append(list, d)
 	}
 	return bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: list}, {Key: "id", Value: int64(0)}, {Key: "ns", Value: ns}}}}, nil
+}
+
+func (r memoryRequest) listDatabases() (bson.D, error) {
+	names, list := map[string]bool{}, bson.A{}
+	for ns := range r.colls {
+		db, _, _ := strings.Cut(ns, ".")
+		if !names[db] {
+			names[db] = true
+			list = append(list, bson.D{{Key: "name", Value: db}, {Key: "sizeOnDisk", Value: int64(4096)}, {Key: "empty", Value: false}})
+		}
+	}
+	return bson.D{{Key: "databases", Value: list}}, nil
+}
+
+func (r memoryRequest) dropDatabase() (bson.D, error) {
+	maps.DeleteFunc(r.colls, func(ns string, _ *memoryCollection) bool { return strings.HasPrefix(ns, r.db+".") })
+	return bson.D{{Key: "dropped", Value: r.db}}, nil
 }
 
 func (r memoryRequest) listCollections() (bson.D, error) {
@@ -125,6 +148,9 @@ func (r memoryRequest) matching(ns string, filter bson.RawValue, limit int64) (o
 			return nil, errors.New("a filter that is no document")
 		}
 		q, expr = without(whole, "$expr"), whole.Lookup("$expr")
+		if r.cfg.Embedded && expr.Type != 0 {
+			return nil, errors.New("with $expr")
+		}
 	}
 	for i, d := range c.docs {
 		answer := language.Match(q, d)
@@ -183,7 +209,7 @@ func (r memoryRequest) count() (bson.D, error) {
 func (r memoryRequest) aggregate() (bson.D, error) {
 	literal, err1 := r.doc.LookupErr("pipeline", "0", "$documents", "0", "$literal")
 	expr, err2 := r.doc.LookupErr("pipeline", "1", "$match", "$expr")
-	if err1 != nil || err2 != nil {
+	if err1 != nil || err2 != nil || r.cfg.Embedded {
 		return nil, errors.New("with this pipeline")
 	}
 	doc := literal.Document()
@@ -225,23 +251,83 @@ func (r memoryRequest) each(key string, f func(s bson.Raw, out *bson.D) (n int, 
 	return out, nil
 }
 
+// store puts a document at a place, or behind all others if that is -1, unless another one has its values of a unique index.
+func (r memoryRequest) store(at int, doc bson.Raw) error {
+	c := r.made(r.ns)
+	for _, index := range c.indexes {
+		unique, _ := index.Lookup("unique").BooleanOK()
+		if name := index.Lookup("name").StringValue(); !unique && name != "_id_" {
+			continue
+		}
+		for i, other := range c.docs {
+			if i != at && sameKey(index.Lookup("key").Document(), doc, other) {
+				return &failure{11000, "DuplicateKey", "E11000 duplicate key error collection: " + r.ns}
+			}
+		}
+	}
+	if at >= 0 {
+		c.docs[at] = doc
+	} else {
+		c.docs = append(c.docs, doc)
+	}
+	return nil
+}
+
+// sameKey says whether two documents have the same values of an index.
+func sameKey(key, a, b bson.Raw) bool {
+	elems, err := key.Elements()
+	for _, e := range elems {
+		v, _ := language.Lookup(a, e.Key()) // of a missing field: null
+		w, _ := language.Lookup(b, e.Key())
+		if !language.Equal(orNull(v), orNull(w)) {
+			return false
+		}
+	}
+	return err == nil
+}
+
+func orNull(v bson.RawValue) bson.RawValue {
+	if v.Type == 0 {
+		return bson.RawValue{Type: bson.TypeNull}
+	}
+	return v
+}
+
+// upsert stores the document that an update makes of nothing.
+func (r memoryRequest) upsert(q bson.Raw, u bson.RawValue) (bson.Raw, error) {
+	doc, ok := u.DocumentOK()
+	if !ok {
+		return nil, errors.New("with a pipeline that inserts")
+	}
+	doc, err := language.Upserted(q, doc, replaces(doc), bson.NewObjectID)
+	if err != nil {
+		return nil, err
+	}
+	return doc, r.store(-1, doc)
+}
+
 func (r memoryRequest) insert() (bson.D, error) {
 	return r.each("documents", func(doc bson.Raw, _ *bson.D) (int, error) {
-		doc, err := language.Inserted(doc, bson.NewObjectID)
-		if err != nil {
+		if _, err := doc.LookupErr("_id"); err != nil || !r.cfg.Embedded { // which stores it as it is: an empty timestamp is nothing special
+			if doc, err = language.Inserted(doc, bson.NewObjectID); err != nil {
+				return 0, err
+			}
+		}
+		if err := r.store(-1, doc); err != nil {
 			return 0, err
 		}
-		c := r.made(r.ns)
-		if c.at(doc.Lookup("_id")) >= 0 {
-			return 0, &failure{11000, "DuplicateKey", "E11000 duplicate key error collection: " + r.ns}
-		}
-		c.docs = append(c.docs, doc)
 		return 1, nil
 	})
 }
 
+// replaces says whether an update is a whole document.
+func replaces(u bson.Raw) bool {
+	e, err := u.IndexErr(0)
+	return err != nil || !strings.HasPrefix(e.Key(), "$")
+}
+
 // changed is a document after an update.
-func changed(before bson.Raw, u bson.RawValue, opts language.Options) (bson.Raw, error) {
+func (r memoryRequest) changed(before bson.Raw, u bson.RawValue, opts language.Options) (bson.Raw, error) {
 	var i language.Image
 	var err error
 	switch doc, ok := u.DocumentOK(); {
@@ -250,7 +336,9 @@ func changed(before bson.Raw, u bson.RawValue, opts language.Options) (bson.Raw,
 		if p, err = language.ParsePipeline(u.Array()); err == nil {
 			i, err = p.Foresee(before)
 		}
-	case len(doc) == 5 || !strings.HasPrefix(doc.Index(0).Key(), "$"):
+	case replaces(doc) && r.cfg.Embedded: // as it is: an empty timestamp is nothing special
+		return withElements(encode(bson.D{{Key: "_id", Value: before.Lookup("_id")}}), elementsOf(without(doc, "_id"))), nil
+	case replaces(doc):
 		i, err = language.ForeseeReplace(before, doc)
 	default:
 		var p *language.Update
@@ -266,7 +354,12 @@ func changed(before bson.Raw, u bson.RawValue, opts language.Options) (bson.Raw,
 
 func (r memoryRequest) update() (bson.D, error) {
 	modified, upserted := 0, bson.A{}
+	at := -1
 	out, err := r.each("updates", func(s bson.Raw, _ *bson.D) (int, error) {
+		at++
+		if _, pipeline := s.Lookup("u").ArrayOK(); pipeline && r.cfg.Embedded {
+			return 0, errors.New("with a pipeline")
+		}
 		limit := int64(1)
 		if multi, _ := s.Lookup("multi").BooleanOK(); multi {
 			limit = 0
@@ -277,17 +370,25 @@ func (r memoryRequest) update() (bson.D, error) {
 		}
 		for _, i := range places {
 			c := r.colls[r.ns]
-			after, err := changed(c.docs[i], s.Lookup("u"), language.Options{Filter: without(s.Lookup("q").Document(), "$expr")})
+			after, err := r.changed(c.docs[i], s.Lookup("u"), language.Options{Filter: without(s.Lookup("q").Document(), "$expr")})
 			if err != nil {
 				return 0, err
 			}
-			if !language.Equal(document(after), document(c.docs[i])) {
+			same := language.Equal(document(after), document(c.docs[i]))
+			if err := r.store(i, after); err != nil {
+				return 0, err
+			}
+			if !same {
 				modified++
 			}
-			c.docs[i] = after
 		}
 		if upsert, _ := s.Lookup("upsert").BooleanOK(); upsert && len(places) == 0 {
-			return 0, errors.New("that inserts")
+			doc, err := r.upsert(s.Lookup("q").Document(), s.Lookup("u"))
+			if err != nil {
+				return 0, err
+			}
+			upserted = append(upserted, bson.D{{Key: "index", Value: int32(at)}, {Key: "_id", Value: doc.Lookup("_id")}})
+			return 1, nil
 		}
 		return len(places), nil
 	})
@@ -329,33 +430,68 @@ func (r memoryRequest) remove(places []int) {
 }
 
 func (r memoryRequest) findAndModify() (bson.D, error) {
-	for _, field := range []string{"sort", "fields", "arrayFilters", "upsert"} {
+	for _, field := range []string{"fields", "arrayFilters"} {
 		if _, err := r.doc.LookupErr(field); err == nil {
 			return nil, errors.New("with " + field)
 		}
 	}
-	places, err := r.matching(r.ns, r.doc.Lookup("query"), 1)
+	places, err := r.matching(r.ns, r.doc.Lookup("query"), 0)
 	if err != nil {
 		return nil, err
 	}
+	if sort, ok := r.doc.Lookup("sort").DocumentOK(); ok {
+		if e, err := sort.IndexErr(0); err != nil || e.Key() != "_id" || fields(sort) != 1 {
+			return nil, errors.New("with this sort")
+		}
+		slices.SortFunc(places, func(i, j int) int {
+			return language.Compare(r.colls[r.ns].docs[i].Lookup("_id"), r.colls[r.ns].docs[j].Lookup("_id"))
+		})
+	}
+	places = places[:min(1, len(places))]
+	if upsert, _ := r.doc.Lookup("upsert").BooleanOK(); upsert && len(places) == 0 {
+		doc, err := r.upsert(r.doc.Lookup("query").Document(), r.doc.Lookup("update"))
+		if err != nil {
+			return nil, err
+		}
+		value := any(nil)
+		if fresh, _ := r.doc.Lookup("new").BooleanOK(); fresh {
+			value = doc
+		}
+		return found(1, append(r.updates(false), bson.E{Key: "upserted", Value: doc.Lookup("_id")}), value), nil
+	}
 	if len(places) == 0 {
-		return bson.D{{Key: "lastErrorObject", Value: bson.D{{Key: "n", Value: int32(0)}}}, {Key: "value", Value: nil}}, nil
+		return found(0, r.updates(false), nil), nil
 	}
 	c := r.colls[r.ns]
 	value := c.docs[places[0]]
 	if remove, _ := r.doc.Lookup("remove").BooleanOK(); remove {
 		r.remove(places)
 	} else {
-		after, err := changed(value, r.doc.Lookup("update"), language.Options{Filter: without(r.doc.Lookup("query").Document(), "$expr")})
+		after, err := r.changed(value, r.doc.Lookup("update"), language.Options{Filter: without(r.doc.Lookup("query").Document(), "$expr")})
 		if err != nil {
 			return nil, err
 		}
-		c.docs[places[0]] = after
+		if err := r.store(places[0], after); err != nil {
+			return nil, err
+		}
 		if fresh, _ := r.doc.Lookup("new").BooleanOK(); fresh {
 			value = after
 		}
 	}
-	return bson.D{{Key: "lastErrorObject", Value: bson.D{{Key: "n", Value: int32(1)}}}, {Key: "value", Value: value}}, nil
+	return found(1, r.updates(true), value), nil
+}
+
+// found is the answer to a findAndModify.
+func found(n int32, more bson.D, value any) bson.D {
+	return bson.D{{Key: "lastErrorObject", Value: append(bson.D{{Key: "n", Value: n}}, more...)}, {Key: "value", Value: value}}
+}
+
+// updates is what the answer to a findAndModify that updates says besides: whether there was a document.
+func (r memoryRequest) updates(existing bool) bson.D {
+	if remove, _ := r.doc.Lookup("remove").BooleanOK(); remove {
+		return nil
+	}
+	return bson.D{{Key: "updatedExisting", Value: existing}}
 }
 
 func (r memoryRequest) create() (bson.D, error) {
@@ -370,8 +506,9 @@ func (r memoryRequest) drop() (bson.D, error) {
 	if r.colls[r.ns] == nil {
 		return nil, &failure{26, "NamespaceNotFound", "ns not found"}
 	}
+	was := len(r.colls[r.ns].indexes)
 	delete(r.colls, r.ns)
-	return bson.D{{Key: "ns", Value: r.ns}}, nil
+	return bson.D{{Key: "nIndexesWas", Value: int32(was)}, {Key: "ns", Value: r.ns}}, nil
 }
 
 func (r memoryRequest) rename() (bson.D, error) {
@@ -380,7 +517,7 @@ func (r memoryRequest) rename() (bson.D, error) {
 	if r.colls[from] == nil {
 		return nil, &failure{26, "NamespaceNotFound", "Source collection " + from + " does not exist"}
 	}
-	if r.colls[to] != nil {
+	if over, _ := r.doc.Lookup("dropTarget").BooleanOK(); r.colls[to] != nil && !over {
 		return nil, &failure{48, "NamespaceExists", "target namespace exists"}
 	}
 	r.colls[to] = r.colls[from]
@@ -397,6 +534,13 @@ func (r memoryRequest) createIndexes() (bson.D, error) {
 	before := len(c.indexes)
 	for _, v := range values {
 		spec := withElements(encode(bson.D{{Key: "v", Value: int32(2)}}), elementsOf(without(v.Document(), "v")))
+		if unique, _ := spec.Lookup("unique").BooleanOK(); unique {
+			for i, d := range c.docs {
+				if slices.ContainsFunc(c.docs[:i], func(o bson.Raw) bool { return sameKey(spec.Lookup("key").Document(), d, o) }) {
+					return nil, &failure{11000, "DuplicateKey", "E11000 duplicate key error collection: " + r.ns}
+				}
+			}
+		}
 		if r.index(spec.Lookup("name").StringValue()) < 0 {
 			c.indexes = append(c.indexes, spec)
 		}
@@ -417,8 +561,13 @@ func (r memoryRequest) index(name string) int {
 func (r memoryRequest) dropIndexes() (bson.D, error) {
 	name, ok := r.doc.Lookup("index").StringValueOK()
 	c := r.colls[r.ns]
-	if !ok || name == "*" || c == nil {
-		return nil, errors.New("of more than one index")
+	if !ok || c == nil {
+		return nil, errors.New("that are not named, or of no collection")
+	}
+	if name == "*" {
+		before := len(c.indexes)
+		c.indexes = slices.DeleteFunc(slices.Clone(c.indexes), func(i bson.Raw) bool { return i.Lookup("name").StringValue() != "_id_" })
+		return bson.D{{Key: "nIndexesWas", Value: int32(before)}}, nil
 	}
 	i := r.index(name)
 	if i < 0 {
