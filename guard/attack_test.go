@@ -112,7 +112,7 @@ func TestAttackExplain(t *testing.T) {
 // TestAttackSealedPlan: what is executed is what was sealed. A plan file that is edited in place after the intent stops the change before the batch that would hold the edit.
 func TestAttackSealedPlan(t *testing.T) {
 	t.Parallel()
-	s := production(t, "double")
+	s := inMemory(t, "double")
 	var docs []any
 	const most = 1000
 	long := strings.Repeat("x", 1200) // so that what is read ahead is a part of the file
@@ -439,7 +439,7 @@ func TestAttackTheServersWord(t *testing.T) {
 // TestAttackOtherThanForeseen: some of many documents come out otherwise than foreseen, by the server's own fault. All are read back, and the receipt says how many.
 func TestAttackOtherThanForeseen(t *testing.T) {
 	t.Parallel()
-	s := production(t, "double")
+	s := inMemory(t, "double")
 	const most = 1200
 	var docs []any
 	for i := range most {

@@ -50,7 +50,7 @@ func TestDiskFillsDuringABackup(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachRoad(t, func(t *testing.T, s *server) {
+			eachRoadInMemory(t, func(t *testing.T, s *server) {
 				for i := range 300 {
 					s.setup(t, "people", fmt.Sprintf(`{"_id": %d, "text": "%x"}`, i, i*i*7919))
 				}

@@ -229,6 +229,12 @@ func each(t *testing.T, f func(t *testing.T, s *server), kinds ...string) {
 	on(t, production, f, kinds)
 }
 
+// eachRoadInMemory is eachRoad, on servers in memory.
+func eachRoadInMemory(t *testing.T, f func(t *testing.T, s *server)) {
+	t.Helper()
+	eachInMemory(t, f, "proxy", "double", "set")
+}
+
 // eachInMemory is each, on servers in memory.
 func eachInMemory(t *testing.T, f func(t *testing.T, s *server), kinds ...string) {
 	t.Helper()

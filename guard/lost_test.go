@@ -126,7 +126,7 @@ func equal(a, b state) bool {
 // TestLostBatch loses the answer to one of several batches.
 func TestLostBatch(t *testing.T) {
 	t.Parallel()
-	eachRoad(t, func(t *testing.T, s *server) {
+	eachRoadInMemory(t, func(t *testing.T, s *server) {
 		var docs []string
 		for i := range 120 { // three batches on the embedded server
 			docs = append(docs, fmt.Sprintf(`{"_id": %d, "n": 1}`, i))

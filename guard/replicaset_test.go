@@ -68,7 +68,7 @@ func TestStepDown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := production(t, "set")
+			s := inMemory(t, "set")
 			cmd := s.many(t, documents)
 			before := s.state(t)
 			b := s.bench(t)
@@ -171,7 +171,7 @@ func TestLag(t *testing.T) {
 	for name, lag := range map[string]time.Duration{"behind": 30 * time.Second, "hopeless": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := production(t, "set")
+			s := inMemory(t, "set")
 			cmd := s.many(t, 250)
 			b := s.bench(t)
 			secondary := s.set.Members()[1]
@@ -204,7 +204,7 @@ func TestLag(t *testing.T) {
 // TestPauseAndStop: the operator pauses a change, lets it go on, and stops it after the running batch; what was left can be done later.
 func TestPauseAndStop(t *testing.T) {
 	t.Parallel()
-	eachRoad(t, func(t *testing.T, s *server) {
+	eachRoadInMemory(t, func(t *testing.T, s *server) {
 		cmd := s.many(t, 250)
 		before := s.state(t)
 		b := s.bench(t)
@@ -262,7 +262,7 @@ func TestPauseAndStop(t *testing.T) {
 func TestDelayedMember(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"secondaryDelaySecs", "slaveDelay"} {
-		s := production(t, "set")
+		s := inMemory(t, "set")
 		cmd := s.many(t, 250)
 		b := s.bench(t)
 		delayed := s.set.Members()[1]

@@ -207,6 +207,13 @@ func (r memoryRequest) count() (bson.D, error) {
 }
 
 func (r memoryRequest) aggregate() (bson.D, error) {
+	if one := r.doc.Lookup("pipeline", "1", "$group", "n", "$sum"); one.IsNumber() { // what drivers count with
+		places, err := r.matching(r.ns, r.doc.Lookup("pipeline", "0", "$match"), 0)
+		if err != nil || len(places) == 0 {
+			return cursorOfMemory(r.ns, nil)
+		}
+		return cursorOfMemory(r.ns, []bson.Raw{encode(bson.D{{Key: "_id", Value: 1}, {Key: "n", Value: int32(len(places))}})})
+	}
 	literal, err1 := r.doc.LookupErr("pipeline", "0", "$documents", "0", "$literal")
 	expr, err2 := r.doc.LookupErr("pipeline", "1", "$match", "$expr")
 	if err1 != nil || err2 != nil || r.cfg.Embedded {
