@@ -191,8 +191,11 @@ func (s *server) client(t *testing.T) {
 	}
 	s.other = other
 	t.Cleanup(func() {
-		_ = other.Database(s.db).Drop(context.Background())
-		_ = other.Disconnect(context.Background())
+		// A test may have stopped the server, and the driver looks for another one for half a minute.
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		_ = other.Database(s.db).Drop(ctx)
+		_ = other.Disconnect(ctx)
 	})
 }
 

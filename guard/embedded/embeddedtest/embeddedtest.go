@@ -144,7 +144,11 @@ func (s *Server) Client(t testing.TB) *mongo.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Disconnect(context.Background()) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // the server may have been stopped
+		defer cancel()
+		_ = c.Disconnect(ctx)
+	})
 	return c
 }
 
